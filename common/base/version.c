@@ -1,0 +1,65 @@
+#include "common/base/version.h"
+#include "common/base/text.h"
+#include <elf.h>
+#include <link.h>
+#include <stdio.h>
+#include <string.h>
+#include <tribe/version.h>
+
+static size_t align4(size_t n)
+{
+	return (n + 3u) & ~(size_t)3u;
+}
+
+/* One PT_NOTE segment of n bytes. */
+static bool note_find(const unsigned char *p, size_t n, char *out)
+{
+	ElfW(Nhdr) h;
+
+	while (n >= sizeof(h)) {
+		size_t name, desc;
+
+		memcpy(&h, p, sizeof(h));
+		name = align4(h.n_namesz);
+		desc = align4(h.n_descsz);
+		if (name > n - sizeof(h) || desc > n - sizeof(h) - name)
+			return false;
+		if (h.n_type == NT_GNU_BUILD_ID && h.n_namesz == 4 && memcmp(p + sizeof(h), "GNU", 4) == 0 &&
+		    h.n_descsz > 0 && h.n_descsz <= (TR_BUILD_ID_LEN - 1) / 2) {
+			tr_hex(p + sizeof(h) + name, h.n_descsz, out);
+			return true;
+		}
+		p += sizeof(h) + name + desc;
+		n -= sizeof(h) + name + desc;
+	}
+	return false;
+}
+
+/* The first object is the program itself: 1 stops the walk with success, -1 without. */
+static int visit(struct dl_phdr_info *info, size_t size, void *arg)
+{
+	(void)size;
+	for (size_t i = 0; i < info->dlpi_phnum; i++) {
+		const ElfW(Phdr) *ph = &info->dlpi_phdr[i];
+
+		if (ph->p_type == PT_NOTE &&
+		    note_find((const unsigned char *)(info->dlpi_addr + ph->p_vaddr), ph->p_memsz, arg))
+			return 1;
+	}
+	return -1;
+}
+
+bool tr_build_id(char out[TR_BUILD_ID_LEN])
+{
+	return dl_iterate_phdr(visit, out) == 1;
+}
+
+void tr_version_print(const char *program, const struct tr_library *libs, size_t n)
+{
+	char id[TR_BUILD_ID_LEN];
+
+	printf("%s %s (%s)\n", program, TRIBE_VERSION, TRIBE_COMMIT);
+	printf("build id %s\n", tr_build_id(id) ? id : "none");
+	for (size_t i = 0; i < n; i++)
+		printf("%s %s\n", libs[i].name, libs[i].version);
+}

@@ -1,0 +1,249 @@
+/* Defaults, --set, and the rules between settings. */
+#include "common/base/text.h"
+#include "common/config/rules.h"
+#include "common/log/log.h"
+#include <arpa/inet.h>
+#include <assert.h>
+#include <netinet/in.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Appends src to dst with everything that is not printable ASCII as \xHH: messages go to terminals. */
+static void append_escaped(char *dst, size_t size, const char *src, size_t n)
+{
+	size_t at = strlen(dst);
+
+	for (size_t i = 0; i < n && at + 5 < size; i++) {
+		unsigned char c = (unsigned char)src[i];
+
+		if (c >= 0x20 && c < 0x7f) {
+			dst[at++] = (char)c;
+			dst[at] = '\0';
+		} else {
+			at += (size_t)snprintf(dst + at, size - at, "\\x%02x", c);
+		}
+	}
+}
+
+#define WHERE_MAX 200 /* bytes of a file name in a message */
+#define KEY_MAX   100 /* the same of a key; both and a rule fit into cfg_error */
+
+int cfg_fail(struct cfg_error *err, const char *where, unsigned line, const char *key, size_t key_len, const char *fmt,
+	     ...)
+{
+	size_t n = where == NULL ? 0 : strlen(where), at;
+	char *text = err->text;
+	va_list ap;
+
+	text[0] = '\0';
+	if (n > WHERE_MAX)
+		(void)strcpy(text, "...");
+	if (n > 0)
+		append_escaped(text, sizeof(err->text), where + (n > WHERE_MAX ? n - WHERE_MAX : 0),
+			       n > WHERE_MAX ? WHERE_MAX : n);
+	at = strlen(text);
+	if (line > 0)
+		at += (size_t)snprintf(text + at, sizeof(err->text) - at, ":%u", line);
+	if (n > 0)
+		at += (size_t)snprintf(text + at, sizeof(err->text) - at, ": ");
+	if (key != NULL) {
+		append_escaped(text, at + KEY_MAX, key, key_len);
+		at = strlen(text);
+		at += (size_t)snprintf(text + at, sizeof(err->text) - at, "%s: ", key_len > KEY_MAX ? "..." : "");
+	}
+	if (at >= sizeof(err->text))
+		return TR_ECONFIG;
+	va_start(ap, fmt);
+	(void)vsnprintf(text + at, sizeof(err->text) - at, fmt, ap);
+	va_end(ap);
+	return TR_ECONFIG;
+}
+
+int cfg_fail_unknown(struct cfg_error *err, const char *where, unsigned line, const char *key, size_t key_len)
+{
+	const char *near = cfg_nearest(key, key_len);
+
+	if (near == NULL)
+		return cfg_fail(err, where, line, key, key_len, "there is no such setting");
+	return cfg_fail(err, where, line, key, key_len, "there is no such setting; did you mean %s?", near);
+}
+
+void cfg_defaults(struct tr_config *cfg, struct cfg_origins *origins)
+{
+	char rule[CFG_RULE_MAX];
+
+	memset(cfg, 0, sizeof(*cfg));
+	if (origins != NULL)
+		memset(origins, 0, sizeof(*origins));
+	for (int i = 0; i < CFG_NSETTINGS; i++) {
+		int r = cfg_value_parse(cfg, i, cfg_table[i].def, strlen(cfg_table[i].def), rule);
+
+		assert(r == 0); /* a default breaks its own rule: settings.def is wrong */
+		(void)r;
+	}
+}
+
+int cfg_set(struct tr_config *cfg, struct cfg_origins *origins, const char *assignment, struct cfg_error *err)
+{
+	size_t n = strcspn(assignment, "=");
+	const char *value = assignment + n + 1;
+	char rule[CFG_RULE_MAX];
+	int row;
+
+	if (assignment[n] == '\0')
+		return cfg_fail(err, "--set", 0, assignment, n, "must be KEY=VALUE");
+	if ((row = cfg_find(assignment, n)) < 0)
+		return cfg_fail_unknown(err, "--set", 0, assignment, n);
+	if (cfg_value_parse(cfg, row, value, strlen(value), rule) < 0)
+		return cfg_fail(err, "--set", 0, assignment, n, "%s", rule);
+	if (origins != NULL) {
+		origins->of[row] = CFG_COMMAND_LINE;
+		origins->line[row] = 0;
+	}
+	return 0;
+}
+
+int cfg_listen_parse(const char *text, struct sockaddr_storage *out)
+{
+	struct sockaddr_storage ss;
+	struct sockaddr_in *v4 = (struct sockaddr_in *)&ss;
+	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&ss;
+	const char *colon = strrchr(text, ':');
+	size_t n = colon == NULL ? 0 : (size_t)(colon - text);
+	char host[64];
+	int64_t port;
+
+	if (n == 0 || n >= sizeof(host) || tr_parse_i64(colon + 1, 0, 65535, &port) < 0)
+		return TR_EINVAL;
+	memset(&ss, 0, sizeof(ss));
+	if (text[0] == '[' && text[n - 1] == ']') {
+		tr_copy(host, sizeof(host), text + 1, n - 2);
+		v6->sin6_family = AF_INET6;
+		v6->sin6_port = htons((uint16_t)port);
+		if (inet_pton(AF_INET6, host, &v6->sin6_addr) != 1)
+			return TR_EINVAL;
+	} else {
+		tr_copy(host, sizeof(host), text, n);
+		v4->sin_family = AF_INET;
+		v4->sin_port = htons((uint16_t)port);
+		if (inet_pton(AF_INET, strcmp(host, "localhost") == 0 ? "127.0.0.1" : host, &v4->sin_addr) != 1)
+			return TR_EINVAL;
+	}
+	*out = ss;
+	return 0;
+}
+
+static bool is_loopback(const struct sockaddr_storage *ss)
+{
+	const struct sockaddr_in *v4 = (const struct sockaddr_in *)ss;
+	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)ss;
+
+	if (ss->ss_family == AF_INET)
+		return ntohl(v4->sin_addr.s_addr) >> 24 == 127;
+	return IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
+}
+
+/* Each rule: NULL when it holds, else why not (static, or written into `why`). */
+typedef const char *rule_fn(const struct tr_config *cfg, char why[CFG_RULE_MAX]);
+
+static const char *rule_listen(const struct tr_config *cfg, char why[CFG_RULE_MAX])
+{
+	struct sockaddr_storage ss;
+
+	(void)why;
+	if (cfg_listen_parse(cfg->http_listen, &ss) < 0)
+		return "must be HOST:PORT with an IPv4 address, an IPv6 address in brackets, or localhost";
+	if (!is_loopback(&ss))
+		return "this version serves on loopback addresses only; others need TLS and tokens";
+	return NULL;
+}
+
+static const char *rule_hang(const struct tr_config *cfg, char why[CFG_RULE_MAX])
+{
+	if (cfg->hang_after_ms >= 3 * cfg->heartbeat_ms)
+		return NULL;
+	(void)snprintf(why, CFG_RULE_MAX, "must be at least three times heartbeat_ms, here %u", 3 * cfg->heartbeat_ms);
+	return why;
+}
+
+static const char *rule_archive(const struct tr_config *cfg, char why[CFG_RULE_MAX])
+{
+	const char *url = cfg->archive_url;
+
+	(void)why;
+	if (strncmp(url, "postgresql:", 11) == 0 || strncmp(url, "postgres:", 9) == 0)
+		return "this version keeps its archive in SQLite only; PostgreSQL is not there yet";
+	if (url[0] != '\0' && (strncmp(url, "sqlite:", 7) != 0 || url[7] == '\0'))
+		return "must be empty or sqlite:PATH";
+	return NULL;
+}
+
+static const char *rule_understudies(const struct tr_config *cfg, char why[CFG_RULE_MAX])
+{
+	(void)why;
+	for (int i = 0; i < TR_NROLES; i++)
+		if (cfg->understudies[i] > 0)
+			return "this version starts no understudies; every role must be 0";
+	return NULL;
+}
+
+static const char *rule_log(const struct tr_config *cfg, char why[CFG_RULE_MAX])
+{
+	(void)why;
+#define X(id, name)                            \
+	if (strcmp(cfg->log_level, name) == 0) \
+		return NULL;
+	LOG_LEVELS(X)
+#undef X
+	return "must be error, warn, info or debug";
+}
+
+static const char *rule_llm(const struct tr_config *cfg, char why[CFG_RULE_MAX])
+{
+	(void)why;
+	return cfg->llm_url[0] == '\0' ? NULL : "this version answers without a language model; it must be empty";
+}
+
+static const char *rule_embeddings(const struct tr_config *cfg, char why[CFG_RULE_MAX])
+{
+	(void)why;
+	return cfg->embeddings_url[0] == '\0' ? NULL : "this version finds without embeddings; it must be empty";
+}
+
+static const char *rule_mcp(const struct tr_config *cfg, char why[CFG_RULE_MAX])
+{
+	(void)why;
+	return cfg->mcp_conformance ? "this version serves no MCP; it must be false" : NULL;
+}
+
+static const struct {
+	const char *key;
+	rule_fn *holds;
+} rules[] = {
+	{"http.listen", rule_listen},        {"hang_after_ms", rule_hang},  {"archive.url", rule_archive},
+	{"understudies", rule_understudies}, {"log.level", rule_log},       {"llm.url", rule_llm},
+	{"embeddings.url", rule_embeddings}, {"mcp.conformance", rule_mcp},
+};
+
+int cfg_check_at(const struct tr_config *cfg, const struct cfg_origins *origins, struct cfg_error *err)
+{
+	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
+		const char *key = rules[i].key, *wrong, *where = NULL;
+		int row = cfg_find(key, strlen(key));
+		char why[CFG_RULE_MAX];
+
+		assert(row >= 0);
+		if ((wrong = rules[i].holds(cfg, why)) == NULL)
+			continue;
+		if (origins != NULL && origins->of[row] != CFG_DEFAULT)
+			where = origins->of[row] == CFG_FILE ? origins->file : "--set";
+		return cfg_fail(err, where, where == NULL ? 0 : origins->line[row], key, strlen(key), "%s", wrong);
+	}
+	return 0;
+}
+
+int cfg_check(const struct tr_config *cfg, struct cfg_error *err)
+{
+	return cfg_check_at(cfg, NULL, err);
+}

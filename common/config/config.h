@@ -1,0 +1,78 @@
+/* One table of settings (settings.def) -> struct, YAML file, --set, help, dump. */
+#ifndef COMMON_CONFIG_CONFIG_H
+#define COMMON_CONFIG_CONFIG_H
+#include <stdbool.h>
+#include <stdint.h>
+#include "common/base/buf.h"
+#include "common/base/err.h"
+#include "common/base/roles.h"
+
+#define CFG_STR_MAX 1025
+typedef uint32_t cfg_u32;
+typedef bool cfg_bool;
+typedef char cfg_str[CFG_STR_MAX];
+typedef uint32_t cfg_roles[TR_NROLES];
+
+enum cfg_origin { CFG_DEFAULT, CFG_FILE, CFG_COMMAND_LINE };
+
+struct tr_config {
+#define S(type, member, key, def, min, max, doc) cfg_##type member;
+#include "common/config/settings.def"
+#undef S
+};
+
+/* Where each value came from, in table order. */
+#define S(type, member, key, def, min, max, doc) +1
+enum { CFG_NSETTINGS = 0
+#include "common/config/settings.def"
+};
+#undef S
+struct cfg_origins {
+	unsigned char of[CFG_NSETTINGS]; /* enum cfg_origin */
+	uint32_t line[CFG_NSETTINGS];    /* in the file; 0: not from a file */
+	char file[256];                  /* the file last loaded, for messages */
+};
+
+/* Why a configuration was refused, ready to print: "tribe.yaml:3: heartbeat_ms: must be a whole number from 10 to 60000". */
+struct cfg_error {
+	char text[512];
+};
+
+/* All functions: 0, or TR_ECONFIG with *err filled; cfg may then be half-changed and must not be used. */
+void cfg_defaults(struct tr_config *cfg, struct cfg_origins *origins);
+/* YAML: nested mappings or dotted keys; unknown and repeated keys, anchors, a second document are refused with the line. */
+int cfg_load_file(struct tr_config *cfg, struct cfg_origins *origins, const char *path, struct cfg_error *err);
+int cfg_load_text(struct tr_config *cfg, struct cfg_origins *origins, const char *text, size_t n, const char *name,
+		  struct cfg_error *err);
+/* "KEY=VALUE" of --set. */
+int cfg_set(struct tr_config *cfg, struct cfg_origins *origins, const char *assignment, struct cfg_error *err);
+/* The rules between settings, and what this version cannot do yet (one clear line each); call once after the last change. */
+int cfg_check(const struct tr_config *cfg, struct cfg_error *err);
+/* The same, and the message names the file and line the value came from. origins may be NULL. */
+int cfg_check_at(const struct tr_config *cfg, const struct cfg_origins *origins, struct cfg_error *err);
+/* http.listen as an address: "127.0.0.1:8000", "[::1]:8000" or "localhost:8000". TR_EINVAL when it is none; any address passes
+ * here, cfg_check() refuses those that are not loopback. */
+struct sockaddr_storage;
+int cfg_listen_parse(const char *text, struct sockaddr_storage *out);
+/* YAML with every setting; with origins (may be NULL) each line says where the value came from and what it means.
+ * cfg_load_text() takes the dump back to the same struct: this is how tribed hands the configuration to a Jr. */
+int cfg_dump(const struct tr_config *cfg, const struct cfg_origins *origins, struct buf *out);
+/* One row of the table, for help and documents; false past the end. Texts are static. */
+struct cfg_setting {
+	const char *key, *type, *def, *doc;
+	double min, max;
+};
+bool cfg_setting_at(unsigned i, struct cfg_setting *out);
+
+/* The directories and files a program works with, by the rules of systemd (STATE_DIRECTORY, RUNTIME_DIRECTORY) and --dev. */
+struct tr_paths {
+	char state[4096];   /* default $STATE_DIRECTORY, else /var/lib/tribe; --dev DIR: DIR/state */
+	char runtime[4096]; /* default $RUNTIME_DIRECTORY, else /run/tribe; --dev DIR: DIR/run */
+	char config[4096];  /* --config, else DIR/tribe.yaml or /etc/tribe/tribe.yaml if that exists; empty: none */
+};
+/* dev, state, runtime, config: the flags as given, or NULL. Relative paths are made absolute against the working directory.
+ * TR_ECONFIG when a path would be too long (a socket path must fit 107 bytes). */
+int cfg_paths(struct tr_paths *out, const char *dev, const char *state, const char *runtime, const char *config,
+	      struct cfg_error *err);
+
+#endif
