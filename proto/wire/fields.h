@@ -1,0 +1,189 @@
+/* The fields of every message and item, once. No code here.
+ *   F(need, type, name, min, max)   need: REQ or OPT; types and the meaning of min..max: types.h; 0, 0 = the type's own bounds
+ *   I(need, item, name)             one nested item
+ *   L(need, item, name, min, max)   a list of min..max items
+ * OPT fields have a `bool has_NAME` beside them; an absent list or strs has n == 0 as well. Names are those of the HTTP API. */
+#ifndef PROTO_WIRE_FIELDS_H
+#define PROTO_WIRE_FIELDS_H
+
+#define WIRE_CONTENT_MAX 65536
+#define WIRE_ID_MAX      128
+#define WIRE_NAME_MAX    256
+#define WIRE_BATCH_MAX   10000  /* memories in one add */
+
+/* ---- items ---- (ITEMS lists them so that an item stands behind those it contains) */
+#define WIRE_ITEMS(X) \
+	X(role_flags) X(reason) X(bucket) X(jr) X(jrs) X(sentience) X(new_memory) X(added) X(memory) X(source) X(stages) X(heat_bin) \
+	X(decision) X(sample) X(recall_sample) X(anomaly) X(beat) X(skipped)
+
+#define ITEM_role_flags(F, I, L) \
+	F(REQ, flag, memory_jr, 0, 0) F(REQ, flag, executive_jr, 0, 0) F(REQ, flag, meta_jr, 0, 0) F(REQ, flag, integration_jr, 0, 0)
+#define ITEM_reason(F, I, L) F(REQ, str, reason, 1, 32) F(REQ, u64, count, 0, 0)
+/* one bucket of a histogram, not cumulative: values <= le seconds and above the bucket before */
+#define ITEM_bucket(F, I, L) F(REQ, f64, le, 0, 0) F(REQ, u64, count, 0, 0)
+/* a Jr as tribed sees it. state: down starting up stopping killing backoff failed */
+#define ITEM_jr(F, I, L)                                                                                        \
+	F(REQ, str, state, 1, 16) F(OPT, u32, pid, 0, 0) F(REQ, u32, generation, 0, 0) F(REQ, u64, epoch, 0, 0)   \
+	F(OPT, u64, uptime_s, 0, 0) F(REQ, u64, restarts, 0, 0) L(REQ, reason, restarts_by_reason, 0, 32)         \
+	F(OPT, u64, heartbeat_age_ms, 0, 0) F(OPT, time, heartbeat_at, 0, 0) F(OPT, u64, rss_bytes, 0, 0)        \
+	F(OPT, u64, cpu_ms, 0, 0) F(OPT, u32, inflight, 0, 0) F(OPT, u32, queue_depth, 0, 0)                      \
+	F(OPT, u64, loop_lag_us, 0, 0) F(OPT, u64, handled_total, 0, 0) F(OPT, u64, errors_total, 0, 0)           \
+	F(OPT, str, last_exit, 0, 64) F(OPT, u64, retry_in_ms, 0, 0)                                              \
+	L(REQ, bucket, recovery, 0, 32) F(REQ, f64, recovery_sum_s, 0, 0) F(REQ, u64, recovery_count, 0, 0)
+#define ITEM_jrs(F, I, L) I(REQ, jr, memory_jr) I(REQ, jr, executive_jr) I(REQ, jr, meta_jr) I(REQ, jr, integration_jr)
+/* index 0..100, absent while warming up; components 0..1, each absent while unknown */
+#define ITEM_sentience(F, I, L)                                                                                 \
+	F(OPT, f64, index, 0, 100) F(OPT, f64, uptime, 0, 1) F(OPT, f64, coherence, 0, 1)                         \
+	F(OPT, f64, thermal_balance, 0, 1) F(OPT, f64, heartbeat_coherence, 0, 1) F(OPT, f64, phase_coherence, 0, 1)
+/* what somebody wants remembered */
+#define ITEM_new_memory(F, I, L)                                                                                \
+	F(REQ, str, content, 1, WIRE_CONTENT_MAX) F(OPT, str, id, 1, WIRE_ID_MAX) F(OPT, strs, tags, 0, 64)       \
+	F(OPT, str, source, 1, WIRE_NAME_MAX) F(OPT, str, session, 1, WIRE_NAME_MAX)                              \
+	F(OPT, str, speaker, 1, WIRE_NAME_MAX) F(OPT, f64, importance, 0, 1) F(OPT, flag, sacred, 0, 0)           \
+	F(OPT, time, at, 0, 0) F(OPT, str, supersedes, 1, WIRE_ID_MAX) F(OPT, map, metadata, 0, 65536)
+/* created false: it was known already (and was heated by this add) */
+#define ITEM_added(F, I, L)                                                                                     \
+	F(REQ, str, id, 1, WIRE_ID_MAX) F(REQ, flag, created, 0, 0) F(REQ, f64, temperature, 0, 100)              \
+	F(REQ, str, stage, 1, 16)
+#define ITEM_memory(F, I, L)                                                                                    \
+	F(REQ, str, id, 1, WIRE_ID_MAX) F(REQ, str, content, 1, WIRE_CONTENT_MAX) F(OPT, f64, score, 0, 0)        \
+	F(REQ, f64, temperature, 0, 100) F(REQ, str, stage, 1, 16) F(OPT, time, at, 0, 0)                         \
+	F(REQ, time, created_at, 0, 0) F(REQ, time, last_access, 0, 0) F(REQ, u64, access_count, 0, 0)            \
+	F(REQ, strs, tags, 0, 64) F(OPT, str, source, 1, WIRE_NAME_MAX) F(OPT, str, session, 1, WIRE_NAME_MAX)    \
+	F(OPT, str, speaker, 1, WIRE_NAME_MAX) F(REQ, f64, importance, 0, 1) F(REQ, flag, sacred, 0, 0)           \
+	F(OPT, f64, phase_coherence, 0, 1) F(OPT, str, supersedes, 1, WIRE_ID_MAX)                                \
+	F(OPT, str, superseded_by, 1, WIRE_ID_MAX) F(REQ, u32, revision, 0, 0) F(OPT, map, metadata, 0, 65536)
+/* a source of an answer */
+#define ITEM_source(F, I, L)                                                                                    \
+	F(REQ, str, id, 1, WIRE_ID_MAX) F(REQ, str, content, 1, WIRE_CONTENT_MAX) F(REQ, f64, score, 0, 0)        \
+	F(REQ, f64, temperature, 0, 100) F(OPT, time, at, 0, 0) F(OPT, str, speaker, 1, WIRE_NAME_MAX)            \
+	F(OPT, str, source, 1, WIRE_NAME_MAX)
+#define ITEM_stages(F, I, L)                                                                                    \
+	F(REQ, u64, white_hot, 0, 0) F(REQ, u64, red_hot, 0, 0) F(REQ, u64, warm, 0, 0) F(REQ, u64, cool, 0, 0)   \
+	F(REQ, u64, cold, 0, 0) F(REQ, u64, ember, 0, 0)
+/* memories with from <= temperature < from + 5 (the last one includes 100) */
+#define ITEM_heat_bin(F, I, L) F(REQ, f64, from, 0, 100) F(REQ, u64, count, 0, 0)
+#define ITEM_decision(F, I, L)                                                                                  \
+	F(REQ, str, id, 1, WIRE_ID_MAX) F(REQ, text, text, 1, 2000) F(REQ, str, by, 1, 64)                        \
+	F(REQ, str, memory_id, 1, WIRE_ID_MAX) F(REQ, time, at, 0, 0)
+/* a memory without its text, for analysis */
+#define ITEM_sample(F, I, L)                                                                                    \
+	F(REQ, str, id, 1, WIRE_ID_MAX) F(REQ, f64, temperature, 0, 100) F(REQ, f64, raw_temperature, 0, 0)       \
+	F(REQ, u64, access_count, 0, 0) F(REQ, f64, importance, 0, 1) F(REQ, flag, sacred, 0, 0)                  \
+	F(REQ, f64, idle_days, 0, 0) F(REQ, u32, content_bytes, 0, 0)
+#define ITEM_recall_sample(F, I, L) F(REQ, time, at, 0, 0) F(REQ, u32, latency_us, 0, 0) F(REQ, u32, sources, 0, 0)
+/* kind: a machine name; severity 0..1; evidence: memory ids */
+#define ITEM_anomaly(F, I, L)                                                                                   \
+	F(REQ, str, kind, 1, 64) F(REQ, f64, severity, 0, 1) F(REQ, text, summary, 1, 300)                        \
+	F(REQ, u64, count, 0, 0) F(REQ, strs, evidence, 0, 16)
+#define ITEM_beat(F, I, L)                                                                                      \
+	F(REQ, str, jr, 1, 32) F(REQ, u32, pid, 1, 0) F(REQ, u32, generation, 0, 0) F(REQ, u64, epoch, 0, 0)      \
+	F(REQ, u64, seq, 0, 0) F(REQ, u64, monotonic_ns, 0, 0) F(REQ, u64, uptime_ms, 0, 0)                       \
+	F(REQ, str, state, 1, 16) F(REQ, u32, inflight, 0, 0) F(REQ, u32, queue_depth, 0, 0)                      \
+	F(REQ, u64, loop_lag_us, 0, 0) F(REQ, u64, rss_bytes, 0, 0) F(REQ, u64, cpu_ms, 0, 0)                     \
+	F(REQ, u64, handled_total, 0, 0) F(REQ, u64, errors_total, 0, 0)                                          \
+	F(OPT, f64, phase_coherence, 0, 1) F(OPT, f64, thermal_entropy, 0, 1) F(OPT, u64, recalls_total, 0, 0)    \
+	F(OPT, flag, archive_healthy, 0, 0)
+/* where: line or heading; reason: for a person */
+#define ITEM_skipped(F, I, L) F(REQ, u64, line, 0, 0) F(REQ, str, reason, 1, 256)
+
+/* ---- the private channel ---- */
+#define FIELDS_hello(F, I, L) \
+	F(REQ, str, jr, 1, 32) F(REQ, u32, pid, 1, 0) F(REQ, u32, generation, 0, 0) F(REQ, u32, proto_rev, 0, 0)
+#define FIELDS_heartbeat(F, I, L) ITEM_beat(F, I, L)
+#define FIELDS_drain(F, I, L) F(REQ, u32, generation, 0, 0) F(REQ, u32, deadline_ms, 0, 0)
+
+/* ---- every Jr ---- */
+#define FIELDS_ping(F, I, L)
+#define RESULT_ping(F, I, L) \
+	F(REQ, str, jr, 1, 32) F(REQ, u32, pid, 1, 0) F(REQ, u32, generation, 0, 0) F(REQ, u64, epoch, 0, 0) F(REQ, u64, monotonic_ns, 0, 0)
+
+/* ---- control.sock ---- */
+#define FIELDS_status(F, I, L)
+/* status: operational (all four up and the archive healthy), degraded, down (no memory-jr or no executive-jr) */
+#define RESULT_status(F, I, L)                                                                                  \
+	F(REQ, str, status, 1, 16) F(OPT, flag, archive_healthy, 0, 0) I(REQ, role_flags, jrs_running)            \
+	I(REQ, jrs, jrs) I(REQ, sentience, sentience) F(REQ, u64, uptime_s, 0, 0) F(REQ, u32, supervisor_pid, 0, 0) \
+	F(REQ, u64, supervisor_rss_bytes, 0, 0) F(REQ, str, version, 1, 64) F(REQ, time, timestamp, 0, 0)         \
+	F(OPT, str, http_address, 1, 64)
+#define FIELDS_heartbeats(F, I, L) F(OPT, flag, follow, 0, 0)
+#define RESULT_heartbeats(F, I, L) L(REQ, beat, heartbeats, 0, 64)
+#define FIELDS_jr_restart(F, I, L) F(REQ, str, jr, 1, 32)
+#define RESULT_jr_restart(F, I, L) F(REQ, str, state, 1, 16)
+#define FIELDS_jr_stop(F, I, L)    F(REQ, str, jr, 1, 32)
+#define RESULT_jr_stop(F, I, L)    F(REQ, str, state, 1, 16)
+#define FIELDS_jr_start(F, I, L)   F(REQ, str, jr, 1, 32)
+#define RESULT_jr_start(F, I, L)   F(REQ, str, state, 1, 16)
+/* fault: kill (SIGKILL) or hang (SIGSTOP); pid, generation: of the process that was hit */
+#define FIELDS_fault_inject(F, I, L) F(REQ, str, jr, 1, 32) F(REQ, str, fault, 1, 32)
+#define RESULT_fault_inject(F, I, L) \
+	F(REQ, u32, pid, 1, 0) F(REQ, u32, generation, 0, 0) F(REQ, u64, monotonic_ns, 0, 0)
+#define FIELDS_shutdown(F, I, L)
+#define RESULT_shutdown(F, I, L)
+#define FIELDS_version(F, I, L)
+#define RESULT_version(F, I, L) F(REQ, str, version, 1, 64) F(REQ, str, commit, 1, 64) F(REQ, u32, proto_rev, 0, 0) F(REQ, u32, pid, 1, 0)
+
+/* ---- memory.sock ---- */
+/* With a request_id the answer is stored in the effect's own commit: the same call again gets the same answer, another
+ * call under the same id TR_EMISMATCH. source: given to memories that name none. */
+#define FIELDS_memory_add(F, I, L) L(REQ, new_memory, memories, 1, WIRE_BATCH_MAX) F(OPT, str, source, 1, WIRE_NAME_MAX)
+#define RESULT_memory_add(F, I, L) L(REQ, added, memories, 0, WIRE_BATCH_MAX)
+/* touch (default true): counts as an access, at most once per memory and toucher and hour */
+#define FIELDS_memory_get(F, I, L) F(REQ, str, id, 1, WIRE_ID_MAX) F(OPT, flag, touch, 0, 0) F(OPT, str, toucher, 1, WIRE_NAME_MAX)
+#define RESULT_memory_get(F, I, L) I(REQ, memory, memory)
+#define FIELDS_memory_recall(F, I, L)                                                                           \
+	F(OPT, text, q, 0, 1000) F(OPT, u32, limit, 1, 200) F(OPT, str, tag, 1, WIRE_NAME_MAX)                    \
+	F(OPT, str, source, 1, WIRE_NAME_MAX) F(OPT, str, session, 1, WIRE_NAME_MAX)                              \
+	F(OPT, str, speaker, 1, WIRE_NAME_MAX) F(OPT, f64, min_temperature, 0, 100) F(OPT, time, before, 0, 0)    \
+	F(OPT, time, after, 0, 0) F(OPT, str, cursor, 1, 128) F(OPT, u32, max_tokens, 1, 1000000)                 \
+	F(OPT, flag, touch, 0, 0) F(OPT, str, toucher, 1, WIRE_NAME_MAX)
+/* best first; without q: newest first */
+#define RESULT_memory_recall(F, I, L) L(REQ, memory, memories, 0, 200) F(OPT, str, next_cursor, 1, 128)
+#define FIELDS_memory_thermal(F, I, L) F(OPT, u32, hottest, 0, 100)
+#define RESULT_memory_thermal(F, I, L)                                                                          \
+	F(REQ, u64, total_memories, 0, 0) F(OPT, f64, average_temperature, 0, 100) F(REQ, u64, white_hot_count, 0, 0) \
+	F(REQ, u64, sacred_count, 0, 0) F(OPT, f64, sacred_min_temperature, 0, 100)                               \
+	F(OPT, f64, phase_coherence_avg, 0, 1) F(OPT, f64, thermal_entropy, 0, 1) I(REQ, stages, stages)          \
+	L(REQ, heat_bin, histogram, 0, 20) L(REQ, memory, hottest, 0, 100) F(REQ, time, timestamp, 0, 0)
+#define FIELDS_memory_decide(F, I, L) F(REQ, text, text, 1, 2000) F(REQ, str, by, 1, 64)
+#define RESULT_memory_decide(F, I, L) I(REQ, decision, decision)
+#define FIELDS_memory_decisions(F, I, L) F(OPT, time, since, 0, 0) F(OPT, u32, limit, 1, 200)
+#define RESULT_memory_decisions(F, I, L) L(REQ, decision, decisions, 0, 200)
+#define FIELDS_memory_samples(F, I, L) F(OPT, u32, memories, 0, 2000) F(OPT, u32, recalls, 0, 2000)
+#define RESULT_memory_samples(F, I, L)                                                                          \
+	L(REQ, sample, memories, 0, 2000) L(REQ, recall_sample, recalls, 0, 2000) F(REQ, u64, total_memories, 0, 0)
+
+/* ---- integration.sock ---- */
+/* sources: best first; detail: concise (one sentence), summary (up to three), full (up to six) */
+#define FIELDS_integration_synthesise(F, I, L)                                                                  \
+	F(REQ, text, question, 1, 1000) F(OPT, str, detail, 1, 16) L(REQ, source, sources, 0, 200)
+/* cited: ids of the sources whose sentences stand in the answer, in their order; confidence_basis: how it was reckoned */
+#define RESULT_integration_synthesise(F, I, L)                                                                  \
+	F(REQ, str, answer, 1, 200000) F(REQ, f64, confidence, 0, 1) F(REQ, str, confidence_basis, 1, 256)        \
+	F(REQ, strs, cited, 0, 64) F(REQ, str, synthesis, 1, 16)
+/* One piece: whole lines of a JSONL file, or a whole text or Markdown document. first_line: number of its first line in the file. */
+#define FIELDS_integration_import(F, I, L)                                                                      \
+	F(REQ, str, name, 1, WIRE_NAME_MAX) F(REQ, str, format, 1, 16) F(REQ, bin, data, 0, 8388608)              \
+	F(OPT, u64, first_line, 0, 0) F(OPT, str, source, 1, WIRE_NAME_MAX)
+#define RESULT_integration_import(F, I, L)                                                                      \
+	F(REQ, u64, added, 0, 0) F(REQ, u64, known, 0, 0) F(REQ, u64, skipped, 0, 0) L(REQ, skipped, reasons, 0, 100)
+
+/* ---- meta.sock ---- */
+#define FIELDS_meta_anomalies(F, I, L)
+#define RESULT_meta_anomalies(F, I, L)                                                                          \
+	L(REQ, anomaly, anomalies, 0, 64) F(OPT, time, analysed_at, 0, 0) F(REQ, u64, analyses, 0, 0)             \
+	F(OPT, u64, sampled, 0, 0)
+
+/* ---- executive.sock ---- */
+#define FIELDS_executive_ask(F, I, L)                                                                           \
+	F(REQ, text, question, 1, 1000) F(OPT, u32, limit, 1, 50) F(OPT, text, context, 0, 2000)                  \
+	F(OPT, str, detail, 1, 16) F(OPT, str, session, 1, WIRE_NAME_MAX) F(OPT, str, tag, 1, WIRE_NAME_MAX)      \
+	F(OPT, str, source, 1, WIRE_NAME_MAX) F(OPT, flag, touch, 0, 0)
+/* memory_id: the best source's. degraded: what was missing, such as "integration_jr". */
+#define RESULT_executive_ask(F, I, L)                                                                           \
+	F(REQ, str, answer, 1, 200000) F(REQ, f64, confidence, 0, 1) F(REQ, str, confidence_basis, 1, 256)        \
+	F(OPT, f64, phase_coherence, 0, 1) F(OPT, str, memory_id, 1, WIRE_ID_MAX) L(REQ, source, sources, 0, 200) \
+	F(REQ, str, synthesis, 1, 16) F(REQ, strs, degraded, 0, 8) F(REQ, time, timestamp, 0, 0)                  \
+	F(REQ, str, request_id, 1, 128)
+
+#endif
