@@ -1,0 +1,57 @@
+/* What every Jr shares: the inherited descriptors, hello, heartbeats, its socket, its peers, drain, leaving when tribed is gone.
+ * A Jr's main is wiring: jr_opts_parse, jr_open, its own parts, jr_handle..., jr_ready, jr_run, take down in the opposite order.
+ *
+ * tribed hands over (LISTEN_FDS, LISTEN_PID, LISTEN_FDNAMES): "channel" (SOCK_SEQPACKET), "config" (memfd, YAML dump),
+ * "socket" (the Jr's listening Unix socket); executive-jr also "http" (listening TCP), memory-jr also "lock" (state lock, kept
+ * open for life). Environment: TRIBE_GENERATION, TRIBE_EPOCH, TRIBE_STATE, TRIBE_RUNTIME. */
+#ifndef JRS_KIT_JR_H
+#define JRS_KIT_JR_H
+#include "common/config/config.h"
+#include "proto/chan/peer.h"
+#include "proto/chan/server.h"
+
+struct jr;
+struct jr_opts {
+	enum tr_role role;
+	struct tr_config cfg;
+	char state[4096], runtime[4096];
+	uint32_t generation;
+	uint64_t epoch;
+	int channel_fd, socket_fd, http_fd, lock_fd; /* -1: not handed over */
+};
+
+struct tr_library; /* common/base/version.h */
+/* What -V names beside the kit's own libraries; call before jr_opts_parse(). Borrowed. */
+void jr_libraries(const struct tr_library *libs, size_t n);
+/* -V and -h print and return 1; -n checks the configuration and returns 1. Started by hand (no channel): one clear line on
+ * stderr. Fills opts from the environment. TR_ECONFIG for that and for anything malformed. */
+int jr_opts_parse(struct jr_opts *opts, enum tr_role role, int argc, char **argv);
+void jr_opts_close(struct jr_opts *opts); /* the descriptors of opts, if jr_open() is not reached */
+/* channel_fd, socket_fd and lock_fd are the kit's from here on, also on failure; http_fd stays the Jr's own.
+ * Logging, signals (SIGPIPE and SIGHUP ignored; SIGTERM and SIGINT drain), no core dumps, no_new_privs, loop, channel, server. */
+int jr_open(struct jr **out, const struct jr_opts *opts);
+void jr_handle(struct jr *jr, enum wire_msg_id id, chan_handler *fn, void *arg);
+/* Called for each heartbeat so that a Jr may add what only it knows (phase_coherence ...). */
+void jr_on_beat(struct jr *jr, void (*fill)(void *arg, struct msg_heartbeat *beat), void *arg);
+/* Called once when a drain begins: stop taking work, call jr_drained() when the last answer has left. Without one the kit
+ * waits for the calls in flight on its own server. */
+void jr_on_drain(struct jr *jr, void (*drain)(void *arg), void *arg);
+void jr_drained(struct jr *jr);
+/* Sends hello: only from now on does tribed call this Jr up. Starts accepting on the socket. */
+int jr_ready(struct jr *jr);
+int jr_run(struct jr *jr); /* until drained, tribed gone (channel EOF: finish what is in flight, at most 2 s), or jr_fatal() */
+/* Callbacks of calls that still wait (peers, supervisor) have been called with TR_ECLOSED when jr_run() returns. */
+void jr_fatal(struct jr *jr, int r); /* leave jr_run with r as soon as possible */
+void jr_close(struct jr **jr);
+
+uv_loop_t *jr_loop(struct jr *jr);
+const struct jr_opts *jr_options(const struct jr *jr);
+/* Standing connection to another Jr; owned by the kit, made on first use. */
+struct peer *jr_peer(struct jr *jr, enum tr_role role);
+/* Ask tribed over the channel (only what messages.def allows this role). Same promise as peer_call(). */
+int jr_ask_supervisor(struct jr *jr, enum wire_msg_id id, const void *msg, uint32_t timeout_ms, peer_cb *cb, void *arg);
+/* Counts for the heartbeat that the kit cannot see: work done outside the Jr's own socket (HTTP requests). */
+void jr_count(struct jr *jr, uint64_t handled, uint64_t errors);
+void jr_gauge(struct jr *jr, uint32_t inflight, uint32_t queue_depth); /* added to what the kit knows */
+
+#endif

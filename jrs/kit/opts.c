@@ -1,0 +1,298 @@
+/* How a Jr learns who it is: flags for a person, inherited descriptors and environment from tribed. */
+#include "common/base/text.h"
+#include "common/base/version.h"
+#include "jrs/kit/jr.h"
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#define CONFIG_MAX (1u << 20) /* bytes of the configuration tribed hands over */
+
+static const struct tr_library *libraries;
+static size_t nlibraries;
+
+void jr_libraries(const struct tr_library *libs, size_t n)
+{
+	libraries = libs;
+	nlibraries = n;
+}
+
+/* ---- a person at the keyboard ---- */
+
+struct flags {
+	bool check;
+	const char *config, *state, *runtime, *dev;
+	struct tr_config cfg;
+	struct cfg_origins origins;
+	int nset;
+	char *const *argv;
+};
+
+enum { F_CONFIG = 256, F_STATE, F_RUNTIME, F_DEV, F_SET };
+static const struct option options[] = {
+	{"config", required_argument, NULL, F_CONFIG},
+	{"state", required_argument, NULL, F_STATE},
+	{"runtime", required_argument, NULL, F_RUNTIME},
+	{"dev", required_argument, NULL, F_DEV},
+	{"set", required_argument, NULL, F_SET},
+	{"check", no_argument, NULL, 'n'},
+	{"version", no_argument, NULL, 'V'},
+	{"help", no_argument, NULL, 'h'},
+	{NULL, 0, NULL, 0},
+};
+
+static void print_version(const char *program)
+{
+	const struct tr_library own[] = {{"libuv", uv_version_string()}, {"msgpack-c", msgpack_version()}};
+
+	tr_version_print(program, own, 2);
+	for (size_t i = 0; i < nlibraries; i++)
+		printf("%s %s\n", libraries[i].name, libraries[i].version);
+}
+
+static void print_help(const char *program)
+{
+	printf("%s is one of the workers of a tribe. It is started by tribed.\n"
+	       "\n"
+	       "  -n, --check        check the configuration and leave: 0 if it is right, 2 if not\n"
+	       "      --config FILE  what --check reads; --set KEY=VALUE on top of it\n"
+	       "      --state DIR, --runtime DIR, --dev DIR  as for tribed\n"
+	       "  -V, --version      version, build id and libraries\n"
+	       "  -h, --help         this\n",
+	       program);
+}
+
+/* Two rounds, since the file comes before what --set puts on top of it. */
+static int check_config(struct flags *f, int argc, char **argv)
+{
+	struct tr_paths paths;
+	struct cfg_error err;
+	int c, r;
+
+	cfg_defaults(&f->cfg, &f->origins);
+	r = cfg_paths(&paths, f->dev, f->state, f->runtime, f->config, &err);
+	if (r == 0 && paths.config[0] != '\0')
+		r = cfg_load_file(&f->cfg, &f->origins, paths.config, &err);
+	optind = 1;
+	while (r == 0 && (c = getopt_long(argc, argv, "nVh", options, NULL)) != -1) {
+		if (c == F_SET)
+			r = cfg_set(&f->cfg, &f->origins, optarg, &err);
+	}
+	if (r == 0)
+		r = cfg_check(&f->cfg, &err);
+	if (r < 0) {
+		(void)fprintf(stderr, "%s\n", err.text);
+		return TR_ECONFIG;
+	}
+	printf("configuration ok\n");
+	return 1;
+}
+
+/* 0: nothing asked for; 1: done; TR_ECONFIG. */
+static int parse_flags(const char *program, int argc, char **argv)
+{
+	struct flags f = {0};
+	int c;
+
+	optind = 1;
+	while ((c = getopt_long(argc, argv, "nVh", options, NULL)) != -1) {
+		switch (c) {
+		case 'V':
+			print_version(program);
+			return 1;
+		case 'h':
+			print_help(program);
+			return 1;
+		case 'n':
+			f.check = true;
+			break;
+		case F_CONFIG:
+			f.config = optarg;
+			break;
+		case F_STATE:
+			f.state = optarg;
+			break;
+		case F_RUNTIME:
+			f.runtime = optarg;
+			break;
+		case F_DEV:
+			f.dev = optarg;
+			break;
+		case F_SET:
+			break;
+		default:
+			return TR_ECONFIG; /* getopt has said what */
+		}
+	}
+	if (optind < argc) {
+		(void)fprintf(stderr, "%s: takes no arguments\n", program);
+		return TR_ECONFIG;
+	}
+	return f.check ? check_config(&f, argc, argv) : 0;
+}
+
+/* ---- what tribed hands over ---- */
+
+static int broken(const char *program, const char *what)
+{
+	(void)fprintf(stderr, "%s: handed over by tribed: %s\n", program, what);
+	return TR_ECONFIG;
+}
+
+struct inherited {
+	const char *name;
+	int *fd;
+	int family, type, listening; /* -1 type: no socket */
+};
+
+static int keep(const char *program, const struct inherited *table, size_t n, const char *name, int fd)
+{
+	for (size_t i = 0; i < n; i++) {
+		const struct inherited *e = &table[i];
+
+		if (strcmp(name, e->name) != 0)
+			continue;
+		if (*e->fd >= 0)
+			return broken(program, "the same descriptor twice");
+		if (e->type >= 0 && sd_is_socket(fd, e->family, e->type, e->listening) <= 0)
+			return broken(program, "a descriptor of the wrong kind");
+		*e->fd = fd;
+		return 0;
+	}
+	(void)close(fd); /* from a newer tribed */
+	return 0;
+}
+
+static int take_fds(struct jr_opts *o, const char *program, int *config_fd)
+{
+	const struct inherited table[] = {
+		{"channel", &o->channel_fd, AF_UNIX, SOCK_SEQPACKET, 0},
+		{"socket", &o->socket_fd, AF_UNIX, SOCK_STREAM, 1},
+		{"http", &o->http_fd, AF_UNSPEC, SOCK_STREAM, 1},
+		{"lock", &o->lock_fd, AF_UNSPEC, -1, -1},
+		{"config", config_fd, AF_UNSPEC, -1, -1},
+	};
+	char **names = NULL;
+	int n = sd_listen_fds_with_names(1, &names), r = 0;
+
+	if (n < 0)
+		return broken(program, "LISTEN_FDS cannot be understood");
+	for (int i = 0; i < n; i++) {
+		int fd = SD_LISTEN_FDS_START + i;
+
+		if (r == 0)
+			r = keep(program, table, sizeof(table) / sizeof(table[0]), names[i], fd);
+		free(names[i]);
+	}
+	free(names);
+	if (r == 0 && o->channel_fd < 0) {
+		(void)fprintf(stderr, "%s is started by tribed; run `tribed` instead\n", program);
+		return TR_ECONFIG; /* a question of usage: exit status 2 */
+	}
+	if (r == 0 && (o->socket_fd < 0 || *config_fd < 0))
+		return broken(program, "socket or config is missing");
+	return r;
+}
+
+static int path_from(const char *variable, char out[4096])
+{
+	const char *v = getenv(variable);
+	size_t n = v == NULL ? 0 : strlen(v);
+
+	if (n == 0 || n >= 4096 || v[0] != '/')
+		return TR_ECONFIG;
+	memcpy(out, v, n + 1);
+	return 0;
+}
+
+static int number_from(const char *variable, int64_t max, int64_t *out)
+{
+	const char *v = getenv(variable);
+
+	return v == NULL ? TR_ECONFIG : tr_parse_i64(v, 0, max, out);
+}
+
+static int take_environment(struct jr_opts *o, const char *program)
+{
+	int64_t generation, epoch;
+
+	if (number_from("TRIBE_GENERATION", UINT32_MAX, &generation) < 0 ||
+	    number_from("TRIBE_EPOCH", INT64_MAX, &epoch) < 0)
+		return broken(program, "TRIBE_GENERATION or TRIBE_EPOCH is no number");
+	if (path_from("TRIBE_STATE", o->state) < 0 || path_from("TRIBE_RUNTIME", o->runtime) < 0)
+		return broken(program, "TRIBE_STATE or TRIBE_RUNTIME is no absolute path");
+	o->generation = (uint32_t)generation;
+	o->epoch = (uint64_t)epoch;
+	return 0;
+}
+
+static int take_config(struct jr_opts *o, const char *program, int fd)
+{
+	struct cfg_origins origins;
+	struct cfg_error err;
+	struct stat st;
+	size_t n, at = 0;
+	char *text;
+	int r;
+
+	if (fstat(fd, &st) < 0 || st.st_size < 0 || (size_t)st.st_size > CONFIG_MAX)
+		return broken(program, "the configuration is too large");
+	n = (size_t)st.st_size;
+	text = malloc(n + 1);
+	if (text == NULL)
+		return TR_ENOMEM;
+	while (at < n) { /* by position: the file's own one is shared with tribed */
+		ssize_t got = pread(fd, text + at, n - at, (off_t)at);
+
+		if (got <= 0 && errno != EINTR)
+			break;
+		at += got > 0 ? (size_t)got : 0;
+	}
+	cfg_defaults(&o->cfg, &origins);
+	r = at < n ? broken(program, "the configuration cannot be read") : 0;
+	if (r == 0 &&
+	    ((r = cfg_load_text(&o->cfg, &origins, text, n, "config", &err)) < 0 || (r = cfg_check(&o->cfg, &err)) < 0))
+		(void)fprintf(stderr, "%s: %s\n", program, err.text);
+	free(text);
+	return r;
+}
+
+static void close_fd(int *fd)
+{
+	if (*fd >= 0)
+		(void)close(*fd);
+	*fd = -1;
+}
+
+void jr_opts_close(struct jr_opts *o)
+{
+	close_fd(&o->channel_fd);
+	close_fd(&o->socket_fd);
+	close_fd(&o->http_fd);
+	close_fd(&o->lock_fd);
+}
+
+int jr_opts_parse(struct jr_opts *opts, enum tr_role role, int argc, char **argv)
+{
+	const char *program = tr_roles[role].program;
+	struct jr_opts o = {.role = role, .channel_fd = -1, .socket_fd = -1, .http_fd = -1, .lock_fd = -1};
+	int config_fd = -1, r;
+
+	if ((r = parse_flags(program, argc, argv)) != 0)
+		return r;
+	if ((r = take_fds(&o, program, &config_fd)) == 0 && (r = take_environment(&o, program)) == 0)
+		r = take_config(&o, program, config_fd);
+	close_fd(&config_fd);
+	if (r < 0) {
+		jr_opts_close(&o);
+		return r;
+	}
+	*opts = o;
+	return 0;
+}

@@ -1,0 +1,124 @@
+#include "proto/chan/listen.h"
+#include "common/log/log.h"
+#include "common/loop/loop.h"
+#include "proto/chan/any.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define BACKLOG     512 /* callers that wait in the kernel while a Jr is away */
+#define ACCEPT_MAX  64  /* connections taken a wake-up */
+#define NO_FILES_MS 100 /* pause when there are no descriptors left */
+
+struct chan_listener {
+	uv_poll_t poll;
+	int fd;
+	bool on;
+	struct loop_timer *no_files;
+	chan_accepted *fn;
+	void *arg;
+	struct chan_gossip gossip;
+};
+
+static void on_no_files(void *arg);
+
+int chan_listener_new(struct chan_listener **out, uv_loop_t *loop, int fd, chan_accepted *fn, void *arg)
+{
+	struct chan_listener *l = calloc(1, sizeof(*l));
+	int r = TR_ENOMEM;
+
+	if (l == NULL)
+		goto fail;
+	if (listen(fd, BACKLOG) < 0) {
+		r = -errno;
+		goto fail;
+	}
+	if ((r = loop_timer_new(&l->no_files, loop, on_no_files, l)) < 0)
+		goto fail;
+	if ((r = uv_poll_init(loop, &l->poll, fd)) < 0) /* also makes it non-blocking */
+		goto fail;
+	l->poll.data = l;
+	l->fd = fd;
+	l->fn = fn;
+	l->arg = arg;
+	*out = l;
+	return 0;
+fail:
+	if (l != NULL)
+		loop_timer_free(&l->no_files);
+	free(l);
+	(void)close(fd);
+	return r;
+}
+
+static void pause_for_files(struct chan_listener *l, int e)
+{
+	chan_gossip(&l->gossip, "server: accept", -e, NULL);
+	(void)uv_poll_stop(&l->poll);
+	(void)loop_timer_start(l->no_files, NO_FILES_MS, 0);
+}
+
+static void on_poll(uv_poll_t *h, int status, int events)
+{
+	struct chan_listener *l = h->data;
+
+	(void)events;
+	if (status < 0) {
+		log_error("server: listening socket: %s", tr_strerror(status));
+		return;
+	}
+	for (int i = 0; i < ACCEPT_MAX; i++) {
+		int fd = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+		if (fd >= 0) {
+			if (!l->fn(l->arg, fd)) {
+				chan_listener_stop(l);
+				return;
+			}
+		} else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+			pause_for_files(l, errno);
+			return;
+		} else if (errno != EINTR && errno != ECONNABORTED) {
+			return; /* EAGAIN: that was all */
+		}
+	}
+}
+
+static void on_no_files(void *arg)
+{
+	struct chan_listener *l = arg;
+
+	if (l->on)
+		(void)uv_poll_start(&l->poll, UV_READABLE, on_poll);
+}
+
+void chan_listener_start(struct chan_listener *l)
+{
+	if (!l->on)
+		(void)uv_poll_start(&l->poll, UV_READABLE, on_poll);
+	l->on = true;
+}
+
+void chan_listener_stop(struct chan_listener *l)
+{
+	l->on = false;
+	(void)uv_poll_stop(&l->poll);
+}
+
+static void on_closed(uv_handle_t *h)
+{
+	free(h->data);
+}
+
+void chan_listener_free(struct chan_listener **pl)
+{
+	struct chan_listener *l = *pl;
+
+	if (l == NULL)
+		return;
+	*pl = NULL;
+	loop_timer_free(&l->no_files);
+	uv_close((uv_handle_t *)&l->poll, on_closed);
+	(void)close(l->fd);
+}

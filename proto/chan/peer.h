@@ -1,0 +1,37 @@
+/* The asking side: a standing connection to one Unix socket, opened on first use and again whenever it is lost. A request stays
+ * in the peer's book until its answer or its deadline; after a reconnect every unanswered one is sent again under the same
+ * request_id, so a Jr that died with it costs time and nothing else. Everything on the loop's thread. */
+#ifndef PROTO_CHAN_PEER_H
+#define PROTO_CHAN_PEER_H
+#include <uv.h>
+#include "proto/wire/wire.h"
+
+struct peer;
+/* r == 0: res is struct res_ID, borrowed during the callback. r < 0: fault says why (code r): TR_EDEADLINE, TR_EUNAVAILABLE,
+ * TR_EBUSY, or what the other side answered. Called exactly once for each peer_call() that returned 0, never from inside it. */
+typedef void peer_cb(void *arg, int r, const void *res, const struct tr_fault *fault);
+
+/* path: of the socket, copied. max_waiting: unanswered calls kept before peer_call() says TR_EBUSY. */
+int peer_new(struct peer **out, uv_loop_t *loop, const char *path, unsigned max_waiting);
+/* msg: struct msg_ID, packed before this returns. A request without a request_id gets one when the method has effects
+ * elsewhere than in its answer (memory.add, memory.decide, integration.import). timeout_ms goes along as deadline_ms, less what has
+ * passed when it is sent again. A socket that cannot be connected (ENOENT, ECONNREFUSED) is tried again, 1 ms first, up to
+ * 50 ms apart, until the deadline: never connected ends with TR_EUNAVAILABLE, connected and not answered with TR_EDEADLINE.
+ * token, when not NULL, receives what peer_cancel() wants. */
+int peer_call(struct peer *p, enum wire_msg_id id, const void *msg, uint32_t timeout_ms, peer_cb *cb, void *arg, uint32_t *token);
+void peer_cancel(struct peer *p, uint32_t token); /* its callback is not called any more */
+/* Notifications that arrive (heartbeats of a follower). msg: struct msg_ID, borrowed. */
+typedef void peer_note_cb(void *arg, enum wire_msg_id id, const void *msg);
+void peer_on_note(struct peer *p, peer_note_cb *cb, void *arg);
+/* A standing connection was lost (calls are sent again by themselves; what a follower asked for it must ask again). */
+typedef void peer_lost_cb(void *arg);
+void peer_on_lost(struct peer *p, peer_lost_cb *cb, void *arg);
+struct peer_stats {
+	uint64_t calls, resent, reconnects;
+	uint32_t waiting;
+};
+const struct peer_stats *peer_stats(const struct peer *p);
+void peer_shut(struct peer *p);  /* waiting calls end with TR_ECLOSED, called from inside this; so does every later peer_call() */
+void peer_free(struct peer **p); /* waiting calls end with TR_ECLOSED, called from inside this */
+
+#endif

@@ -1,0 +1,520 @@
+#include "proto/chan/server.h"
+#include "common/base/clock.h"
+#include "common/base/text.h"
+#include "common/log/log.h"
+#include "proto/chan/any.h"
+#include "proto/chan/listen.h"
+#include "proto/chan/stream.h"
+#include "proto/chan/turn.h"
+#include <assert.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/queue.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define CHOKE (1u << 20) /* bytes of unread answers above which no further request is taken */
+
+struct chan_server {
+	struct chan_server_cfg cfg;
+	struct chan_listener *listener;
+	struct chan_turn *turn;
+	LIST_HEAD(, chan_conn) conns;
+	LIST_HEAD(, chan_call) calls;
+	struct {
+		chan_handler *fn;
+		void *arg;
+	} handlers[WIRE_NMSGS];
+	bool started, stopping;
+	unsigned busy; /* callbacks under way that may free the server */
+	bool dead;
+	void (*on_idle)(void *arg);
+	void *idle_arg;
+	struct chan_gossip gossip;
+	struct chan_stats stats;
+};
+
+struct chan_conn {
+	LIST_ENTRY(chan_conn) link;
+	struct chan_server *server;
+	struct chan_stream *stream;
+	unsigned caller;
+	unsigned inflight;
+	bool eof; /* it will ask no more; closed once the last answer has left */
+	LIST_HEAD(, chan_call) calls;
+};
+
+/* Outlives its connection and the server: both pointers are then NULL. */
+struct chan_call {
+	LIST_ENTRY(chan_call) of_conn, of_server;
+	struct chan_server *server;
+	struct chan_conn *conn;
+	enum wire_msg_id id;
+	uint64_t arrived_ms;
+	const struct wire_common *common;
+	struct wire_in in; /* owns the zone; borrows from frame */
+	char *frame;       /* owned */
+	max_align_t msg[]; /* struct msg_ID */
+};
+
+static void leave(struct chan_server *s)
+{
+	if (--s->busy == 0 && s->dead)
+		free(s);
+}
+
+/* ---- connections ---- */
+
+/* A place has become free, or may accept at last. */
+static void listen_again(struct chan_server *s)
+{
+	if (s->started && !s->stopping && s->stats.conns < s->cfg.max_conns)
+		chan_listener_start(s->listener);
+}
+
+static void conn_close(struct chan_conn *c)
+{
+	struct chan_server *s = c->server;
+	struct chan_call *call;
+
+	while ((call = LIST_FIRST(&c->calls)) != NULL) {
+		LIST_REMOVE(call, of_conn);
+		call->conn = NULL;
+	}
+	LIST_REMOVE(c, link);
+	s->stats.conns--;
+	chan_stream_close(&c->stream);
+	s->busy++;
+	if (s->cfg.on_close != NULL)
+		s->cfg.on_close(s->cfg.arg, c);
+	free(c);
+	if (!s->dead) {
+		listen_again(s);
+		chan_turn_ask(s->turn);
+	}
+	leave(s);
+}
+
+/* The framing is lost, or something came that has no answer. */
+static void conn_broken(struct chan_conn *c, const char *what, int r)
+{
+	c->server->stats.broken++;
+	chan_gossip(&c->server->gossip, what, r, NULL);
+	conn_close(c);
+}
+
+static void on_end(void *arg, int r)
+{
+	struct chan_conn *c = arg;
+
+	if (r == TR_EPROTO || r == TR_ETOOBIG) {
+		conn_broken(c, "server: broken frame", r);
+		return;
+	}
+	if (r == UV_EOF && (c->inflight > 0 || chan_stream_queued(c->stream) > 0)) {
+		c->eof = true; /* half closed: it may still read */
+		return;
+	}
+	if (r == TR_EBUSY)
+		chan_gossip(&c->server->gossip, "server: answers are not read, closing", r, NULL);
+	conn_close(c);
+}
+
+/* Later than everything that is being sent now: has a half-closed connection, or the whole server, nothing left to do?
+ */
+static void ask_settled(struct chan_conn *c)
+{
+	if (c->eof || c->server->stopping)
+		chan_turn_ask(c->server->turn);
+}
+
+static void on_flushed(void *arg)
+{
+	ask_settled(arg);
+}
+
+static void on_turn(void *arg)
+{
+	struct chan_server *s = arg;
+	struct chan_conn *c, *next;
+
+	s->busy++;
+	for (c = LIST_FIRST(&s->conns); c != NULL && !s->dead; c = next) {
+		next = LIST_NEXT(c, link);
+		if (c->eof && c->inflight == 0 && chan_stream_queued(c->stream) == 0)
+			conn_close(c);
+	}
+	if (!s->dead && s->stopping && s->on_idle != NULL && chan_server_idle(s)) {
+		void (*fn)(void *) = s->on_idle;
+
+		s->on_idle = NULL;
+		fn(s->idle_arg);
+	}
+	leave(s);
+}
+
+/* ---- requests ---- */
+
+static void refuse(struct chan_conn *c, uint32_t msgid, struct tr_fault *fault, int r)
+{
+	struct chan_server *s = c->server;
+
+	if (fault->code != r) /* not said more precisely */
+		(void)tr_fault_set(fault, r, "", "%s", tr_strerror(r));
+	s->stats.failed++;
+	s->stats.broken++;
+	chan_gossip(&s->gossip, "server: bad request", r, fault);
+	if (wire_pack_error(chan_stream_out(c->stream), msgid, fault) == 0)
+		(void)chan_stream_send(c->stream, true);
+}
+
+static struct chan_call *call_new(struct chan_conn *c, const struct wire_in *in, char *frame)
+{
+	struct chan_call *call = calloc(1, sizeof(*call) + chan_msg_size[in->id]);
+
+	if (call == NULL)
+		return NULL;
+	call->id = (enum wire_msg_id)in->id;
+	call->arrived_ms = tr_mono_ms();
+	call->common = (const struct wire_common *)(const void *)call->msg;
+	call->in = *in;
+	call->frame = frame;
+	call->server = c->server;
+	call->conn = c;
+	return call;
+}
+
+static void call_free(struct chan_call *call)
+{
+	wire_in_free(&call->in);
+	free(call->frame);
+	free(call);
+}
+
+/* From here on the call is in the books, and the handler answers it. */
+static void call_start(struct chan_conn *c, struct chan_call *call)
+{
+	struct chan_server *s = c->server;
+
+	LIST_INSERT_HEAD(&c->calls, call, of_conn);
+	LIST_INSERT_HEAD(&s->calls, call, of_server);
+	s->stats.inflight++;
+	if (++c->inflight >= s->cfg.max_inflight)
+		chan_stream_pause(c->stream, true);
+	s->busy++;
+	s->handlers[call->id].fn(s->handlers[call->id].arg, call, call->msg); /* may close c and free s */
+	leave(s);
+}
+
+static void on_frame(void *arg, const char *p, size_t n)
+{
+	struct chan_conn *c = arg;
+	struct chan_server *s = c->server;
+	struct tr_fault fault = {0};
+	struct chan_call *call = NULL;
+	struct wire_in in;
+	char *frame;
+	int r;
+
+	frame = chan_stream_take(c->stream, p, n);
+	r = frame == NULL ? TR_ENOMEM : wire_parse(&in, frame, n);
+	if (r < 0 || in.kind != WIRE_REQUEST) {
+		if (r == 0)
+			wire_in_free(&in);
+		free(frame);
+		conn_broken(c, "server: broken message", r < 0 ? r : TR_EPROTO);
+		return;
+	}
+	s->stats.requests++;
+	r = wire_check(&in, c->caller, &fault);
+	if (r == 0 && s->handlers[in.id].fn == NULL)
+		r = tr_fault_set(&fault, TR_EMETHOD, "method", "%s is not answered here", wire_methods[in.id].method);
+	if (r == 0 && (call = call_new(c, &in, frame)) == NULL)
+		r = TR_ENOMEM;
+	if (r == 0)
+		r = wire_decode_params(&call->in, call->msg, &fault);
+	if (r == 0) {
+		call_start(c, call);
+		return;
+	}
+	refuse(c, in.msgid, &fault, r);
+	if (call != NULL) {
+		call_free(call);
+	} else {
+		wire_in_free(&in);
+		free(frame);
+	}
+}
+
+/* ---- accepting ---- */
+
+static const struct chan_stream_ops stream_ops = {on_frame, on_end, on_flushed};
+
+/* Without one of its own: what runs as this user or as root is ours. */
+static unsigned identify_own(void *arg, pid_t pid, uid_t uid, gid_t gid)
+{
+	(void)arg;
+	(void)pid;
+	(void)gid;
+	return uid == 0 || uid == geteuid() ? FROM_ANY_JR | FROM_USER : 0;
+}
+
+static void take_conn(struct chan_server *s, int fd)
+{
+	struct chan_stream_cfg cfg = {.loop = s->cfg.loop, .fd = fd, .max_queue = s->cfg.max_queue, .ops = &stream_ops};
+	struct ucred who = {0};
+	socklen_t len = sizeof(who);
+	struct chan_conn *c;
+	unsigned caller = 0;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) == 0)
+		caller = s->cfg.identify(s->cfg.arg, who.pid, who.uid, who.gid);
+	if (caller == 0) {
+		s->stats.refused++;
+		chan_gossip(&s->gossip, "server: connection refused by its credentials", TR_EREFUSED, NULL);
+		(void)close(fd);
+		return;
+	}
+	c = calloc(1, sizeof(*c));
+	if (c == NULL) {
+		(void)close(fd);
+		return;
+	}
+	cfg.choke = s->cfg.max_queue / 2 < CHOKE ? s->cfg.max_queue / 2 : CHOKE;
+	cfg.arg = c;
+	c->server = s;
+	c->caller = caller;
+	LIST_INIT(&c->calls);
+	if (chan_stream_new(&c->stream, &cfg) < 0) {
+		free(c);
+		return;
+	}
+	LIST_INSERT_HEAD(&s->conns, c, link);
+	s->stats.accepted++;
+	s->stats.conns++;
+}
+
+static bool on_accepted(void *arg, int fd)
+{
+	struct chan_server *s = arg;
+
+	take_conn(s, fd);
+	return s->stats.conns < s->cfg.max_conns;
+}
+
+/* ---- the server ---- */
+
+int chan_server_new(struct chan_server **out, const struct chan_server_cfg *cfg)
+{
+	struct chan_server *s = calloc(1, sizeof(*s));
+	int r;
+
+	if (s == NULL) {
+		(void)close(cfg->fd);
+		return TR_ENOMEM;
+	}
+	if ((r = chan_listener_new(&s->listener, cfg->loop, cfg->fd, on_accepted, s)) < 0) {
+		free(s);
+		return r;
+	}
+	s->cfg = *cfg;
+	if (s->cfg.identify == NULL)
+		s->cfg.identify = identify_own;
+	LIST_INIT(&s->conns);
+	LIST_INIT(&s->calls);
+	if ((r = chan_turn_new(&s->turn, cfg->loop, on_turn, s)) < 0) {
+		chan_server_free(&s);
+		return r;
+	}
+	if (!cfg->held)
+		chan_server_start(s);
+	*out = s;
+	return 0;
+}
+
+void chan_server_start(struct chan_server *s)
+{
+	if (s->started || s->stopping)
+		return;
+	s->started = true;
+	listen_again(s);
+}
+
+void chan_server_handle(struct chan_server *s, enum wire_msg_id id, chan_handler *fn, void *arg)
+{
+	assert(wire_methods[id].kind == WIRE_REQUEST);
+	s->handlers[id].fn = fn;
+	s->handlers[id].arg = arg;
+}
+
+void chan_server_stop_accepting(struct chan_server *s)
+{
+	struct chan_conn *c;
+
+	s->stopping = true;
+	chan_listener_stop(s->listener);
+	LIST_FOREACH(c, &s->conns, link)
+	{
+		chan_stream_pause(c->stream, true); /* what was not read is sent again, to our successor */
+	}
+	chan_turn_ask(s->turn);
+}
+
+bool chan_server_idle(const struct chan_server *s)
+{
+	const struct chan_conn *c;
+
+	LIST_FOREACH(c, &s->conns, link)
+	{
+		if (chan_stream_queued(c->stream) > 0)
+			return false;
+	}
+	return s->stats.inflight == 0;
+}
+
+void chan_server_on_idle(struct chan_server *s, void (*fn)(void *arg), void *arg)
+{
+	s->on_idle = fn;
+	s->idle_arg = arg;
+	chan_turn_ask(s->turn);
+}
+
+const struct chan_stats *chan_server_stats(const struct chan_server *s)
+{
+	return &s->stats;
+}
+
+void chan_server_free(struct chan_server **ps)
+{
+	struct chan_server *s = ps == NULL ? NULL : *ps;
+	struct chan_conn *c;
+	struct chan_call *call;
+
+	if (s == NULL)
+		return;
+	*ps = NULL;
+	if (s->dead)
+		return;
+	s->dead = true;
+	s->busy++;
+	while ((c = LIST_FIRST(&s->conns)) != NULL)
+		conn_close(c);
+	while ((call = LIST_FIRST(&s->calls)) != NULL) {
+		LIST_REMOVE(call, of_server);
+		call->server = NULL;
+	}
+	chan_listener_free(&s->listener);
+	chan_turn_free(&s->turn);
+	leave(s);
+}
+
+/* ---- a call ---- */
+
+const struct wire_common *chan_call_common(const struct chan_call *call)
+{
+	return call->common;
+}
+
+enum wire_msg_id chan_call_id(const struct chan_call *call)
+{
+	return call->id;
+}
+
+msgpack_zone *chan_call_zone(struct chan_call *call)
+{
+	return call->in.zone;
+}
+
+uint32_t chan_call_left_ms(const struct chan_call *call)
+{
+	uint64_t gone = tr_mono_ms() - call->arrived_ms;
+
+	if (!call->common->has_deadline_ms)
+		return UINT32_MAX;
+	return gone >= call->common->deadline_ms ? 0 : call->common->deadline_ms - (uint32_t)gone;
+}
+
+struct chan_conn *chan_call_conn(const struct chan_call *call)
+{
+	return call->conn;
+}
+
+/* The answer is packed (or there is nobody to read it): out of the books, and on its way. */
+static void call_end(struct chan_call *call)
+{
+	struct chan_conn *c = call->conn;
+	struct chan_server *s = call->server;
+
+	if (s != NULL) {
+		LIST_REMOVE(call, of_server);
+		s->stats.inflight--;
+		if (s->stopping)
+			chan_turn_ask(s->turn);
+	}
+	if (c != NULL) {
+		LIST_REMOVE(call, of_conn);
+		c->inflight--;
+		/* with more to answer, the next one may come in this same turn: one write for all of them */
+		(void)chan_stream_send(c->stream, c->inflight == 0);
+		if (!c->server->stopping && c->inflight < c->server->cfg.max_inflight)
+			chan_stream_pause(c->stream, false);
+		ask_settled(c);
+	}
+	call_free(call);
+}
+
+static void pack_fault(struct chan_call *call, const struct tr_fault *fault)
+{
+	if (call->server != NULL)
+		call->server->stats.failed++;
+	if (call->conn != NULL && wire_pack_error(chan_stream_out(call->conn->stream), call->in.msgid, fault) < 0)
+		log_error("server: no memory for an answer");
+}
+
+void chan_reply(struct chan_call *call, const void *res)
+{
+	struct tr_fault fault = {0};
+	int r = 0;
+
+	if (call->conn != NULL)
+		r = wire_pack_result(chan_stream_out(call->conn->stream), call->in.msgid, call->id, res);
+	if (r < 0) {
+		log_error("server: answer cannot be sent method=%s error=%s", wire_methods[call->id].method,
+			  tr_err_name(r));
+		(void)tr_fault_set(&fault, r, "", "the answer is too large to be sent");
+		pack_fault(call, &fault);
+	} else if (call->server != NULL) {
+		call->server->stats.answered++;
+	}
+	call_end(call);
+}
+
+void chan_fail(struct chan_call *call, const struct tr_fault *fault)
+{
+	pack_fault(call, fault);
+	call_end(call);
+}
+
+void chan_failf(struct chan_call *call, int code, const char *field, const char *fmt, ...)
+{
+	struct tr_fault fault = {.code = code};
+	va_list ap;
+
+	tr_copy(fault.field, sizeof(fault.field), field == NULL ? "" : field, field == NULL ? 0 : strlen(field));
+	va_start(ap, fmt);
+	(void)vsnprintf(fault.rule, sizeof(fault.rule), fmt, ap);
+	va_end(ap);
+	chan_fail(call, &fault);
+}
+
+int chan_notify(struct chan_conn *conn, enum wire_msg_id id, const void *msg)
+{
+	int r;
+
+	if (conn->stream == NULL) /* from inside on_close */
+		return TR_ECLOSED;
+	r = wire_pack_note(chan_stream_out(conn->stream), id, msg);
+	return r < 0 ? r : chan_stream_send(conn->stream, conn->inflight == 0);
+}
