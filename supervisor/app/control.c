@@ -1,0 +1,294 @@
+#include "supervisor/app/control.h"
+#include "common/base/clock.h"
+#include "proto/chan/server.h"
+#include "supervisor/app/report.h"
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <tribe/version.h>
+#include <unistd.h>
+
+#define MAX_CONNS    64
+#define MAX_QUEUE    (4u << 20)
+#define MAX_INFLIGHT 16
+#define MAX_WAITING  32
+
+/* jr.start, jr.stop, jr.restart are answered when it is done, or when it is certain that it is not. */
+struct waiting {
+	struct chan_call *call; /* NULL: free */
+	enum tr_role role;
+	bool down;      /* waits for it to be down, else up */
+	uint32_t after; /* up: a life later than this generation */
+};
+
+struct control {
+	struct tribe *tribe;
+	struct chan_server *server;
+	struct chan_conn *followers[MAX_CONNS];
+	unsigned nfollowers;
+	struct waiting waiting[MAX_WAITING];
+};
+
+static unsigned identify(void *arg, pid_t pid, uid_t uid, gid_t gid)
+{
+	struct control *c = arg;
+
+	(void)gid;
+	for (int i = 0; i < TR_NROLES; i++)
+		if (c->tribe->workers[i].proc != NULL && proc_pid(c->tribe->workers[i].proc) == pid)
+			return 0;
+	return uid == 0 || uid == geteuid() ? FROM_USER : 0;
+}
+
+/* The worker a request names; answers the call itself when there is none. */
+static struct worker *named(struct control *c, struct chan_call *call, wire_str jr)
+{
+	int role = tr_role_find(jr.p, jr.n);
+
+	if (role >= 0)
+		return &c->tribe->workers[role];
+	chan_failf(call, TR_EINVAL, "jr", "must be memory, integration, meta or executive");
+	return NULL;
+}
+
+/* ---- reading ---- */
+
+static void on_status(void *arg, struct chan_call *call, const void *msg)
+{
+	struct control *c = arg;
+	struct report r;
+
+	(void)msg;
+	report_fill(&r, c->tribe);
+	chan_reply(call, &r.res);
+}
+
+static void on_version(void *arg, struct chan_call *call, const void *msg)
+{
+	struct res_version res = {.version = wire_s(TRIBE_VERSION),
+				  .commit = wire_s(TRIBE_COMMIT),
+				  .proto_rev = WIRE_PROTO_REV,
+				  .pid = (uint32_t)getpid()};
+
+	(void)arg;
+	(void)msg;
+	chan_reply(call, &res);
+}
+
+static void follow(struct control *c, struct chan_conn *conn)
+{
+	for (unsigned i = 0; i < c->nfollowers; i++)
+		if (c->followers[i] == conn)
+			return;
+	if (c->nfollowers < MAX_CONNS) /* no more connections than that */
+		c->followers[c->nfollowers++] = conn;
+}
+
+static void on_close(void *arg, struct chan_conn *conn)
+{
+	struct control *c = arg;
+
+	for (unsigned i = 0; i < c->nfollowers; i++)
+		if (c->followers[i] == conn)
+			c->followers[i] = c->followers[--c->nfollowers];
+}
+
+static void on_heartbeats(void *arg, struct chan_call *call, const void *msg)
+{
+	const struct msg_heartbeats *m = msg;
+	struct control *c = arg;
+	struct chan_conn *conn = chan_call_conn(call);
+	struct item_beat beats[TR_NROLES];
+	struct res_heartbeats res = {.heartbeats = {.v = beats}};
+
+	for (int i = 0; i < TR_NROLES; i++)
+		if (c->tribe->workers[i].has_beat)
+			report_beat(&c->tribe->workers[i].beat, &beats[res.heartbeats.n++]);
+	if (m->has_follow && m->follow && conn != NULL)
+		follow(c, conn);
+	chan_reply(call, &res);
+}
+
+void control_on_beat(struct control *c, const struct msg_heartbeat *beat)
+{
+	/* From the end: a connection that cannot keep up is closed, and may leave the list, inside chan_notify. */
+	for (unsigned i = c->nfollowers; i-- > 0;)
+		if (i < c->nfollowers)
+			chan_notify(c->followers[i], MSG_heartbeat, beat);
+}
+
+/* ---- orders ---- */
+
+static void answer_state(const struct waiting *w, const struct worker *worker)
+{
+	struct res_jr_stop res = {.state = wire_s(lc_word(worker->lc.state))};
+
+	_Static_assert(sizeof(struct res_jr_stop) == sizeof(struct res_jr_start) &&
+			       sizeof(struct res_jr_stop) == sizeof(struct res_jr_restart),
+		       "one answer fits all three");
+	chan_reply(w->call, &res);
+}
+
+/* True when it was answered. */
+static bool settle(const struct waiting *w, const struct worker *worker)
+{
+	enum lc_state s = worker->lc.state;
+
+	if (w->down ? s == LC_DOWN : (s == LC_UP && worker->lc.generation > w->after)) {
+		answer_state(w, worker);
+		return true;
+	}
+	if (!w->down && (s == LC_BACKOFF || s == LC_FAILED)) {
+		chan_failf(w->call, TR_EUNAVAILABLE, "jr", "it does not come up (%s); tried again by itself",
+			   worker->last_exit);
+		return true;
+	}
+	if (w->down ? worker->role.state == ROLE_ELECT : worker->role.state == ROLE_CLOSING) {
+		chan_failf(w->call, TR_ECONFLICT, "jr", "somebody ordered the opposite meanwhile");
+		return true;
+	}
+	return false;
+}
+
+void control_on_change(struct control *c, struct worker *w)
+{
+	for (int i = 0; i < MAX_WAITING; i++)
+		if (c->waiting[i].call != NULL && c->waiting[i].role == w->id && settle(&c->waiting[i], w))
+			c->waiting[i].call = NULL;
+}
+
+/* An order and its wait. The order may be done before this returns. */
+static void order(struct control *c, struct chan_call *call, wire_str jr, void (*what)(struct worker *), bool down,
+		  bool again)
+{
+	struct worker *w = named(c, call, jr);
+	struct waiting *slot = NULL;
+
+	if (w == NULL)
+		return;
+	for (int i = 0; i < MAX_WAITING && slot == NULL; i++)
+		if (c->waiting[i].call == NULL)
+			slot = &c->waiting[i];
+	if (c->tribe->stopping || slot == NULL) {
+		chan_failf(call, c->tribe->stopping ? TR_EUNAVAILABLE : TR_EBUSY, "", "%s",
+			   c->tribe->stopping ? "the tribe is shutting down" : "too many orders are under way");
+		return;
+	}
+	/* A life that is over or leaving does not count; one that is starting or up does, unless another is asked for.
+	 */
+	slot->after = again || !lc_alive(w->lc.state) ? w->lc.generation : w->lc.generation - 1;
+	slot->role = w->id;
+	slot->down = down;
+	slot->call = call;
+	what(w);
+	if (slot->call != NULL && slot->call == call && settle(slot, w))
+		slot->call = NULL;
+}
+
+static void on_jr_start(void *arg, struct chan_call *call, const void *msg)
+{
+	order(arg, call, ((const struct msg_jr_start *)msg)->jr, worker_start, false, false);
+}
+
+static void on_jr_stop(void *arg, struct chan_call *call, const void *msg)
+{
+	order(arg, call, ((const struct msg_jr_stop *)msg)->jr, worker_stop, true, false);
+}
+
+static void on_jr_restart(void *arg, struct chan_call *call, const void *msg)
+{
+	order(arg, call, ((const struct msg_jr_restart *)msg)->jr, worker_restart, false, true);
+}
+
+static void on_fault_inject(void *arg, struct chan_call *call, const void *msg)
+{
+	static const struct {
+		const char *name;
+		int sig;
+	} faults[] = {{"kill", SIGKILL}, {"hang", SIGSTOP}};
+	const struct msg_fault_inject *m = msg;
+	struct res_fault_inject res = {0};
+	struct worker *w = named(arg, call, m->jr);
+	int sig = 0, r;
+
+	if (w == NULL)
+		return;
+	for (unsigned i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
+		if (m->fault.n == strlen(faults[i].name) && memcmp(m->fault.p, faults[i].name, m->fault.n) == 0)
+			sig = faults[i].sig;
+	if (sig == 0) {
+		chan_failf(call, TR_EINVAL, "fault", "must be kill or hang; this version has no other fault");
+		return;
+	}
+	res.generation = w->lc.generation;
+	r = worker_harm(w, sig, &res.pid, &res.monotonic_ns);
+	if (r < 0)
+		chan_failf(call, r, "jr", "it has no process that could be harmed (%s)", lc_word(w->lc.state));
+	else
+		chan_reply(call, &res);
+}
+
+static void on_shutdown(void *arg, struct chan_call *call, const void *msg)
+{
+	struct control *c = arg;
+	struct res_shutdown res = {0};
+
+	(void)msg;
+	chan_reply(call, &res);
+	loop_timer_start(c->tribe->stopper, 0, 0); /* the answer leaves first */
+}
+
+int control_new(struct control **out, struct tribe *t)
+{
+	static const struct {
+		enum wire_msg_id id;
+		chan_handler *fn;
+	} handlers[] = {
+		{MSG_status, on_status},
+		{MSG_version, on_version},
+		{MSG_heartbeats, on_heartbeats},
+		{MSG_jr_start, on_jr_start},
+		{MSG_jr_stop, on_jr_stop},
+		{MSG_jr_restart, on_jr_restart},
+		{MSG_fault_inject, on_fault_inject},
+		{MSG_shutdown, on_shutdown},
+	};
+	struct control *c = calloc(1, sizeof(*c));
+	struct chan_server_cfg cfg = {.loop = &t->loop,
+				      .max_conns = MAX_CONNS,
+				      .max_queue = MAX_QUEUE,
+				      .max_inflight = MAX_INFLIGHT,
+				      .identify = identify,
+				      .on_close = on_close,
+				      .arg = c};
+	int r;
+
+	if (c == NULL)
+		return TR_ENOMEM;
+	c->tribe = t;
+	/* A copy: the listeners stay held until the last Jr has left. */
+	cfg.fd = fcntl(t->listeners.control, F_DUPFD_CLOEXEC, 3);
+	if (cfg.fd < 0 || (r = chan_server_new(&c->server, &cfg)) < 0) {
+		free(c);
+		return cfg.fd < 0 ? TR_EINTERNAL : r;
+	}
+	for (unsigned i = 0; i < sizeof(handlers) / sizeof(handlers[0]); i++)
+		chan_server_handle(c->server, handlers[i].id, handlers[i].fn, c);
+	*out = c;
+	return 0;
+}
+
+void control_free(struct control **cp)
+{
+	struct control *c = *cp;
+
+	if (c == NULL)
+		return;
+	*cp = NULL;
+	for (int i = 0; i < MAX_WAITING; i++)
+		if (c->waiting[i].call != NULL)
+			chan_failf(c->waiting[i].call, TR_EUNAVAILABLE, "", "the tribe is shutting down");
+	chan_server_free(&c->server);
+	free(c);
+}

@@ -1,0 +1,151 @@
+#include "supervisor/app/launch.h"
+#include "common/base/err.h"
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+extern char **environ;
+
+/* What a Jr may know of our environment; nothing else passes, so no secret leaks by accident. */
+static const char *const passed[] = {
+	"PATH=",
+	"HOME=",
+	"LANG=",
+	"LC_ALL=",
+	"LC_CTYPE=",
+	"TZ=",
+	"TMPDIR=",
+	"JOURNAL_STREAM=",
+	"INVOCATION_ID=",
+	"ASAN_OPTIONS=",
+	"LSAN_OPTIONS=",
+	"UBSAN_OPTIONS=",
+	"LLVM_PROFILE_FILE=",
+	"GCOV_PREFIX=",
+	"GCOV_PREFIX_STRIP=",
+	"LD_LIBRARY_PATH=",
+};
+#define NPASSED (sizeof(passed) / sizeof(passed[0]))
+#define NOWN    4 /* TRIBE_... */
+
+int launch_init(struct launch *l, const struct tr_config *cfg, const struct tr_paths *paths,
+		const struct listeners *listeners, int lock_fd)
+{
+	ssize_t n;
+	char *slash;
+
+	memset(l, 0, sizeof(*l));
+	n = readlink("/proc/self/exe", l->dir, sizeof(l->dir) - 1);
+	if (n < 0)
+		return -errno;
+	l->dir[n] = '\0';
+	slash = strrchr(l->dir, '/');
+	if (slash == NULL)
+		return TR_EINTERNAL;
+	*slash = '\0';
+	l->paths = paths;
+	l->listeners = listeners;
+	l->lock_fd = lock_fd;
+	buf_init(&l->config, 0);
+	return cfg_dump(cfg, NULL, &l->config);
+}
+
+void launch_free(struct launch *l)
+{
+	buf_free(&l->config);
+}
+
+/* A file of its own for each life: a shared one would share its read position. */
+static int config_fd(const struct launch *l)
+{
+	int fd = memfd_create("config", MFD_CLOEXEC);
+	int r;
+
+	if (fd < 0)
+		return -errno;
+	if (write(fd, l->config.p, l->config.len) == (ssize_t)l->config.len && lseek(fd, 0, SEEK_SET) == 0)
+		return fd;
+	r = -errno;
+	close(fd);
+	return r < 0 ? r : TR_EINTERNAL;
+}
+
+struct env {
+	const char *v[NPASSED + NOWN + 1];
+	char own[NOWN][4200];
+};
+
+static void fill_env(struct env *e, const struct launch *l, const struct life *life)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < NPASSED; i++)
+		for (char **var = environ; *var != NULL; var++)
+			if (strncmp(*var, passed[i], strlen(passed[i])) == 0) {
+				e->v[n++] = *var;
+				break;
+			}
+	snprintf(e->own[0], sizeof(e->own[0]), "TRIBE_GENERATION=%" PRIu32, life->generation);
+	snprintf(e->own[1], sizeof(e->own[1]), "TRIBE_EPOCH=%" PRIu64, life->epoch);
+	snprintf(e->own[2], sizeof(e->own[2]), "TRIBE_STATE=%s", l->paths->state);
+	snprintf(e->own[3], sizeof(e->own[3]), "TRIBE_RUNTIME=%s", l->paths->runtime);
+	for (int i = 0; i < NOWN; i++)
+		e->v[n++] = e->own[i];
+	e->v[n] = NULL;
+}
+
+static unsigned fill_fds(struct proc_fd *fds, const struct launch *l, enum tr_role role, int channel, int config)
+{
+	unsigned n = 0;
+
+	fds[n++] = (struct proc_fd){"channel", channel};
+	fds[n++] = (struct proc_fd){"config", config};
+	fds[n++] = (struct proc_fd){"socket", l->listeners->jr[role]};
+	if (role == TR_ROLE_EXECUTIVE)
+		fds[n++] = (struct proc_fd){"http", l->listeners->http};
+	if (role == TR_ROLE_MEMORY)
+		fds[n++] = (struct proc_fd){"lock", l->lock_fd};
+	return n;
+}
+
+int launch_jr(const struct launch *l, struct proc_set *procs, const struct life *life, void *arg, struct proc **proc,
+	      int *channel)
+{
+	char path[4200], name[32], *argv[] = {name, NULL};
+	struct proc_fd fds[PROC_FDS_MAX];
+	int ends[2] = {-1, -1}, config, r;
+	struct env env;
+
+	config = config_fd(l);
+	if (config < 0)
+		return config;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) < 0) {
+		r = -errno;
+		goto out;
+	}
+	fill_env(&env, l, life);
+	snprintf(name, sizeof(name), "%s", tr_roles[life->role].program);
+	snprintf(path, sizeof(path), "%s/%s", l->dir, name);
+	r = proc_spawn(procs,
+		       &(struct proc_spec){.path = path,
+					   .argv = argv,
+					   .env = env.v,
+					   .fds = fds,
+					   .nfds = fill_fds(fds, l, life->role, ends[1], config)},
+		       arg, proc);
+	if (r == 0) {
+		*channel = ends[0];
+		ends[0] = -1;
+	}
+out:
+	for (int i = 0; i < 2; i++)
+		if (ends[i] >= 0)
+			close(ends[i]);
+	close(config);
+	return r;
+}

@@ -1,0 +1,29 @@
+/* Starting a Jr's program: which file, which environment, which descriptors. */
+#ifndef SUPERVISOR_APP_LAUNCH_H
+#define SUPERVISOR_APP_LAUNCH_H
+#include "common/config/config.h"
+#include "supervisor/app/listen.h"
+#include "supervisor/proc/proc.h"
+
+struct launch {
+	char dir[4096];                    /* of our own program: the Jrs lie beside it */
+	const struct tr_paths *paths;      /* borrowed */
+	const struct listeners *listeners; /* borrowed */
+	int lock_fd;                       /* borrowed; memory-jr inherits it */
+	struct buf config;                 /* YAML for every Jr */
+};
+
+struct life {
+	enum tr_role role;
+	uint32_t generation;
+	uint64_t epoch;
+};
+
+int launch_init(struct launch *l, const struct tr_config *cfg, const struct tr_paths *paths,
+		const struct listeners *listeners, int lock_fd);
+void launch_free(struct launch *l);
+/* On success *channel is our end of the Jr's private channel (caller closes). arg: for the proc callbacks. */
+int launch_jr(const struct launch *l, struct proc_set *procs, const struct life *life, void *arg, struct proc **proc,
+	      int *channel);
+
+#endif

@@ -1,0 +1,153 @@
+#include "supervisor/app/lock.h"
+#include "common/base/clock.h"
+#include "common/base/err.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#define ORPHAN_PATIENCE_MS 5000
+#define LOOK_AGAIN_MS      5
+
+/* Field 22 of /proc/PID/stat: with the pid it names a process for ever. 0: there is none. */
+static unsigned long long start_time(long pid)
+{
+	char path[64], text[1024], *p;
+	unsigned long long t = 0;
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%ld/stat", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return 0;
+	n = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	if (n <= 0)
+		return 0;
+	text[n] = '\0';
+	p = strrchr(text, ')'); /* the name may hold anything; field 3 follows it */
+	for (int field = 2; p != NULL && field < 22; field++)
+		p = strchr(p + 1, ' ');
+	if (p != NULL)
+		t = strtoull(p + 1, NULL, 10);
+	return t;
+}
+
+/* Whom the file names, if that process still lives; 0 otherwise. *was: the file named somebody. */
+static long living_owner(int fd, bool *was)
+{
+	char text[64] = "", *end;
+	long pid;
+
+	*was = pread(fd, text, sizeof(text) - 1, 0) > 0;
+	pid = strtol(text, &end, 10);
+	if (pid <= 0 || *end != ' ')
+		return 0;
+	return start_time(pid) == strtoull(end + 1, NULL, 10) && start_time(pid) != 0 ? pid : 0;
+}
+
+static int open_lock(const char *dir, const char *name)
+{
+	char path[4096 + 32];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	return fd < 0 ? -errno : fd;
+}
+
+/* 0: ours. TR_EBUSY: somebody else's, who lives or does not leave. */
+static int take(int fd, bool *unclean, char *why, size_t size)
+{
+	uint64_t end = tr_mono_ms() + ORPHAN_PATIENCE_MS;
+
+	for (;;) {
+		bool was;
+		long pid = living_owner(fd, &was);
+
+		if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
+			*unclean = was;
+			return 0;
+		}
+		if (errno != EWOULDBLOCK && errno != EINTR) {
+			snprintf(why, size, "the state directory cannot be locked: %s", strerror(errno));
+			return -errno;
+		}
+		if (pid != 0) {
+			snprintf(why, size, "another tribed (pid %ld) keeps this state directory", pid);
+			return TR_EBUSY;
+		}
+		if (tr_mono_ms() >= end) {
+			snprintf(why, size, "a memory-jr of a dead tribed still holds this state directory");
+			return TR_EBUSY;
+		}
+		poll(NULL, 0, LOOK_AGAIN_MS);
+	}
+}
+
+static int sign(int fd, const char *text)
+{
+	if (ftruncate(fd, 0) < 0 || pwrite(fd, text, strlen(text), 0) != (ssize_t)strlen(text))
+		return -errno;
+	return 0;
+}
+
+static int lock_runtime(struct state_lock *l, const char *runtime, char *why, size_t size)
+{
+	char text[32];
+
+	l->runtime_fd = open_lock(runtime, "tribed.pid");
+	if (l->runtime_fd < 0) {
+		snprintf(why, size, "%s/tribed.pid: %s", runtime, tr_strerror(l->runtime_fd));
+		return l->runtime_fd;
+	}
+	if (flock(l->runtime_fd, LOCK_EX | LOCK_NB) < 0) {
+		snprintf(why, size, "another tribed uses this runtime directory");
+		return TR_EBUSY;
+	}
+	snprintf(text, sizeof(text), "%d\n", getpid());
+	return sign(l->runtime_fd, text);
+}
+
+int state_lock_take(struct state_lock *l, const char *state, const char *runtime, char *why, size_t size)
+{
+	char text[64];
+	int r;
+
+	*l = (struct state_lock){.state_fd = -1, .runtime_fd = -1};
+	l->state_fd = open_lock(state, "lock");
+	if (l->state_fd < 0) {
+		snprintf(why, size, "%s/lock: %s", state, tr_strerror(l->state_fd));
+		return l->state_fd;
+	}
+	if ((r = take(l->state_fd, &l->unclean, why, size)) < 0 || (r = lock_runtime(l, runtime, why, size)) < 0)
+		goto fail;
+	snprintf(text, sizeof(text), "%d %llu\n", getpid(), start_time(getpid()));
+	if ((r = sign(l->state_fd, text)) == 0)
+		return 0;
+	snprintf(why, size, "the state directory cannot be written: %s", tr_strerror(r));
+fail:
+	if (l->runtime_fd >= 0)
+		close(l->runtime_fd);
+	close(l->state_fd);
+	*l = (struct state_lock){.state_fd = -1, .runtime_fd = -1};
+	return r;
+}
+
+void state_lock_drop(struct state_lock *l)
+{
+	if (l->state_fd >= 0) {
+		(void)!ftruncate(l->state_fd, 0);
+		close(l->state_fd);
+	}
+	if (l->runtime_fd >= 0) {
+		(void)!ftruncate(l->runtime_fd, 0);
+		close(l->runtime_fd);
+	}
+	*l = (struct state_lock){.state_fd = -1, .runtime_fd = -1};
+}

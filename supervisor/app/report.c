@@ -1,0 +1,171 @@
+#include "supervisor/app/report.h"
+#include "common/base/clock.h"
+#include <stdio.h>
+#include <string.h>
+#include <tribe/version.h>
+#include <unistd.h>
+
+/* A value and that it is there. */
+#define PUT(obj, field, value) ((obj)->field = (value), (obj)->has_##field = true)
+
+static uint64_t own_rss(void)
+{
+	unsigned long long pages = 0, skip;
+	FILE *f = fopen("/proc/self/statm", "re");
+
+	if (f == NULL)
+		return 0;
+	if (fscanf(f, "%llu %llu", &skip, &pages) != 2)
+		pages = 0;
+	fclose(f);
+	return (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+void report_beat(const struct msg_heartbeat *m, struct item_beat *out)
+{
+	memset(out, 0, sizeof(*out));
+#define COPY_REQ(name)                   out->name = m->name;
+#define COPY_OPT(name)                   out->name = m->name, out->has_##name = m->has_##name;
+#define COPY(need, type, name, min, max) COPY_##need(name)
+#define NO_ITEM(need, item, name)
+#define NO_LIST(need, item, name, min, max)
+	ITEM_beat(COPY, NO_ITEM, NO_LIST)
+#undef COPY
+#undef COPY_REQ
+#undef COPY_OPT
+#undef NO_ITEM
+#undef NO_LIST
+}
+
+static void fill_history(struct report *r, struct item_jr *jr, const struct worker *w)
+{
+	struct item_bucket *b = r->buckets[w->id];
+	struct item_reason *reasons = r->reasons[w->id];
+	uint32_t n = 0;
+
+	for (int i = 0; i < RECOVERY_NBUCKETS; i++)
+		b[i] = (struct item_bucket){.le = recovery_le[i], .count = w->recovery.count[i]};
+	jr->recovery.v = b;
+	jr->recovery.n = RECOVERY_NBUCKETS;
+	jr->recovery_sum_s = w->recovery.sum_s;
+	jr->recovery_count = w->recovery.n;
+	for (int i = 0; i < NDEATHS; i++)
+		if (w->restarts[i] != 0)
+			reasons[n++] = (struct item_reason){.reason = wire_s(death_names[i]), .count = w->restarts[i]};
+	jr->restarts_by_reason.v = reasons;
+	jr->restarts_by_reason.n = n;
+	jr->restarts = worker_restarts(w);
+}
+
+static void fill_jr(struct report *r, struct item_jr *jr, const struct worker *w, uint64_t now)
+{
+	const struct msg_heartbeat *b = &w->beat;
+
+	jr->state = wire_s(lc_word(w->lc.state));
+	jr->generation = w->lc.generation;
+	jr->epoch = w->role.epoch;
+	fill_history(r, jr, w);
+	if (w->last_exit[0] != '\0')
+		PUT(jr, last_exit, wire_s(w->last_exit));
+	if (w->lc.state == LC_BACKOFF || w->lc.state == LC_FAILED)
+		PUT(jr, retry_in_ms, w->lc.wake_ms > now ? w->lc.wake_ms - now : 0);
+	if (w->proc == NULL)
+		return;
+	PUT(jr, pid, (uint32_t)proc_pid(w->proc));
+	PUT(jr, uptime_s, (now - w->spawned_ms) / 1000);
+	if (!w->has_beat)
+		return;
+	PUT(jr, heartbeat_age_ms, now - w->heard_ms);
+	PUT(jr, heartbeat_at, w->heard_wall);
+	PUT(jr, rss_bytes, b->rss_bytes);
+	PUT(jr, cpu_ms, b->cpu_ms);
+	PUT(jr, inflight, b->inflight);
+	PUT(jr, queue_depth, b->queue_depth);
+	PUT(jr, loop_lag_us, b->loop_lag_us);
+	PUT(jr, handled_total, b->handled_total);
+	PUT(jr, errors_total, b->errors_total);
+}
+
+void report_sentience(struct tribe *t, struct sentience *out)
+{
+	const struct worker *memory = &t->workers[TR_ROLE_MEMORY];
+	struct sentience_in in = {.heartbeat_ms = t->opts->cfg.heartbeat_ms, .recalls = t->recalls_seen};
+	uint64_t now = tr_mono_ms();
+
+	for (int i = 0; i < TR_NROLES; i++) {
+		struct worker *w = &t->workers[i];
+
+		in.role[i] = (struct sentience_role){.serving = w->lc.state == LC_UP,
+						     .availability = avail_share(&w->avail, now),
+						     .beat_age_ms = now - w->heard_ms};
+	}
+	if (worker_fresh(memory, now)) {
+		in.archive_bad = memory->beat.has_archive_healthy && !memory->beat.archive_healthy;
+		in.has_phase_coherence = memory->beat.has_phase_coherence;
+		in.phase_coherence = memory->beat.phase_coherence;
+		in.has_thermal_balance = memory->beat.has_thermal_entropy;
+		in.thermal_balance = memory->beat.thermal_entropy;
+	}
+	sentience_reckon(&in, out);
+}
+
+static void fill_sentience(struct item_sentience *out, struct tribe *t)
+{
+	struct sentience s;
+
+	report_sentience(t, &s);
+	PUT(out, uptime, s.uptime);
+	PUT(out, heartbeat_coherence, s.heartbeat_coherence);
+	if (s.has_index)
+		PUT(out, index, s.index);
+	if (s.has_coherence)
+		PUT(out, coherence, s.coherence);
+	if (s.has_thermal_balance)
+		PUT(out, thermal_balance, s.thermal_balance);
+	if (s.has_phase_coherence)
+		PUT(out, phase_coherence, s.phase_coherence);
+}
+
+static bool is_up(const struct tribe *t, enum tr_role role)
+{
+	return t->workers[role].lc.state == LC_UP;
+}
+
+static const char *overall(const struct tribe *t, const struct res_status *res)
+{
+	const struct item_role_flags *up = &res->jrs_running;
+
+	if (!is_up(t, TR_ROLE_MEMORY) || !is_up(t, TR_ROLE_EXECUTIVE))
+		return "down";
+	if (up->meta_jr && up->integration_jr && res->has_archive_healthy && res->archive_healthy)
+		return "operational";
+	return "degraded";
+}
+
+void report_fill(struct report *r, struct tribe *t)
+{
+	struct res_status *res = &r->res;
+	const struct worker *memory = &t->workers[TR_ROLE_MEMORY];
+	struct item_jrs *jrs = &res->jrs;
+	uint64_t now = tr_mono_ms();
+
+	memset(r, 0, sizeof(*r));
+	fill_jr(r, &jrs->memory_jr, memory, now);
+	fill_jr(r, &jrs->executive_jr, &t->workers[TR_ROLE_EXECUTIVE], now);
+	fill_jr(r, &jrs->meta_jr, &t->workers[TR_ROLE_META], now);
+	fill_jr(r, &jrs->integration_jr, &t->workers[TR_ROLE_INTEGRATION], now);
+	res->jrs_running = (struct item_role_flags){.memory_jr = is_up(t, TR_ROLE_MEMORY),
+						    .executive_jr = is_up(t, TR_ROLE_EXECUTIVE),
+						    .meta_jr = is_up(t, TR_ROLE_META),
+						    .integration_jr = is_up(t, TR_ROLE_INTEGRATION)};
+	if (worker_fresh(memory, now) && memory->beat.has_archive_healthy)
+		PUT(res, archive_healthy, memory->beat.archive_healthy);
+	fill_sentience(&res->sentience, t);
+	res->status = wire_s(overall(t, res));
+	res->uptime_s = (now - t->start_ms) / 1000;
+	res->supervisor_pid = (uint32_t)getpid();
+	res->supervisor_rss_bytes = own_rss();
+	res->version = wire_s(TRIBE_VERSION);
+	res->timestamp = tr_wall_ms();
+	PUT(res, http_address, wire_s(t->listeners.http_address));
+}

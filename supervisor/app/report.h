@@ -1,0 +1,15 @@
+/* `status`: everything tribed knows, gathered at the moment of asking. */
+#ifndef SUPERVISOR_APP_REPORT_H
+#define SUPERVISOR_APP_REPORT_H
+#include "supervisor/app/tribe.h"
+
+struct report {
+	struct res_status res; /* points into the rest and into the tribe */
+	struct item_bucket buckets[TR_NROLES][RECOVERY_NBUCKETS];
+	struct item_reason reasons[TR_NROLES][NDEATHS];
+};
+void report_fill(struct report *r, struct tribe *t);
+void report_sentience(struct tribe *t, struct sentience *out);
+void report_beat(const struct msg_heartbeat *m, struct item_beat *out); /* strings stay borrowed */
+
+#endif

@@ -1,0 +1,179 @@
+#include "supervisor/proc/proc.h"
+#include "common/base/clock.h"
+#include "common/base/err.h"
+#include "supervisor/proc/spawn.h"
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+struct proc {
+	struct proc *next;
+	pid_t pid;
+	void *arg;
+};
+
+struct proc_set {
+	uv_signal_t sigchld;
+	const struct proc_ops *ops;
+	struct proc *children; /* not reaped; a handful */
+	int null_fd;
+	uint64_t strangers;
+};
+
+static struct proc *find(struct proc_set *s, pid_t pid)
+{
+	struct proc *p = s->children;
+
+	while (p != NULL && p->pid != pid)
+		p = p->next;
+	return p;
+}
+
+static void forget(struct proc_set *s, struct proc *p)
+{
+	struct proc **at = &s->children;
+
+	while (*at != p)
+		at = &(*at)->next;
+	*at = p->next;
+}
+
+static void tell(struct proc_set *s, struct proc *p, const siginfo_t *si)
+{
+	if (si->si_code == CLD_STOPPED) {
+		s->ops->on_stop(p->arg, p, si->si_status);
+		return;
+	}
+	forget(s, p);
+	s->ops->on_end(p->arg, p,
+		       &(struct proc_end){.pid = si->si_pid,
+					  .how = si->si_code == CLD_EXITED ? PROC_EXITED : PROC_SIGNALLED,
+					  .value = si->si_status,
+					  .at_ns = tr_mono_ns()});
+	free(p);
+}
+
+/* One SIGCHLD may stand for many: ask until there is nothing left to hear. */
+static void reap(struct proc_set *s)
+{
+	for (;;) {
+		siginfo_t si = {.si_pid = 0};
+		struct proc *p;
+
+		if (waitid(P_ALL, 0, &si, WEXITED | WSTOPPED | WNOHANG) < 0) {
+			if (errno == EINTR)
+				continue;
+			return; /* ECHILD: nobody left */
+		}
+		if (si.si_pid == 0)
+			return;
+		p = find(s, si.si_pid);
+		if (p != NULL)
+			tell(s, p, &si);
+		else if (si.si_code != CLD_STOPPED)
+			s->strangers++;
+	}
+}
+
+static void on_sigchld(uv_signal_t *h, int signum)
+{
+	(void)signum;
+	reap(h->data);
+}
+
+int proc_set_new(struct proc_set **out, uv_loop_t *loop, const struct proc_ops *ops)
+{
+	struct proc_set *s = calloc(1, sizeof(*s));
+	int r;
+
+	if (s == NULL)
+		return TR_ENOMEM;
+	s->ops = ops;
+	s->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (s->null_fd < 0) {
+		r = -errno;
+		goto fail;
+	}
+	if ((r = uv_signal_init(loop, &s->sigchld)) < 0)
+		goto fail_fd;
+	s->sigchld.data = s;
+	/* From here on the handle belongs to the loop and must be closed by it; starting fails for want of memory only.
+	 */
+	r = uv_signal_start(&s->sigchld, on_sigchld, SIGCHLD);
+	if (r < 0) {
+		proc_set_free(&s);
+		return r;
+	}
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	*out = s;
+	return 0;
+fail_fd:
+	close(s->null_fd);
+fail:
+	free(s);
+	return r;
+}
+
+uint64_t proc_set_strangers(const struct proc_set *s)
+{
+	return s->strangers;
+}
+
+static void on_closed(uv_handle_t *h)
+{
+	free(h->data);
+}
+
+void proc_set_free(struct proc_set **sp)
+{
+	struct proc_set *s = *sp;
+
+	if (s == NULL)
+		return;
+	*sp = NULL;
+	while (s->children != NULL) {
+		struct proc *p = s->children;
+
+		s->children = p->next;
+		kill(p->pid, SIGKILL);
+		while (waitpid(p->pid, NULL, 0) < 0 && errno == EINTR)
+			;
+		free(p);
+	}
+	close(s->null_fd);
+	uv_close((uv_handle_t *)&s->sigchld, on_closed);
+}
+
+int proc_spawn(struct proc_set *s, const struct proc_spec *spec, void *arg, struct proc **out)
+{
+	struct proc *p = calloc(1, sizeof(*p));
+	pid_t pid;
+
+	if (p == NULL)
+		return TR_ENOMEM;
+	pid = spawn_child(spec, s->null_fd);
+	if (pid < 0) {
+		free(p);
+		return (int)pid;
+	}
+	*p = (struct proc){.next = s->children, .pid = pid, .arg = arg};
+	s->children = p;
+	*out = p;
+	return 0;
+}
+
+pid_t proc_pid(const struct proc *p)
+{
+	return p->pid;
+}
+
+int proc_signal(struct proc *p, int sig)
+{
+	assert(p->pid > 1);
+	return kill(p->pid, sig) < 0 ? -errno : 0;
+}
