@@ -1,0 +1,84 @@
+/* The archive: where memories are kept. A narrow door; behind it is SQLite, and nothing here says so but `path`.
+ *
+ * Use it from its loop's thread only. One thread writes, one reads, one checkpoints; answers come back on the loop.
+ *  - A write is answered after its commit is on disk. What arrives during a commit is the next one (group commit). Each
+ * call is one effect: all of it or nothing, and a call that fails never fails its neighbours.
+ *  - A write with a request_id leaves its answer in the same commit: the same call again gets the same answer (kept 24
+ * h).
+ *  - A read sees every write that was answered before it was asked.
+ *  - BUSY, I/O errors and a full disk are told to the caller (TR_EUNAVAILABLE, TR_ESTORE); nothing is repaired or
+ * deleted. Words: borrowed = the caller keeps it alive until the callback. */
+#ifndef JRS_MEMORY_ARCHIVE_ARCHIVE_H
+#define JRS_MEMORY_ARCHIVE_ARCHIVE_H
+#include "common/base/version.h"
+#include "jrs/memory/thermal/entangle.h"
+#include "jrs/memory/thermal/thermal.h"
+#include "proto/wire/wire.h"
+#include <uv.h>
+
+/* Sources that begin so ("drill:ID") are drill load: no recall, list or figure shows them unless it asks for that
+ * source. */
+#define ARCHIVE_DRILL_PREFIX "drill:"
+bool archive_is_drill(bool has_source, wire_str source);
+
+struct archive;
+struct archive_cfg {
+	uv_loop_t *loop;
+	const char *path;         /* the database file; made when missing or empty */
+	uint64_t epoch;           /* of the role, noted in table roles; 0: not noted */
+	unsigned max_waiting;     /* reads, and writes, that may wait; more get TR_EBUSY. 0: 4096 */
+	int64_t (*wall_ms)(void); /* NULL: tr_wall_ms */
+};
+/* Blocks: opens, migrates, rebuilds the running figures. A file that is not ours, damaged or newer than this program is
+ * refused with *fault filled and is not changed. On failure *out is untouched. */
+int archive_open(struct archive **out, const struct archive_cfg *cfg, struct tr_fault *fault);
+/* Finishes the writes it has, notes too; waiting reads end with TR_ECLOSED. Callbacks are called from inside. NULL is
+ * fine. */
+void archive_close(struct archive **a);
+
+/* What one call brings along. */
+struct archive_ctx {
+	msgpack_zone *zone;   /* borrowed: the answer is made in it, by another thread: leave it alone meanwhile */
+	uint64_t deadline_ms; /* tr_mono_ms() clock, 0: none. Past it a waiting call is not carried out; a read is cut
+				 short. */
+};
+/* A memory that an answer shows, in the answer's order. */
+struct archive_hit {
+	int64_t memory;            /* number inside the archive: larger is newer */
+	struct item_memory *shown; /* its place in the answer */
+	struct entangle_seen seen;
+};
+struct archive_answer {
+	void *res; /* struct res_ID in the call's zone; the caller may fill in what only it knows */
+	const struct archive_hit *hits; /* get, recall and the hottest of thermal */
+	unsigned nhits;
+};
+/* r == 0: answer; else fault says why. Both borrowed during the call. */
+typedef void archive_cb(void *arg, int r, const struct archive_answer *answer, const struct tr_fault *fault);
+/* id: MSG_memory_*. msg (borrowed): its struct msg_ID. If this returns < 0, cb is never called (TR_EBUSY, TR_EMETHOD,
+ * TR_ENOMEM); if 0, exactly once, later, never from inside this call. */
+int archive_call(struct archive *a, enum wire_msg_id id, const void *msg, const struct archive_ctx *ctx, archive_cb *cb,
+		 void *arg);
+
+/* ---- notes: ride in the next group commit, at the latest 200 ms later; nobody waits for them. What is over a bound is
+ * dropped and counted. ---- */
+void archive_touch(struct archive *a, int64_t memory, int64_t at_ms); /* an access; at_ms is capped at commit time */
+void archive_recalled(struct archive *a,
+		      const struct item_recall_sample *log); /* counts one, and a line in recall_log */
+void archive_entangled(struct archive *a, const struct entangle_change *change);
+void archive_heat_map(struct archive *a, const struct res_memory_thermal *figures); /* a line in thermal_heat_map */
+
+struct archive_stats {
+	bool healthy;           /* false from a failed write until one works again (tried every second) */
+	uint64_t recalls_total; /* over all lives of this archive */
+	uint64_t changes;       /* grows with every commit */
+	uint64_t commits, committed_calls, notes_dropped;
+	uint64_t phase_known; /* at start, from the rows: memories whose phase coherence is known, and its sum */
+	double phase_sum;
+	uint32_t waiting; /* calls not answered yet */
+};
+void archive_stats(struct archive *a, struct archive_stats *out);
+const struct thermal_model *archive_model(const struct archive *a);
+struct tr_library archive_library(void); /* what it is made of, for -V */
+
+#endif

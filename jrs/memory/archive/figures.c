@@ -1,0 +1,134 @@
+/* Temperatures of the whole archive, from the running histograms; rows are read only where a bin straddles a bound. */
+#include "jrs/memory/archive/internal.h"
+#include <string.h>
+
+#define HOTTEST 10 /* when the caller does not say how many */
+
+int figures_rebuild(struct archive *a)
+{
+	struct query q = q_begin(&a->rdb, SQL_HEATS);
+	int r;
+
+	hist_init(&a->hist, &a->model, (double)a->wall_ms());
+	while ((r = q_row(&q)) == 1)
+		hist_add(&a->hist, sqlite3_column_double(q.st, 0), sqlite3_column_int(q.st, 1) != 0);
+	q_end(&q);
+	if (r < 0)
+		return r;
+	q = q_begin(&a->rdb, SQL_PHASES);
+	if ((r = q_row(&q)) == 1) {
+		a->phase_known = (uint64_t)sqlite3_column_int64(q.st, 0);
+		a->phase_sum = sqlite3_column_double(q.st, 1);
+	}
+	q_end(&q);
+	return r < 0 ? r : 0;
+}
+
+static int scan(void *arg, bool sacred, double lo, double hi, hist_visit *visit, void *visit_arg)
+{
+	struct archive *a = arg;
+	struct query q = q_begin(&a->rdb, SQL_HEAT_RANGE);
+	int r;
+
+	q_i64(&q, sacred);
+	q_f64(&q, lo);
+	q_f64(&q, hi);
+	while ((r = q_row(&q)) == 1)
+		visit(visit_arg, sqlite3_column_double(q.st, 0));
+	q_end(&q);
+	return r;
+}
+
+/* A snapshot of the rows and the histograms of exactly those rows. */
+static int look(struct archive *a, struct job *j, struct thermal_hist **out)
+{
+	struct thermal_hist *h = job_alloc(j, sizeof(*h));
+	struct query q;
+	int r;
+
+	if (h == NULL)
+		return TR_ENOMEM;
+	pthread_mutex_lock(&a->hist_lock);
+	if ((r = db_run(&a->rdb, SQL_LOOK)) == 0) {
+		q = q_begin(&a->rdb, SQL_SEQ_RANGE); /* a transaction sees from its first read on */
+		r = q_row(&q) < 0 ? TR_ESTORE : 0;
+		q_end(&q);
+		*h = a->hist;
+	}
+	pthread_mutex_unlock(&a->hist_lock);
+	*out = h;
+	return r;
+}
+
+static void fill(struct res_memory_thermal *res, const struct thermal_figures *f, struct item_heat_bin *bins,
+		 double max)
+{
+	unsigned i;
+
+	res->total_memories = f->total;
+	res->sacred_count = f->sacred;
+	res->white_hot_count = f->stages[THERMAL_WHITE_HOT];
+	res->has_average_temperature = res->has_thermal_entropy = f->total > 0;
+	res->average_temperature = f->mean;
+	res->thermal_entropy = f->entropy;
+	res->has_sacred_min_temperature = f->sacred > 0;
+	res->sacred_min_temperature = f->sacred_min;
+#define X(id, name, key, from) res->stages.name = f->stages[THERMAL_##id];
+	THERMAL_STAGES(X)
+#undef X
+	for (i = 0; i < HIST_STEPS; i++) {
+		bins[i].from = max * i / HIST_STEPS;
+		bins[i].count = f->steps[i];
+	}
+	res->histogram.v = bins;
+	res->histogram.n = HIST_STEPS;
+}
+
+static int hottest(struct archive *a, struct job *j, struct res_memory_thermal *res, uint32_t n, int64_t now_ms)
+{
+	struct item_memory *v = job_alloc(j, sizeof(*v) * n);
+	struct archive_hit *hits = job_alloc(j, sizeof(*hits) * n);
+	struct query q = q_begin(&a->rdb, SQL_HOTTEST), row;
+	uint32_t i = 0;
+	int r;
+
+	if (v == NULL || hits == NULL)
+		return TR_ENOMEM;
+	q_i64(&q, n);
+	while ((r = q_row(&q)) == 1) {
+		row = q_begin(&a->rdb, SQL_ROW);
+		q_i64(&row, sqlite3_column_int64(q.st, 0));
+		if ((r = q_row(&row)) == 1)
+			r = row_memory(a, j, row.st, now_ms, &v[i], &hits[i]);
+		q_end(&row);
+		if (r < 0)
+			break;
+		i++;
+	}
+	q_end(&q);
+	res->hottest.v = v;
+	res->hottest.n = i;
+	j->answer.hits = hits;
+	j->answer.nhits = i;
+	return r;
+}
+
+int read_thermal(struct archive *a, struct job *j)
+{
+	const struct msg_memory_thermal *msg = j->msg;
+	struct res_memory_thermal *res = job_alloc(j, sizeof(*res));
+	struct item_heat_bin *bins = job_alloc(j, sizeof(*bins) * HIST_STEPS);
+	struct thermal_figures f;
+	struct thermal_hist *h;
+	int64_t now = a->wall_ms();
+	int r;
+
+	if (res == NULL || bins == NULL)
+		return TR_ENOMEM;
+	if ((r = look(a, j, &h)) < 0 || (r = hist_figures(h, &a->model, (double)now, scan, a, &f)) < 0)
+		return r;
+	fill(res, &f, bins, a->model.max);
+	res->timestamp = now;
+	j->answer.res = res;
+	return hottest(a, j, res, msg->has_hottest ? msg->hottest : HOTTEST, now);
+}

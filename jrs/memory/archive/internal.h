@@ -1,0 +1,141 @@
+/* Inside the archive: what its files share. */
+#ifndef JRS_MEMORY_ARCHIVE_INTERNAL_H
+#define JRS_MEMORY_ARCHIVE_INTERNAL_H
+#include "jrs/memory/archive/archive.h"
+#include "jrs/memory/archive/db.h"
+#include "jrs/memory/thermal/hist.h"
+#include <pthread.h>
+#include <stdatomic.h>
+
+/* One call on its way through a lane and back. */
+struct job {
+	struct job *next;
+	enum wire_msg_id id;
+	const void *msg; /* borrowed */
+	struct archive_ctx ctx;
+	archive_cb *cb;
+	void *arg;
+	int r;
+	struct tr_fault fault;
+	struct archive_answer answer;
+};
+struct jobs { /* first in, first out */
+	struct job *head, *tail;
+	unsigned n;
+};
+void jobs_put(struct jobs *q, struct job *j);
+struct job *jobs_take(struct jobs *q); /* NULL: empty */
+
+/* Notes waiting for the next commit. */
+struct touch_note {
+	int64_t memory, at_ms;
+};
+#define NOTES_MAX     65536 /* of each kind */
+#define NOTES_LATE_MS 200
+struct notes {
+	struct touch_note *touch;
+	size_t ntouch, touch_cap;
+	struct item_recall_sample *recall;
+	size_t nrecall, recall_cap;
+	struct entangle_change *change;
+	size_t nchange, change_cap;
+	struct res_memory_thermal heat_map; /* lists in it are not used */
+	bool has_heat_map;
+};
+void notes_free(struct notes *n);
+bool notes_any(const struct notes *n);
+
+/* How a commit changes the running figures; carried out when it has succeeded. */
+struct heat_change {
+	double before, after;
+	bool was, was_sacred, is_sacred; /* was: it existed before */
+};
+struct heat_changes {
+	struct heat_change *v;
+	size_t n, cap;
+};
+
+struct lane {
+	pthread_t thread;
+	bool started;
+	pthread_mutex_t lock;
+	pthread_cond_t wake;
+	struct jobs waiting; /* under lock */
+	bool stop;           /* under lock */
+};
+
+struct archive {
+	uv_async_t *async; /* own allocation: outlives us until libuv has closed it */
+	unsigned max_waiting;
+	int64_t (*wall_ms)(void);
+	struct thermal_model model; /* read-only once open */
+	uint64_t phase_known;
+	double phase_sum;
+
+	struct lane writer, reader, keeper;
+	struct db wdb, rdb, kdb; /* each of its own thread */
+
+	/* writer's lock */
+	struct notes notes;
+	uint64_t notes_since_ms; /* of the oldest waiting note */
+	/* writer's thread */
+	struct notes taken;
+	struct heat_changes heat;
+	int64_t now_ms; /* commit time of the batch, never falling */
+	uint64_t housekeeping_ms, probe_ms;
+
+	pthread_mutex_t
+		hist_lock; /* held by the writer across COMMIT, so rows and hist change together for who holds it */
+	struct thermal_hist hist;
+
+	pthread_mutex_t done_lock;
+	struct jobs done; /* answered, not yet told */
+
+	struct job *reading; /* reader's thread: what the progress handler looks at */
+	atomic_bool closing, healthy, keeper_idle;
+	atomic_uint wal_pages;   /* in the log */
+	atomic_uint moved_pages; /* of them in the database already */
+	atomic_ullong recalls_total, changes, commits, committed_calls, notes_dropped;
+	atomic_uint unanswered;
+};
+
+/* archive.c */
+void archive_finish(struct archive *a, struct job *j); /* any thread: hand it back to the loop */
+int job_fault(struct job *j, int r, const char *field, const char *rule);
+void *job_alloc(struct job *j, size_t n); /* zeroed, in the call's zone; NULL: out of memory */
+bool job_late(const struct job *j);
+
+/* writer.c, lanes.c: the threads */
+void *writer_main(void *arg);
+void *reader_main(void *arg);
+void *keeper_main(void *arg);
+void keeper_nudge(struct archive *a);            /* writer: the log may have grown */
+unsigned keeper_behind(const struct archive *a); /* pages of the log that the database does not have yet */
+
+/* write.c: effects, inside a savepoint */
+int write_add(struct archive *a, struct job *j);
+int write_decide(struct archive *a, struct job *j);
+/* notes.c */
+int write_notes(struct archive *a, struct notes *n);
+int write_housekeeping(struct archive *a);
+/* write.c: an access at a->now_ms or before; 0, or < 0. Unknown memory: nothing. */
+int write_touch(struct archive *a, int64_t memory, int64_t at_ms);
+int heat_changed(struct archive *a, const struct heat_change *c);
+
+/* requests.c: 1 and the stored answer in j, 0 when the request is new, < 0 */
+int request_replay(struct archive *a, struct job *j, unsigned char fingerprint[32]);
+int request_store(struct archive *a, struct job *j, const unsigned char fingerprint[32]);
+
+/* read.c, search.c, figures.c */
+int read_get(struct archive *a, struct job *j);
+int read_decisions(struct archive *a, struct job *j);
+int read_samples(struct archive *a, struct job *j);
+int read_recall(struct archive *a, struct job *j);
+int read_thermal(struct archive *a, struct job *j);
+int figures_rebuild(struct archive *a);
+/* row.c: the current row of a statement whose columns are MEMORY_COLUMNS */
+int row_memory(struct archive *a, struct job *j, sqlite3_stmt *st, int64_t now_ms, struct item_memory *out,
+	       struct archive_hit *hit);
+int row_text(struct job *j, sqlite3_stmt *st, int col, wire_str *out); /* copies into the zone; NULL column: n == 0 */
+
+#endif

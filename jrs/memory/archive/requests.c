@@ -1,0 +1,86 @@
+/* An effect happens once: its request id and its answer are written in its own commit. */
+#include "common/base/text.h"
+#include "jrs/memory/archive/internal.h"
+#include <string.h>
+
+/* What the call says, without its id and its deadline. */
+static int fingerprint_of(const struct job *j, unsigned char out[TR_SHA256_LEN])
+{
+	const struct wire_method *m = &wire_methods[j->id];
+	struct tr_piece pieces[2] = {{m->method, strlen(m->method)}, {NULL, 0}};
+	msgpack_sbuffer sb;
+	int r;
+
+	msgpack_sbuffer_init(&sb);
+	if ((r = wire_encode(&sb, m->params, j->msg)) == 0) {
+		pieces[1] = (struct tr_piece){sb.data, sb.size};
+		r = tr_sha256_pieces(pieces, 2, out);
+	}
+	msgpack_sbuffer_destroy(&sb);
+	return r;
+}
+
+/* Packed bytes of an answer -> its struct in the call's zone. */
+static int unpack(struct job *j, const void *p, size_t n)
+{
+	const struct wire_shape *shape = wire_methods[j->id].result;
+	char *bytes = job_alloc(j, n);
+	msgpack_object o;
+	size_t off = 0;
+	void *res = job_alloc(j, shape->size);
+
+	if (bytes == NULL || res == NULL)
+		return TR_ENOMEM;
+	memcpy(bytes, p, n);
+	if (msgpack_unpack(bytes, n, &off, j->ctx.zone, &o) != MSGPACK_UNPACK_SUCCESS ||
+	    wire_decode(shape, &o, j->ctx.zone, res, NULL) < 0)
+		return TR_ESTORE;
+	j->answer.res = res;
+	return 0;
+}
+
+int request_replay(struct archive *a, struct job *j, unsigned char fingerprint[TR_SHA256_LEN])
+{
+	const struct wire_common *common = j->msg;
+	struct query q;
+	int r;
+
+	if (!common->has_request_id)
+		return 0;
+	if ((r = fingerprint_of(j, fingerprint)) < 0)
+		return r;
+	q = q_begin(&a->wdb, SQL_REQUEST);
+	q_text(&q, common->request_id.p, common->request_id.n);
+	r = q_row(&q);
+	if (r == 1 && (sqlite3_column_bytes(q.st, 0) != TR_SHA256_LEN ||
+		       memcmp(sqlite3_column_blob(q.st, 0), fingerprint, TR_SHA256_LEN) != 0))
+		r = job_fault(j, TR_EMISMATCH, "request_id", "was used for another request");
+	else if (r == 1 && (r = unpack(j, sqlite3_column_blob(q.st, 1), (size_t)sqlite3_column_bytes(q.st, 1))) == 0)
+		r = 1;
+	q_end(&q);
+	return r;
+}
+
+int request_store(struct archive *a, struct job *j, const unsigned char fingerprint[TR_SHA256_LEN])
+{
+	const struct wire_common *common = j->msg;
+	const struct wire_method *m = &wire_methods[j->id];
+	msgpack_sbuffer sb;
+	struct query q;
+	int r;
+
+	if (!common->has_request_id)
+		return 0;
+	msgpack_sbuffer_init(&sb);
+	if ((r = wire_encode(&sb, m->result, j->answer.res)) == 0) {
+		q = q_begin(&a->wdb, SQL_ADD_REQUEST);
+		q_text(&q, common->request_id.p, common->request_id.n);
+		q_text(&q, m->method, strlen(m->method));
+		q_blob(&q, fingerprint, TR_SHA256_LEN);
+		q_blob(&q, sb.data, sb.size);
+		q_i64(&q, a->now_ms);
+		r = q_run(&q);
+	}
+	msgpack_sbuffer_destroy(&sb);
+	return r;
+}

@@ -1,0 +1,135 @@
+/* A row of thermal_memory_archive -> struct item_memory in the call's zone. */
+#include "jrs/memory/archive/internal.h"
+#include "proto/json/json.h"
+#include <string.h>
+
+/* clang-format off */
+enum { COL_SEQ, COL_ID, COL_CONTENT, COL_HEAT, COL_SACRED, COL_OCCURRED, COL_CREATED, COL_LAST_ACCESS, COL_ACCESSES, COL_TAGS,
+       COL_SOURCE, COL_SESSION, COL_SPEAKER, COL_IMPORTANCE, COL_PHASE, COL_COMPARED, COL_SUPERSEDES, COL_SUPERSEDED_BY,
+       COL_REVISION, COL_METADATA };
+/* clang-format on */
+
+int row_text(struct job *j, sqlite3_stmt *st, int col, wire_str *out)
+{
+	const unsigned char *p = sqlite3_column_text(st, col);
+	size_t n = (size_t)sqlite3_column_bytes(st, col);
+	char *copy;
+
+	if (p == NULL)
+		n = 0;
+	if ((copy = job_alloc(j, n)) == NULL)
+		return TR_ENOMEM;
+	if (n > 0)
+		memcpy(copy, p, n);
+	out->p = copy;
+	out->n = (uint32_t)n;
+	return 0;
+}
+
+static int opt_text(struct job *j, sqlite3_stmt *st, int col, bool *has, wire_str *out)
+{
+	if (sqlite3_column_type(st, col) == SQLITE_NULL)
+		return 0;
+	*has = true;
+	return row_text(j, st, col, out);
+}
+
+static int parse(sqlite3_stmt *st, int col, json_t **out)
+{
+	return json_parse(out, (const char *)sqlite3_column_text(st, col), (size_t)sqlite3_column_bytes(st, col), NULL);
+}
+
+static int row_tags(struct job *j, sqlite3_stmt *st, wire_strs *out)
+{
+	json_t *list = NULL;
+	wire_str *v = NULL;
+	size_t i, n;
+	int r;
+
+	if (sqlite3_column_bytes(st, COL_TAGS) <= 2) /* "[]" */
+		return 0;
+	if ((r = parse(st, COL_TAGS, &list)) < 0)
+		return r == TR_ENOMEM ? r : TR_ESTORE;
+	n = json_array_size(list);
+	if ((v = job_alloc(j, sizeof(*v) * n)) == NULL)
+		goto out;
+	for (i = 0; i < n; i++) {
+		const json_t *tag = json_array_get(list, i);
+		char *copy = job_alloc(j, json_string_length(tag));
+
+		if (copy == NULL)
+			goto out;
+		if (json_is_string(tag))
+			memcpy(copy, json_string_value(tag), json_string_length(tag));
+		v[i] = (wire_str){copy, (uint32_t)json_string_length(tag)};
+	}
+	out->v = v;
+	out->n = (uint32_t)n;
+	v = NULL;
+	r = 1;
+out:
+	json_decref(list);
+	return r == 1 ? 0 : TR_ENOMEM;
+}
+
+static void drop_json(void *map)
+{
+	json_decref(map);
+}
+
+static int row_metadata(struct job *j, sqlite3_stmt *st, struct item_memory *out)
+{
+	msgpack_object *o;
+	json_t *map = NULL;
+	int r;
+
+	if (sqlite3_column_type(st, COL_METADATA) == SQLITE_NULL)
+		return 0;
+	if ((r = parse(st, COL_METADATA, &map)) < 0)
+		return r == TR_ENOMEM ? r : TR_ESTORE;
+	/* The object borrows its strings from the JSON, which therefore lives as long as the zone. */
+	if (!msgpack_zone_push_finalizer(j->ctx.zone, drop_json, map)) {
+		json_decref(map);
+		return TR_ENOMEM;
+	}
+	o = job_alloc(j, sizeof(*o));
+	r = o == NULL ? TR_ENOMEM : json_to_msgpack(map, j->ctx.zone, o);
+	if (r == 0) {
+		out->has_metadata = true;
+		out->metadata = o;
+	}
+	return r;
+}
+
+int row_memory(struct archive *a, struct job *j, sqlite3_stmt *st, int64_t now_ms, struct item_memory *out,
+	       struct archive_hit *hit)
+{
+	int r;
+
+	memset(out, 0, sizeof(*out));
+	if ((r = row_text(j, st, COL_ID, &out->id)) < 0 || (r = row_text(j, st, COL_CONTENT, &out->content)) < 0 ||
+	    (r = opt_text(j, st, COL_SOURCE, &out->has_source, &out->source)) < 0 ||
+	    (r = opt_text(j, st, COL_SESSION, &out->has_session, &out->session)) < 0 ||
+	    (r = opt_text(j, st, COL_SPEAKER, &out->has_speaker, &out->speaker)) < 0 ||
+	    (r = opt_text(j, st, COL_SUPERSEDES, &out->has_supersedes, &out->supersedes)) < 0 ||
+	    (r = opt_text(j, st, COL_SUPERSEDED_BY, &out->has_superseded_by, &out->superseded_by)) < 0 ||
+	    (r = row_tags(j, st, &out->tags)) < 0 || (r = row_metadata(j, st, out)) < 0)
+		return r;
+	out->sacred = sqlite3_column_int(st, COL_SACRED) != 0;
+	out->temperature = thermal_at(&a->model, sqlite3_column_double(st, COL_HEAT), out->sacred, (double)now_ms);
+	out->stage = wire_s(thermal_stage_name(thermal_stage_of(&a->model, out->temperature)));
+	out->has_at = sqlite3_column_type(st, COL_OCCURRED) != SQLITE_NULL;
+	out->at = sqlite3_column_int64(st, COL_OCCURRED);
+	out->created_at = sqlite3_column_int64(st, COL_CREATED);
+	out->last_access = sqlite3_column_int64(st, COL_LAST_ACCESS);
+	out->access_count = (uint64_t)sqlite3_column_int64(st, COL_ACCESSES);
+	out->importance = sqlite3_column_double(st, COL_IMPORTANCE);
+	out->has_phase_coherence = sqlite3_column_type(st, COL_PHASE) != SQLITE_NULL;
+	out->phase_coherence = sqlite3_column_double(st, COL_PHASE);
+	out->revision = (uint32_t)sqlite3_column_int(st, COL_REVISION);
+	hit->shown = out;
+	hit->memory = hit->seen.memory = sqlite3_column_int64(st, COL_SEQ);
+	hit->seen.phase = out->phase_coherence;
+	hit->seen.compared = out->has_phase_coherence ? (uint32_t)sqlite3_column_int64(st, COL_COMPARED) : 0;
+	return 0;
+}

@@ -1,0 +1,258 @@
+#include "jrs/memory/archive/schema.h"
+#include "jrs/memory/thermal/thermal.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <tribe/version.h>
+#include <unistd.h>
+
+/* clang-format off */
+/* Times are milliseconds since 1970 UTC. Small columns stand before the long text: a look at heat then reads few pages. */
+static const char version_1_memories[] =
+	"CREATE TABLE thermal_memory_archive("
+	" seq INTEGER PRIMARY KEY AUTOINCREMENT,"         /* never used again: a watermark for whoever follows */
+	" id TEXT NOT NULL UNIQUE CHECK(length(id) BETWEEN 1 AND 128),"
+	" memory_hash TEXT NOT NULL CHECK(length(memory_hash) = 64)," /* SHA-256 of the content, hex */
+	" identity BLOB,"                                 /* SHA-256 of source, session, speaker, at and content; NULL: client's own id */
+	" heat_key REAL NOT NULL,"
+	" access_count INTEGER NOT NULL DEFAULT 1 CHECK(access_count >= 1),"
+	" created_at INTEGER NOT NULL,"
+	" last_access INTEGER NOT NULL,"
+	" occurred_at INTEGER,"
+	" importance REAL NOT NULL DEFAULT 0.5 CHECK(importance BETWEEN 0 AND 1),"
+	" sacred_pattern INTEGER NOT NULL DEFAULT 0 CHECK(sacred_pattern IN (0, 1)),"
+	" phase_coherence REAL CHECK(phase_coherence BETWEEN 0 AND 1),"
+	" phase_count INTEGER NOT NULL DEFAULT 0,"        /* comparisons that phase_coherence is the mean of */
+	" revision INTEGER NOT NULL DEFAULT 1,"
+	" supersedes TEXT,"
+	" superseded_by TEXT,"
+	" source TEXT,"
+	" session TEXT,"
+	" speaker TEXT,"
+	" tags TEXT NOT NULL DEFAULT '[]',"               /* JSON */
+	" metadata TEXT,"                                 /* JSON */
+	" original_content TEXT NOT NULL,"
+	" hidden INTEGER NOT NULL GENERATED ALWAYS AS (source IS NOT NULL AND substr(source, 1, 6) = 'drill:') VIRTUAL"
+	") STRICT;"
+	"CREATE UNIQUE INDEX memory_identity ON thermal_memory_archive(identity) WHERE identity IS NOT NULL;"
+	"CREATE INDEX memory_heat ON thermal_memory_archive(heat_key, sacred_pattern) WHERE hidden = 0;"
+	"CREATE INDEX memory_phase ON thermal_memory_archive(phase_coherence) WHERE phase_coherence IS NOT NULL;"
+	"CREATE VIRTUAL TABLE memory_words USING fts5(original_content, speaker, content='thermal_memory_archive',"
+	" content_rowid='seq', tokenize='porter unicode61');";
+
+/* What must hold whoever holds the pen. */
+static const char version_1_rules[] =
+	"CREATE TRIGGER sacred_stays BEFORE DELETE ON thermal_memory_archive WHEN OLD.sacred_pattern = 1"
+	" BEGIN SELECT raise(ABORT, 'a sacred memory is not deleted'); END;"
+	"CREATE TRIGGER sacred_stays_sacred BEFORE UPDATE OF sacred_pattern ON thermal_memory_archive"
+	" WHEN OLD.sacred_pattern = 1 AND NEW.sacred_pattern = 0"
+	" BEGIN SELECT raise(ABORT, 'a sacred memory stays sacred'); END;"
+	"CREATE TRIGGER never_cooled BEFORE UPDATE OF heat_key ON thermal_memory_archive WHEN NEW.heat_key < OLD.heat_key"
+	" BEGIN SELECT raise(ABORT, 'nothing cools a memory but time'); END;";
+
+/* entanglements: memory and partner are seq; each memory keeps a list of its own, so a pair may stand there once or twice. */
+static const char version_1_tables[] =
+	"CREATE TABLE thermal_heat_map(seq INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL,"
+	" total_memories INTEGER NOT NULL, average_temperature REAL, sacred_min_temperature REAL, thermal_entropy REAL,"
+	" white_hot INTEGER NOT NULL, red_hot INTEGER NOT NULL, warm INTEGER NOT NULL, cool INTEGER NOT NULL,"
+	" cold INTEGER NOT NULL, ember INTEGER NOT NULL) STRICT;"
+	"CREATE TABLE entanglements(memory INTEGER NOT NULL, partner INTEGER NOT NULL, times INTEGER NOT NULL,"
+	" last_at INTEGER NOT NULL, PRIMARY KEY(memory, partner)) STRICT, WITHOUT ROWID;"
+	"CREATE TABLE decisions(seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, memory_id TEXT NOT NULL,"
+	" decided_by TEXT NOT NULL, decided_at INTEGER NOT NULL) STRICT;"
+	"CREATE TABLE requests(seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, method TEXT NOT NULL,"
+	" fingerprint BLOB NOT NULL, result BLOB NOT NULL, created_at INTEGER NOT NULL) STRICT;"
+	"CREATE TABLE recall_log(seq INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, latency_us INTEGER NOT NULL,"
+	" sources INTEGER NOT NULL) STRICT;"
+	"CREATE TABLE settings(key TEXT PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID;"
+	"CREATE TABLE counters(name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+	"CREATE TABLE roles(role TEXT PRIMARY KEY, epoch INTEGER NOT NULL, since INTEGER NOT NULL) STRICT, WITHOUT ROWID;";
+
+/* Temperatures as of now; docs/THERMAL_ENTROPY_MODEL.md. Drill load is left out, as in every figure. */
+static const char version_1_view[] =
+	"CREATE VIEW thermal_memory_now AS WITH"
+	" k AS MATERIALIZED (SELECT"
+	"  max(value) FILTER (WHERE key = 'thermal.base') AS base, max(value) FILTER (WHERE key = 'thermal.k') AS k,"
+	"  max(value) FILTER (WHERE key = 'thermal.half_life_ms') AS h, max(value) FILTER (WHERE key = 'thermal.max') AS top,"
+	"  max(value) FILTER (WHERE key = 'thermal.sacred_floor') AS sacred_floor,"
+	"  max(value) FILTER (WHERE key = 'thermal.stage.white_hot') AS white_hot,"
+	"  max(value) FILTER (WHERE key = 'thermal.stage.red_hot') AS red_hot,"
+	"  max(value) FILTER (WHERE key = 'thermal.stage.warm') AS warm,"
+	"  max(value) FILTER (WHERE key = 'thermal.stage.cool') AS cool,"
+	"  max(value) FILTER (WHERE key = 'thermal.stage.cold') AS cold,"
+	"  (julianday('now') - 2440587.5) * 86400000.0 AS now FROM settings),"
+	" t AS (SELECT m.*, k.*, max(CASE sacred_pattern WHEN 1 THEN sacred_floor ELSE 0.0 END,"
+	"  min(top, base + k * (heat_key - now / h))) AS temperature_score,"
+	"  pow(2.0, min(1000.0, max(0.0, (now - last_access) / h))) AS decay_factor"
+	"  FROM k CROSS JOIN thermal_memory_archive m WHERE m.hidden = 0)"
+	" SELECT id, memory_hash, original_content, metadata, tags, source, session, speaker, importance, sacred_pattern,"
+	" access_count, heat_key, created_at, occurred_at, last_access, phase_coherence, supersedes, superseded_by, revision,"
+	" temperature_score, decay_factor,"
+	" CASE WHEN temperature_score >= white_hot THEN 'white_hot' WHEN temperature_score >= red_hot THEN 'red_hot'"
+	" WHEN temperature_score >= warm THEN 'warm' WHEN temperature_score >= cool THEN 'cool'"
+	" WHEN temperature_score >= cold THEN 'cold' ELSE 'ember' END AS current_stage FROM t;";
+
+/* Last, after the first values have been written. */
+static const char version_1_seal[] =
+	"CREATE TRIGGER constants_stay BEFORE UPDATE ON settings WHEN OLD.key LIKE 'thermal.%'"
+	" BEGIN SELECT raise(ABORT, 'thermal constants change only by a migration'); END;"
+	"CREATE TRIGGER constants_stay_here BEFORE DELETE ON settings WHEN OLD.key LIKE 'thermal.%'"
+	" BEGIN SELECT raise(ABORT, 'thermal constants change only by a migration'); END;";
+/* clang-format on */
+
+static int put_setting(sqlite3 *db, const char *key, double value)
+{
+	sqlite3_stmt *st = NULL;
+	int rc = sqlite3_prepare_v2(db, "INSERT INTO settings(key, value) VALUES(?1, ?2)", -1, &st, NULL);
+
+	if (rc == SQLITE_OK)
+		rc = sqlite3_bind_text(st, 1, key, -1, SQLITE_STATIC);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_bind_double(st, 2, value);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_step(st);
+	sqlite3_finalize(st);
+	return rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+static int up_1(sqlite3 *db)
+{
+	struct thermal_model m;
+	static const char *const parts[] = {version_1_memories, version_1_rules, version_1_tables, version_1_view};
+	int rc = SQLITE_OK;
+	size_t i;
+
+	for (i = 0; rc == SQLITE_OK && i < sizeof(parts) / sizeof(parts[0]); i++)
+		rc = sqlite3_exec(db, parts[i], NULL, NULL, NULL);
+	thermal_first(&m);
+#define X(member, key, first) \
+	if (rc == SQLITE_OK)  \
+		rc = put_setting(db, key, m.member);
+	THERMAL_SETTINGS(X)
+#undef X
+#define X(id, name, key, from) \
+	if (rc == SQLITE_OK)   \
+		rc = put_setting(db, key, m.stage_from[THERMAL_##id]);
+	THERMAL_STAGES(X)
+#undef X
+	return rc != SQLITE_OK ? rc : sqlite3_exec(db, version_1_seal, NULL, NULL, NULL);
+}
+
+/* migrations[i] leads from version i to i + 1. What has been released is never edited; a change is a new line. */
+static int (*const migrations[])(sqlite3 *db) = {up_1};
+#define NEWEST ((int)(sizeof(migrations) / sizeof(migrations[0])))
+
+int schema_version(void)
+{
+	return NEWEST;
+}
+
+static int refuse(struct tr_fault *fault, const char *rule)
+{
+	return tr_fault_set(fault, TR_ESTORE, "archive.url", "%s", rule);
+}
+
+int schema_check_file(const char *path, struct tr_fault *fault)
+{
+	unsigned char head[100];
+	struct stat st;
+	ssize_t n;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+	if (fd < 0)
+		return errno == ENOENT
+			       ? 0
+			       : tr_fault_set(fault, TR_ESTORE, "archive.url", "cannot be opened (errno %d)", errno);
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
+		close(fd);
+		return refuse(fault, "is not a regular file");
+	}
+	n = read(fd, head, sizeof(head));
+	close(fd);
+	if (n == 0)
+		return 0;
+	if (n < (ssize_t)sizeof(head) || memcmp(head, "SQLite format 3", 16) != 0)
+		return refuse(fault, "is not a database, or its beginning is damaged; the file was left as it is");
+	if (((uint32_t)head[68] << 24 | (uint32_t)head[69] << 16 | (uint32_t)head[70] << 8 | head[71]) !=
+	    SCHEMA_APPLICATION_ID)
+		return refuse(fault, "is a database of another program; the file was left as it is");
+	return 0;
+}
+
+/* One number from one query; < 0 when it cannot be read. */
+static int64_t number(sqlite3 *db, const char *sql)
+{
+	sqlite3_stmt *st = NULL;
+	int64_t n = -1;
+
+	if (sqlite3_prepare_v2(db, sql, -1, &st, NULL) == SQLITE_OK && sqlite3_step(st) == SQLITE_ROW)
+		n = sqlite3_column_int64(st, 0);
+	sqlite3_finalize(st);
+	return n;
+}
+
+int schema_make_ours(sqlite3 *db, struct tr_fault *fault)
+{
+	char sql[64];
+	int64_t tables = number(db, "SELECT count(*) FROM sqlite_schema");
+
+	if (tables > 0 && number(db, "SELECT count(*) FROM sqlite_schema WHERE name = 'schema_migrations'") == 1)
+		return 0;
+	if (tables != 0)
+		return tr_fault_set(fault, TR_ESTORE, "archive.url", "cannot be read, or its tables are not ours (%s)",
+				    sqlite3_errstr(sqlite3_extended_errcode(db)));
+	sqlite3_snprintf((int)sizeof(sql), sql, "PRAGMA application_id = %d", SCHEMA_APPLICATION_ID);
+	if (sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK)
+		return 0;
+	return tr_fault_set(fault, TR_ESTORE, "archive.url", "cannot be written (%s)",
+			    sqlite3_errstr(sqlite3_extended_errcode(db)));
+}
+
+static int one_migration(sqlite3 *db, int version, int64_t now_ms)
+{
+	char note[160];
+	int rc = sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
+
+	if (rc != SQLITE_OK)
+		return rc;
+	rc = migrations[version - 1](db);
+	/* Numbers and our own version string only; the one statement that is put together. */
+	snprintf(note, sizeof(note),
+		 "INSERT INTO schema_migrations(version, applied_at, program) VALUES(%d, %lld, '%s')", version,
+		 (long long)now_ms, TRIBE_VERSION);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_exec(db, note, NULL, NULL, NULL);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_exec(db, "COMMIT", NULL, NULL, NULL);
+	if (rc != SQLITE_OK)
+		sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
+	return rc;
+}
+
+int schema_migrate(sqlite3 *db, int64_t now_ms, struct tr_fault *fault)
+{
+	int64_t version;
+
+	if (sqlite3_exec(db,
+			 "CREATE TABLE IF NOT EXISTS schema_migrations(version INTEGER PRIMARY KEY, applied_at INTEGER "
+			 "NOT NULL,"
+			 " program TEXT NOT NULL) STRICT",
+			 NULL, NULL, NULL) != SQLITE_OK)
+		return tr_fault_set(fault, TR_ESTORE, "archive.url", "cannot be read or written (%s)",
+				    sqlite3_errstr(sqlite3_extended_errcode(db)));
+	version = number(db, "SELECT coalesce(max(version), 0) FROM schema_migrations");
+	if (version < 0)
+		return refuse(fault, "has no readable list of schema versions");
+	if (version > NEWEST)
+		return tr_fault_set(fault, TR_ESTORE, "archive.url",
+				    "was written by a newer program (schema %lld, this one knows %d)",
+				    (long long)version, NEWEST);
+	for (; version < NEWEST; version++) {
+		if (one_migration(db, (int)version + 1, now_ms) != SQLITE_OK)
+			return tr_fault_set(fault, TR_ESTORE, "archive.url", "could not be brought to schema %d (%s)",
+					    (int)version + 1, sqlite3_errstr(sqlite3_extended_errcode(db)));
+	}
+	return 0;
+}

@@ -1,0 +1,21 @@
+/* The tables, in versions. Each migration runs in a transaction of its own; an archive newer than the program is
+ * refused. */
+#ifndef JRS_MEMORY_ARCHIVE_SCHEMA_H
+#define JRS_MEMORY_ARCHIVE_SCHEMA_H
+#include "common/base/err.h"
+#include <sqlite3.h>
+#include <stdint.h>
+
+#define SCHEMA_APPLICATION_ID 0x54524942 /* "TRIB", in the header of every archive file */
+
+/* Reads the head of the file: 0 when it is missing, empty or an archive of ours; TR_ESTORE with *fault for anything
+ * else, of which not a byte is changed. */
+int schema_check_file(const char *path, struct tr_fault *fault);
+/* Gives an empty database our name, before anything else is in it. TR_ESTORE with *fault for one that is neither empty
+ * nor ours. */
+int schema_make_ours(sqlite3 *db, struct tr_fault *fault);
+/* Brings an open database to the newest version. TR_ESTORE with *fault when that cannot be done. */
+int schema_migrate(sqlite3 *db, int64_t now_ms, struct tr_fault *fault);
+int schema_version(void); /* the newest this program knows */
+
+#endif

@@ -1,0 +1,278 @@
+/* memory.recall: candidates by the full-text index, best first; then their rows, filters and order. Nothing is joined
+ * to or filtered inside the ranked query: that would cost fifty times as much. */
+#include "common/base/text.h"
+#include "jrs/memory/archive/internal.h"
+#include "jrs/memory/recall/query.h"
+#include "jrs/memory/recall/rank.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LIMIT       10         /* when the caller does not say how many */
+#define SLACK       32         /* candidates looked at beyond those wanted: ties and superseded ones move */
+#define FIRST_LOOK  1024       /* ranked rows asked for at first when there is a filter; 16 times more each time */
+#define DEEPEST     10000      /* a ranked list is not paged further */
+#define BYTES_MAX   (8u << 20) /* of one answer: half of what a frame may hold */
+#define TOKEN_BYTES 4          /* about so many bytes are a token */
+
+struct search {
+	struct archive *a;
+	struct job *j;
+	const struct msg_memory_recall *msg;
+	int64_t now;
+	uint32_t limit;
+	uint32_t mark; /* of question and filters: a cursor belongs to one of them */
+	int64_t after; /* from the cursor: ranked, how many came before; newest first, the number to stay below */
+	bool ranked;
+	struct rank_item *v; /* freed by read_recall() */
+	size_t n, cap;
+	bool more; /* there are further ones behind those taken */
+};
+
+static void bind_filter(struct query *q, const struct msg_memory_recall *m)
+{
+	q_opt_text(q, m->has_source, m->source);
+	q_opt_text(q, m->has_session, m->session);
+	q_opt_text(q, m->has_speaker, m->speaker);
+	q_opt_text(q, m->has_tag, m->tag);
+	q_opt_i64(q, m->has_before, m->before);
+	q_opt_i64(q, m->has_after, m->after);
+}
+
+static bool warm_enough(const struct search *s, double temperature)
+{
+	return !s->msg->has_min_temperature || temperature >= s->msg->min_temperature;
+}
+
+static int keep(struct search *s, const struct rank_item *item)
+{
+	if (s->n == s->cap) {
+		size_t cap = s->cap == 0 ? 128 : s->cap * 2;
+		struct rank_item *v = realloc(s->v, sizeof(*v) * cap);
+
+		if (v == NULL)
+			return TR_ENOMEM;
+		s->v = v;
+		s->cap = cap;
+	}
+	s->v[s->n++] = *item;
+	return 0;
+}
+
+/* Does the row pass? 1: kept, 0: not. */
+static int candidate(struct search *s, int64_t memory, double match)
+{
+	struct query q = q_begin(&s->a->rdb, SQL_CANDIDATE);
+	struct rank_item item = {.memory = memory, .match = match};
+	int r;
+
+	bind_filter(&q, s->msg);
+	q_i64(&q, memory);
+	if ((r = q_row(&q)) == 1) {
+		item.temperature = thermal_at(&s->a->model, sqlite3_column_double(q.st, 0),
+					      sqlite3_column_int(q.st, 1) != 0, (double)s->now);
+		item.superseded_by = sqlite3_column_int64(q.st, 2);
+		r = warm_enough(s, item.temperature) ? 1 : 0;
+	}
+	q_end(&q);
+	if (r == 1 && keep(s, &item) < 0)
+		return TR_ENOMEM;
+	return r;
+}
+
+/* Looks at the best `depth` rows of the index. 1: it wants to look deeper. */
+static int look(struct search *s, const struct buf *words, int64_t depth, size_t want)
+{
+	struct query q = q_begin(&s->a->rdb, SQL_SEARCH);
+	int64_t seen = 0;
+	int r;
+
+	s->n = 0;
+	q_text(&q, words->p, words->len);
+	q_i64(&q, depth);
+	while ((r = q_row(&q)) == 1) {
+		double match = sqlite3_column_double(q.st, 1);
+
+		seen++;
+		/* Enough, and what follows is not as good as the last one wanted: no tie is cut through. */
+		if (s->n >= want + SLACK && match < s->v[want - 1].match)
+			break;
+		if ((r = candidate(s, sqlite3_column_int64(q.st, 0), match)) < 0)
+			break;
+	}
+	q_end(&q);
+	if (r < 0)
+		return r;
+	return seen == depth && s->n < want;
+}
+
+static bool filtered(const struct msg_memory_recall *m)
+{
+	return m->has_tag || m->has_source || m->has_session || m->has_speaker || m->has_min_temperature ||
+	       m->has_before || m->has_after;
+}
+
+static int search_ranked(struct search *s)
+{
+	size_t want = (size_t)s->after + s->limit + 1; /* one more tells whether there is a next page */
+	int64_t depth = filtered(s->msg) ? FIRST_LOOK : (int64_t)want + 3 * SLACK;
+	struct buf words = {0};
+	int r = query_fts(s->msg->q.p, s->msg->q.n, &words);
+
+	if (r > 0) {
+		while ((r = look(s, &words, depth, want)) == 1 && depth < INT32_MAX)
+			depth *= 16;
+	}
+	buf_free(&words);
+	if (r < 0)
+		return r;
+	rank_order(s->v, s->n);
+	s->more = s->n >= want && s->after + s->limit <= DEEPEST;
+	s->n = s->n < want - 1 ? s->n : want - 1;
+	return 0;
+}
+
+static int search_newest(struct search *s)
+{
+	struct query q = q_begin(&s->a->rdb, SQL_NEWEST);
+	int r;
+
+	bind_filter(&q, s->msg);
+	q_i64(&q, s->after);
+	while ((r = q_row(&q)) == 1) {
+		struct rank_item item = {.memory = sqlite3_column_int64(q.st, 0)};
+
+		item.temperature = thermal_at(&s->a->model, sqlite3_column_double(q.st, 1),
+					      sqlite3_column_int(q.st, 2) != 0, (double)s->now);
+		if (!warm_enough(s, item.temperature))
+			continue;
+		if (s->n == s->limit) {
+			s->more = true;
+			break;
+		}
+		if ((r = keep(s, &item)) < 0)
+			break;
+	}
+	q_end(&q);
+	return r < 0 ? r : 0;
+}
+
+/* ---- cursors: "q<mark>-<how many came before>" or "n<mark>-<stay below this number>" ---- */
+static int mark_of(struct search *s)
+{
+	const struct msg_memory_recall *m = s->msg;
+	char numbers[128];
+	unsigned char sum[TR_SHA256_LEN];
+	int n = snprintf(numbers, sizeof(numbers), "%d %.17g %d %lld %d %lld", m->has_min_temperature,
+			 m->min_temperature, m->has_before, (long long)m->before, m->has_after, (long long)m->after);
+	struct tr_piece pieces[] = {
+		{s->ranked ? m->q.p : NULL, s->ranked ? m->q.n : 0},
+		{m->has_tag ? m->tag.p : NULL, m->has_tag ? m->tag.n : 0},
+		{m->has_source ? m->source.p : NULL, m->has_source ? m->source.n : 0},
+		{m->has_session ? m->session.p : NULL, m->has_session ? m->session.n : 0},
+		{m->has_speaker ? m->speaker.p : NULL, m->has_speaker ? m->speaker.n : 0},
+		{numbers, (size_t)n},
+	};
+	int r = tr_sha256_pieces(pieces, sizeof(pieces) / sizeof(pieces[0]), sum);
+
+	if (r == 0)
+		s->mark = (uint32_t)sum[0] << 24 | (uint32_t)sum[1] << 16 | (uint32_t)sum[2] << 8 | sum[3];
+	return r;
+}
+
+static int read_cursor(struct search *s)
+{
+	const struct msg_memory_recall *m = s->msg;
+	char text[64], expected[16];
+
+	s->after = s->ranked ? 0 : INT64_MAX;
+	if (!m->has_cursor)
+		return 0;
+	tr_copy(text, sizeof(text), m->cursor.p, m->cursor.n);
+	snprintf(expected, sizeof(expected), "%c%08x-", s->ranked ? 'q' : 'n', s->mark);
+	if (m->cursor.n >= sizeof(text) || strncmp(text, expected, strlen(expected)) != 0 ||
+	    tr_parse_i64(text + strlen(expected), 0, s->ranked ? DEEPEST : INT64_MAX, &s->after) < 0)
+		return job_fault(s->j, TR_EINVAL, "cursor",
+				 "must be next_cursor of the same question with the same filters");
+	return 0;
+}
+
+static int write_cursor(struct search *s, struct res_memory_recall *res, int64_t after)
+{
+	char *text = job_alloc(s->j, 48);
+
+	if (text == NULL)
+		return TR_ENOMEM;
+	snprintf(text, 48, "%c%08x-%lld", s->ranked ? 'q' : 'n', s->mark, (long long)after);
+	res->has_next_cursor = true;
+	res->next_cursor = wire_s(text);
+	return 0;
+}
+
+/* Reads row i of the list; *bytes: what it adds to the frame. 1: it is there, 0: it went in between. */
+static int read_row(struct search *s, size_t i, struct item_memory *out, struct archive_hit *hit, size_t *bytes)
+{
+	struct query q = q_begin(&s->a->rdb, SQL_ROW);
+	int r;
+
+	q_i64(&q, s->v[i].memory);
+	if ((r = q_row(&q)) == 1) {
+		r = row_memory(s->a, s->j, q.st, s->now, out, hit);
+		out->has_score = s->ranked;
+		out->score = s->v[i].score;
+		*bytes = out->content.n +
+			 (size_t)sqlite3_column_bytes(q.st, sqlite3_column_count(q.st) - 1); /* metadata */
+		r = r < 0 ? r : 1;
+	}
+	q_end(&q);
+	return r;
+}
+
+/* The wanted part of the list, as far as the caller's budget goes. What alone is over it is passed over when nothing
+ * stands before it, so that paging goes on; behind something it is where the next page begins. */
+static int answer(struct search *s, struct res_memory_recall *res)
+{
+	struct item_memory *v = job_alloc(s->j, sizeof(*v) * s->limit);
+	struct archive_hit *hits = job_alloc(s->j, sizeof(*hits) * s->limit);
+	size_t budget = s->msg->has_max_tokens ? (size_t)s->msg->max_tokens * TOKEN_BYTES : SIZE_MAX;
+	size_t frame = BYTES_MAX, bytes = 0, i, first = s->ranked ? (size_t)s->after : 0;
+	uint32_t n = 0;
+	int r;
+
+	if (v == NULL || hits == NULL)
+		return TR_ENOMEM;
+	for (i = first; i < s->n; i++) {
+		if ((r = read_row(s, i, &v[n], &hits[n], &bytes)) < 0)
+			return r;
+		if (r == 1 && v[n].content.n <= budget && bytes <= frame) {
+			frame -= bytes;
+			budget -= v[n++].content.n;
+		} else if (r == 1 && n > 0) {
+			s->more = true;
+			break;
+		}
+	}
+	res->memories.v = v;
+	res->memories.n = n;
+	s->j->answer = (struct archive_answer){res, hits, n};
+	if (!s->more)
+		return 0;
+	return write_cursor(s, res, s->ranked ? (int64_t)i : i > 0 ? s->v[i - 1].memory : s->after);
+}
+
+int read_recall(struct archive *a, struct job *j)
+{
+	struct search s = {.a = a, .j = j, .msg = j->msg, .now = a->wall_ms()};
+	struct res_memory_recall *res = job_alloc(j, sizeof(*res));
+	int r;
+
+	if (res == NULL)
+		return TR_ENOMEM;
+	s.limit = s.msg->has_limit ? s.msg->limit : LIMIT;
+	s.ranked = s.msg->has_q && s.msg->q.n > 0;
+	if ((r = mark_of(&s)) == 0 && (r = read_cursor(&s)) == 0 && (r = db_run(&a->rdb, SQL_LOOK)) == 0 &&
+	    (r = s.ranked ? search_ranked(&s) : search_newest(&s)) == 0)
+		r = answer(&s, res);
+	free(s.v);
+	return r;
+}

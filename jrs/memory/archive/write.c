@@ -1,0 +1,379 @@
+/* The effects: what a call changes, inside its savepoint on the writer's thread. */
+#include "common/base/text.h"
+#include "jrs/memory/archive/internal.h"
+#include "proto/json/json.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define IMPORTANCE 0.5 /* of a memory that came without */
+
+/* A row as far as an effect needs it. */
+struct row {
+	int64_t seq;
+	char id[WIRE_ID_MAX + 1], hash[2 * TR_SHA256_LEN + 1];
+	uint32_t id_n;
+	double heat;
+	bool sacred, hidden;
+};
+
+/* What one new memory comes to. */
+struct entry {
+	const struct item_new_memory *m;
+	unsigned i; /* its place in the call */
+	bool has_source;
+	wire_str source; /* its own or the call's */
+	char hash[2 * TR_SHA256_LEN + 1];
+	unsigned char identity[TR_SHA256_LEN]; /* when it has no id of its own */
+};
+
+static int entry_fault(struct job *j, const struct entry *e, int r, const char *field, const char *rule)
+{
+	char path[64] = "";
+
+	if (j->id == MSG_memory_add)
+		snprintf(path, sizeof(path), "memories[%u].%s", e->i, field);
+	return job_fault(j, r, path, rule);
+}
+
+/* The one row of a query that is bound: 1 and *out, 0, or < 0. Ends it. */
+static int one_row(struct query *q, struct row *out)
+{
+	int r = q_row(q);
+
+	if (r == 1) {
+		int n = sqlite3_column_bytes(q->st, 1);
+
+		out->seq = sqlite3_column_int64(q->st, 0);
+		tr_copy(out->id, sizeof(out->id), (const char *)sqlite3_column_text(q->st, 1), (size_t)n);
+		out->id_n = (uint32_t)strlen(out->id);
+		tr_copy(out->hash, sizeof(out->hash), (const char *)sqlite3_column_text(q->st, 2),
+			(size_t)sqlite3_column_bytes(q->st, 2));
+		out->heat = sqlite3_column_double(q->st, 3);
+		out->sacred = sqlite3_column_int(q->st, 4) != 0;
+		out->hidden = sqlite3_column_int(q->st, 5) != 0;
+	}
+	q_end(q);
+	return r;
+}
+
+static int row_by_id(struct archive *a, wire_str id, struct row *out)
+{
+	struct query q = q_begin(&a->wdb, SQL_BY_ID);
+
+	q_text(&q, id.p, id.n);
+	return one_row(&q, out);
+}
+
+int heat_changed(struct archive *a, const struct heat_change *c)
+{
+	if (a->heat.n == a->heat.cap) {
+		size_t cap = a->heat.cap == 0 ? 64 : a->heat.cap * 2;
+		struct heat_change *v = realloc(a->heat.v, sizeof(*v) * cap);
+
+		if (v == NULL)
+			return TR_ENOMEM;
+		a->heat.v = v;
+		a->heat.cap = cap;
+	}
+	a->heat.v[a->heat.n++] = *c;
+	return 0;
+}
+
+/* One access more; sacred raises the memory to sacred, nothing lowers it. row is brought up to date. */
+static int heat(struct archive *a, struct row *row, int64_t at_ms, bool sacred)
+{
+	double after = thermal_access(&a->model, row->heat, (double)at_ms);
+	struct heat_change c = {row->heat, after, true, row->sacred, row->sacred || sacred};
+	struct query q = q_begin(&a->wdb, SQL_HEAT);
+	int r;
+
+	q_i64(&q, row->seq);
+	q_f64(&q, after);
+	q_i64(&q, at_ms);
+	q_i64(&q, sacred);
+	if ((r = q_run(&q)) < 0 || (!row->hidden && (r = heat_changed(a, &c)) < 0))
+		return r;
+	row->heat = after;
+	row->sacred = c.is_sacred;
+	return 0;
+}
+
+int write_touch(struct archive *a, int64_t memory, int64_t at_ms)
+{
+	struct query q = q_begin(&a->wdb, SQL_BY_SEQ);
+	struct row row;
+	int r;
+
+	q_i64(&q, memory);
+	if ((r = one_row(&q, &row)) <= 0)
+		return r;
+	return heat(a, &row, at_ms < a->now_ms ? at_ms : a->now_ms, false);
+}
+
+/* JSON text of the tags; caller frees. NULL: out of memory. */
+static char *tags_json(const struct item_new_memory *m)
+{
+	json_t *list = json_array();
+	char *text = NULL;
+	uint32_t i;
+
+	for (i = 0; list != NULL && m->has_tags && i < m->tags.n; i++) {
+		if (json_array_append_new(list, json_stringn(m->tags.v[i].p, m->tags.v[i].n)) < 0)
+			goto out;
+	}
+	if (list != NULL)
+		text = json_dumps(list, JSON_COMPACT);
+out:
+	json_decref(list);
+	return text;
+}
+
+static int metadata_json(struct job *j, const struct entry *e, char **out)
+{
+	json_t *o;
+
+	*out = NULL;
+	if (!e->m->has_metadata)
+		return 0;
+	if ((o = json_from_msgpack(e->m->metadata)) != NULL) {
+		*out = json_dumps(o, JSON_COMPACT);
+		json_decref(o);
+	}
+	return *out != NULL ? 0 : entry_fault(j, e, TR_EINVAL, "metadata", "must be what JSON can hold");
+}
+
+static int insert(struct archive *a, struct job *j, const struct entry *e, const struct row *row)
+{
+	const struct item_new_memory *m = e->m;
+	struct query q = q_begin(&a->wdb, SQL_ADD);
+	char *tags = tags_json(m), *metadata = NULL;
+	int r;
+
+	if (tags == NULL)
+		return TR_ENOMEM;
+	if ((r = metadata_json(j, e, &metadata)) < 0)
+		goto out;
+	q_text(&q, row->id, row->id_n);
+	q_text(&q, e->hash, strlen(e->hash));
+	if (m->has_id)
+		q_null(&q);
+	else
+		q_blob(&q, e->identity, sizeof(e->identity));
+	q_f64(&q, row->heat);
+	q_i64(&q, a->now_ms);
+	q_opt_i64(&q, m->has_at, m->at);
+	q_f64(&q, m->has_importance ? m->importance : IMPORTANCE);
+	q_i64(&q, row->sacred);
+	q_opt_text(&q, m->has_supersedes, m->supersedes);
+	q_opt_text(&q, e->has_source, e->source);
+	q_opt_text(&q, m->has_session, m->session);
+	q_opt_text(&q, m->has_speaker, m->speaker);
+	q_text(&q, tags, strlen(tags));
+	if (metadata != NULL)
+		q_text(&q, metadata, strlen(metadata));
+	else
+		q_null(&q);
+	q_text(&q, m->content.p, m->content.n);
+	r = q_run(&q);
+out:
+	free(tags);
+	free(metadata);
+	return r;
+}
+
+static int supersede(struct archive *a, struct job *j, const struct entry *e, const struct row *row)
+{
+	struct row older;
+	struct query q;
+	int r;
+
+	if (!e->m->has_supersedes)
+		return 0;
+	if ((r = row_by_id(a, e->m->supersedes, &older)) < 0)
+		return r;
+	if (r == 0 || older.seq == row->seq)
+		return entry_fault(j, e, TR_EINVAL, "supersedes", "must be the id of an earlier memory");
+	q = q_begin(&a->wdb, SQL_SUPERSEDE);
+	q_i64(&q, older.seq);
+	q_text(&q, row->id, row->id_n);
+	return q_run(&q);
+}
+
+/* A memory that is not there yet. */
+static int create(struct archive *a, struct job *j, const struct entry *e, struct row *row)
+{
+	const struct item_new_memory *m = e->m;
+	struct heat_change c = {.is_sacred = m->has_sacred && m->sacred};
+	struct query q;
+	int r;
+
+	if (m->has_id) {
+		tr_copy(row->id, sizeof(row->id), m->id.p, m->id.n);
+		row->id_n = m->id.n;
+	} else {
+		tr_id_new(row->id);
+		row->id_n = (uint32_t)strlen(row->id);
+	}
+	row->sacred = c.is_sacred;
+	row->heat = c.after = thermal_born(&a->model, (double)a->now_ms);
+	row->hidden = archive_is_drill(e->has_source, e->source);
+	if ((r = insert(a, j, e, row)) < 0)
+		return r;
+	row->seq = sqlite3_last_insert_rowid(a->wdb.h);
+	q = q_begin(&a->wdb, SQL_ADD_WORDS);
+	q_i64(&q, row->seq);
+	q_text(&q, m->content.p, m->content.n);
+	q_opt_text(&q, m->has_speaker, m->speaker);
+	if ((r = q_run(&q)) < 0 || (r = supersede(a, j, e, row)) < 0)
+		return r;
+	return row->hidden ? 0 : heat_changed(a, &c);
+}
+
+static int prepare(struct entry *e)
+{
+	unsigned char hash[TR_SHA256_LEN], at[8];
+	const struct item_new_memory *m = e->m;
+	struct tr_piece pieces[5] = {
+		{e->has_source ? e->source.p : NULL, e->source.n},
+		{m->has_session ? m->session.p : NULL, m->session.n},
+		{m->has_speaker ? m->speaker.p : NULL, m->speaker.n},
+		{m->has_at ? at : NULL, sizeof(at)},
+		{hash, sizeof(hash)},
+	};
+	unsigned i;
+	int r;
+
+	for (i = 0; i < sizeof(at); i++)
+		at[i] = (unsigned char)((uint64_t)m->at >> (56 - 8 * i)); /* 0 when absent */
+	for (i = 0; i < 4; i++)
+		pieces[i].n = pieces[i].p == NULL ? 0 : pieces[i].n;
+	if ((r = tr_sha256(m->content.p, m->content.n, hash)) < 0)
+		return r;
+	tr_hex(hash, sizeof(hash), e->hash);
+	return tr_sha256_pieces(pieces, 5, e->identity);
+}
+
+/* 1: created, 0: known and heated, < 0. */
+static int remember(struct archive *a, struct job *j, struct entry *e, struct row *row)
+{
+	struct query q;
+	int r;
+
+	if ((r = prepare(e)) < 0)
+		return r;
+	if (e->m->has_id) {
+		r = row_by_id(a, e->m->id, row);
+		if (r == 1 && strcmp(row->hash, e->hash) != 0)
+			return entry_fault(j, e, TR_ECONFLICT, "id", "belongs to a memory with another content");
+	} else {
+		q = q_begin(&a->wdb, SQL_BY_IDENTITY);
+		q_blob(&q, e->identity, sizeof(e->identity));
+		r = one_row(&q, row);
+	}
+	if (r < 0)
+		return r;
+	if (r == 1)
+		return heat(a, row, a->now_ms, e->m->has_sacred && e->m->sacred);
+	r = create(a, j, e, row);
+	return r < 0 ? r : 1;
+}
+
+static wire_str zone_text(struct job *j, const char *p, uint32_t n)
+{
+	char *copy = job_alloc(j, n);
+	wire_str s = {copy, copy == NULL ? 0 : n};
+
+	if (copy != NULL)
+		memcpy(copy, p, n);
+	return s;
+}
+
+static int add_all(struct archive *a, struct job *j, const struct msg_memory_add *msg)
+{
+	struct res_memory_add *res = job_alloc(j, sizeof(*res));
+	struct item_added *added = job_alloc(j, sizeof(*added) * msg->memories.n);
+	uint32_t i;
+
+	if (res == NULL || added == NULL)
+		return TR_ENOMEM;
+	for (i = 0; i < msg->memories.n; i++) {
+		const struct item_new_memory *m = &msg->memories.v[i];
+		struct entry e = {.m = m,
+				  .i = i,
+				  .has_source = m->has_source || msg->has_source,
+				  .source = m->has_source ? m->source : msg->source};
+		struct row row;
+		int r = remember(a, j, &e, &row);
+
+		if (r < 0)
+			return r;
+		added[i].id = zone_text(j, row.id, row.id_n);
+		if (added[i].id.p == NULL)
+			return TR_ENOMEM;
+		added[i].created = r == 1;
+		added[i].temperature = thermal_at(&a->model, row.heat, row.sacred, (double)a->now_ms);
+		added[i].stage = wire_s(thermal_stage_name(thermal_stage_of(&a->model, added[i].temperature)));
+	}
+	res->memories.v = added;
+	res->memories.n = msg->memories.n;
+	j->answer.res = res;
+	return 0;
+}
+
+int write_add(struct archive *a, struct job *j)
+{
+	unsigned char fingerprint[TR_SHA256_LEN];
+	int r = request_replay(a, j, fingerprint);
+
+	if (r != 0)
+		return r < 0 ? r : 0;
+	if ((r = add_all(a, j, j->msg)) < 0)
+		return r;
+	return request_store(a, j, fingerprint);
+}
+
+/* A decision is a memory and a line in the log. */
+static int decide(struct archive *a, struct job *j, const struct msg_memory_decide *msg)
+{
+	static const wire_str tag = {"decision", sizeof("decision") - 1};
+	struct item_new_memory m = {.content = msg->text, .has_tags = true, .tags = {&tag, 1}};
+	struct entry e = {.m = &m, .has_source = true, .source = msg->by};
+	struct res_memory_decide *res = job_alloc(j, sizeof(*res));
+	char id[TR_ID_LEN];
+	struct row row;
+	struct query q;
+	int r;
+
+	if (res == NULL)
+		return TR_ENOMEM;
+	if ((r = remember(a, j, &e, &row)) < 0)
+		return r;
+	tr_id_new(id);
+	q = q_begin(&a->wdb, SQL_ADD_DECISION);
+	q_text(&q, id, strlen(id));
+	q_text(&q, row.id, row.id_n);
+	q_text(&q, msg->by.p, msg->by.n);
+	q_i64(&q, a->now_ms);
+	if ((r = q_run(&q)) < 0)
+		return r;
+	res->decision.id = zone_text(j, id, (uint32_t)strlen(id));
+	res->decision.text = msg->text; /* outlives the answer, as the zone does */
+	res->decision.by = msg->by;
+	res->decision.memory_id = zone_text(j, row.id, row.id_n);
+	res->decision.at = a->now_ms;
+	j->answer.res = res;
+	return res->decision.id.p == NULL || res->decision.memory_id.p == NULL ? TR_ENOMEM : 0;
+}
+
+int write_decide(struct archive *a, struct job *j)
+{
+	unsigned char fingerprint[TR_SHA256_LEN];
+	int r = request_replay(a, j, fingerprint);
+
+	if (r != 0)
+		return r < 0 ? r : 0;
+	if ((r = decide(a, j, j->msg)) < 0)
+		return r;
+	return request_store(a, j, fingerprint);
+}

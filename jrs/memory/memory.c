@@ -1,0 +1,286 @@
+#include "jrs/memory/memory.h"
+#include "common/base/clock.h"
+#include "common/log/log.h"
+#include "common/loop/loop.h"
+#include "jrs/memory/archive/archive.h"
+#include "jrs/memory/place.h"
+#include "jrs/memory/thermal/touch.h"
+#include <stdlib.h>
+#include <string.h>
+
+#define TOUCHES        65536u /* touches of the last hour that are remembered: 1 MiB */
+#define ENTANGLED      32768u /* memories whose company is followed at once: at most 14 MiB */
+#define FLUSH_MS       60000u /* pair counts and phase coherence go to the archive so often */
+#define FIGURES_MS     1000u  /* the heartbeat's figures are renewed at most so often ... */
+#define FIGURES_SHARE  20u    /* ... and never so that it takes more than this part of the reader's time */
+#define FIGURES_OLD_MS 30000u /* without any change: time alone cools */
+#define HEAT_MAP_MS    600000u
+
+struct memory {
+	struct jr *jr;
+	struct archive *archive;
+	struct entangle *entangle;
+	struct touch_table *touches;
+	struct loop_timer *flush_timer, *figures_timer;
+	/* figures for the heartbeat */
+	msgpack_zone *zone; /* not NULL: being asked for */
+	struct msg_memory_thermal figures_msg;
+	bool has_entropy;
+	double entropy;
+	uint64_t asked_ms, cost_ms, asked_changes, heat_map_ms;
+};
+
+/* One call between the socket and the archive. */
+struct pending {
+	struct memory *m;
+	struct chan_call *call;
+	const void *msg; /* borrowed from call */
+	uint64_t began_ns;
+};
+
+/* What has happened since the last flush is fresher than the row. */
+static void show_phases(struct memory *m, const struct archive_answer *answer)
+{
+	unsigned i;
+
+	for (i = 0; i < answer->nhits; i++) {
+		struct item_memory *shown = answer->hits[i].shown;
+
+		if (entangle_phase(m->entangle, answer->hits[i].memory, &shown->phase_coherence))
+			shown->has_phase_coherence = true;
+	}
+}
+
+static void touch_all(struct memory *m, const struct archive_answer *answer, wire_str toucher)
+{
+	uint64_t now_ms = tr_mono_ms();
+	int64_t at_ms = tr_wall_ms();
+	unsigned i;
+
+	for (i = 0; i < answer->nhits; i++) {
+		if (touch_first(m->touches, answer->hits[i].memory, toucher.p, toucher.n, now_ms))
+			archive_touch(m->archive, answer->hits[i].memory, at_ms);
+	}
+}
+
+/* Only a question's answer is an access and counts as a recall; lists, probes (touch=false) and drills leave no trace.
+ */
+static void after_recall(struct memory *m, const struct pending *p, const struct archive_answer *answer)
+{
+	const struct msg_memory_recall *msg = p->msg;
+	uint64_t us = (tr_mono_ns() - p->began_ns) / 1000;
+	struct item_recall_sample log = {tr_wall_ms(), us > UINT32_MAX ? UINT32_MAX : (uint32_t)us, answer->nhits};
+	struct entangle_seen *seen;
+	unsigned i;
+
+	if (!msg->has_q || msg->q.n == 0 || (msg->has_touch && !msg->touch) ||
+	    archive_is_drill(msg->has_source, msg->source))
+		return;
+	archive_recalled(m->archive, &log);
+	touch_all(m, answer, msg->has_toucher ? msg->toucher : wire_s(NULL));
+	if (answer->nhits < 2 || (seen = calloc(answer->nhits, sizeof(*seen))) == NULL)
+		return;
+	for (i = 0; i < answer->nhits; i++)
+		seen[i] = answer->hits[i].seen;
+	if (entangle_recall(m->entangle, seen, answer->nhits) < 0)
+		log_warn("company of a recall not noted: out of memory");
+	free(seen);
+}
+
+static void after_get(struct memory *m, const struct pending *p, const struct archive_answer *answer)
+{
+	const struct msg_memory_get *msg = p->msg;
+
+	if (!msg->has_touch || msg->touch)
+		touch_all(m, answer, msg->has_toucher ? msg->toucher : wire_s(NULL));
+}
+
+static void show_mean_phase(struct memory *m, struct res_memory_thermal *res)
+{
+	res->has_phase_coherence_avg = entangle_mean(m->entangle, &res->phase_coherence_avg);
+}
+
+static void on_answer(void *arg, int r, const struct archive_answer *answer, const struct tr_fault *fault)
+{
+	struct pending *p = arg;
+
+	if (r < 0) {
+		chan_fail(p->call, fault);
+		free(p);
+		return;
+	}
+	switch (chan_call_id(p->call)) {
+	case MSG_memory_recall:
+		after_recall(p->m, p, answer);
+		break;
+	case MSG_memory_get:
+		after_get(p->m, p, answer);
+		break;
+	case MSG_memory_thermal:
+		show_mean_phase(p->m, answer->res);
+		break;
+	default:
+		break;
+	}
+	show_phases(p->m, answer);
+	chan_reply(p->call, answer->res);
+	free(p);
+}
+
+static void on_call(void *arg, struct chan_call *call, const void *msg)
+{
+	struct memory *m = arg;
+	struct pending *p = calloc(1, sizeof(*p));
+	uint32_t left = chan_call_left_ms(call);
+	struct archive_ctx ctx = {chan_call_zone(call), left == UINT32_MAX ? 0 : tr_mono_ms() + left};
+	int r = TR_ENOMEM;
+
+	if (p != NULL) {
+		*p = (struct pending){m, call, msg, tr_mono_ns()};
+		r = archive_call(m->archive, chan_call_id(call), msg, &ctx, on_answer, p);
+	}
+	if (r < 0) {
+		free(p);
+		chan_failf(call, r, "", "%s", tr_strerror(r));
+	}
+}
+
+static void flush_company(void *arg)
+{
+	struct memory *m = arg;
+	struct entangle_change change;
+
+	while (entangle_take(m->entangle, &change))
+		archive_entangled(m->archive, &change);
+}
+
+static void on_figures(void *arg, int r, const struct archive_answer *answer, const struct tr_fault *fault)
+{
+	struct memory *m = arg;
+	uint64_t now_ms = tr_mono_ms();
+
+	(void)fault;
+	if (r == 0) {
+		const struct res_memory_thermal *res = answer->res;
+
+		m->has_entropy = res->has_thermal_entropy;
+		m->entropy = res->thermal_entropy;
+		if (res->total_memories > 0 && (m->heat_map_ms == 0 || now_ms - m->heat_map_ms >= HEAT_MAP_MS)) {
+			m->heat_map_ms = now_ms;
+			archive_heat_map(m->archive, res);
+		}
+	}
+	m->cost_ms = now_ms - m->asked_ms;
+	msgpack_zone_free(m->zone);
+	m->zone = NULL;
+}
+
+/* Each second: are the figures of the heartbeat still what they should be? */
+static void refresh_figures(void *arg)
+{
+	struct memory *m = arg;
+	uint64_t now_ms = tr_mono_ms(), age = now_ms - m->asked_ms;
+	struct archive_stats stats;
+	struct archive_ctx ctx;
+
+	archive_stats(m->archive, &stats);
+	if (m->zone != NULL || age < m->cost_ms * FIGURES_SHARE)
+		return;
+	if (m->asked_ms != 0 && stats.changes == m->asked_changes && age < FIGURES_OLD_MS)
+		return;
+	if ((m->zone = msgpack_zone_new(MSGPACK_ZONE_CHUNK_SIZE)) == NULL)
+		return;
+	m->asked_ms = now_ms;
+	m->asked_changes = stats.changes;
+	m->figures_msg = (struct msg_memory_thermal){.has_hottest = true, .hottest = 0};
+	ctx = (struct archive_ctx){m->zone, 0};
+	if (archive_call(m->archive, MSG_memory_thermal, &m->figures_msg, &ctx, on_figures, m) < 0) {
+		msgpack_zone_free(m->zone);
+		m->zone = NULL;
+	}
+}
+
+static void fill_beat(void *arg, struct msg_heartbeat *beat)
+{
+	struct memory *m = arg;
+	struct archive_stats stats;
+
+	archive_stats(m->archive, &stats);
+	beat->has_phase_coherence = entangle_mean(m->entangle, &beat->phase_coherence);
+	beat->has_thermal_entropy = m->has_entropy;
+	beat->thermal_entropy = m->entropy;
+	beat->has_recalls_total = beat->has_archive_healthy = true;
+	beat->recalls_total = stats.recalls_total;
+	beat->archive_healthy = stats.healthy;
+}
+
+static int open_archive(struct memory *m)
+{
+	const struct jr_opts *opts = jr_options(m->jr);
+	struct archive_cfg cfg = {.loop = jr_loop(m->jr), .epoch = opts->epoch};
+	struct tr_fault fault = {0};
+	uint64_t began = tr_mono_ns();
+	char path[4096];
+	int r;
+
+	if ((r = place_archive(opts->state, opts->cfg.archive_url, path, sizeof(path), &fault)) == 0) {
+		cfg.path = path;
+		r = archive_open(&m->archive, &cfg, &fault);
+	}
+	if (r < 0)
+		log_error("the archive cannot be used: %s %s", fault.field, fault.rule);
+	else
+		log_info("archive open ms=%.1f", (double)(tr_mono_ns() - began) / 1e6);
+	return r;
+}
+
+int memory_new(struct memory **out, struct jr *jr)
+{
+	static const enum wire_msg_id served[] = {MSG_memory_add,     MSG_memory_get,    MSG_memory_recall,
+						  MSG_memory_thermal, MSG_memory_decide, MSG_memory_decisions,
+						  MSG_memory_samples};
+	struct memory *m = calloc(1, sizeof(*m));
+	struct archive_stats stats;
+	size_t i;
+	int r = TR_ENOMEM;
+
+	if (m == NULL)
+		return r;
+	m->jr = jr;
+	if ((r = open_archive(m)) < 0)
+		goto fail;
+	archive_stats(m->archive, &stats);
+	if ((r = entangle_new(&m->entangle, ENTANGLED, stats.phase_known, stats.phase_sum)) < 0 ||
+	    (r = touch_new(&m->touches, TOUCHES)) < 0 ||
+	    (r = loop_timer_new(&m->flush_timer, jr_loop(jr), flush_company, m)) < 0 ||
+	    (r = loop_timer_new(&m->figures_timer, jr_loop(jr), refresh_figures, m)) < 0 ||
+	    (r = loop_timer_start(m->flush_timer, FLUSH_MS, FLUSH_MS)) < 0 ||
+	    (r = loop_timer_start(m->figures_timer, FIGURES_MS, FIGURES_MS)) < 0)
+		goto fail;
+	refresh_figures(m);
+	for (i = 0; i < sizeof(served) / sizeof(served[0]); i++)
+		jr_handle(jr, served[i], on_call, m);
+	jr_on_beat(jr, fill_beat, m);
+	*out = m;
+	return 0;
+fail:
+	memory_free(&m);
+	return r;
+}
+
+void memory_free(struct memory **mp)
+{
+	struct memory *m = mp == NULL ? NULL : *mp;
+
+	if (m == NULL)
+		return;
+	loop_timer_free(&m->flush_timer);
+	loop_timer_free(&m->figures_timer);
+	if (m->archive != NULL && m->entangle != NULL)
+		flush_company(m);
+	archive_close(&m->archive); /* answers what is left, so the rest must still be there */
+	entangle_free(&m->entangle);
+	touch_free(&m->touches);
+	free(m);
+	*mp = NULL;
+}
