@@ -1,0 +1,30 @@
+/* What a request's headers must say. Pure. */
+#ifndef JRS_EXECUTIVE_API_CHECK_H
+#define JRS_EXECUTIVE_API_CHECK_H
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Host header "name[:port]": localhost, 127.0.0.1, [::1] or `also` (may be NULL), any port: a page on another name that
+ * resolves to this machine (DNS rebinding) is turned away. */
+bool check_host(const char *host, const char *also);
+/* Origin header: http or https on one of those hosts. */
+bool check_origin(const char *origin, const char *also);
+
+/* Media types as bits. */
+enum media { MEDIA_JSON = 1, MEDIA_NDJSON = 2, MEDIA_TEXT = 4, MEDIA_PROBLEM = 8 };
+/* Content-Type: its bit, charset only utf-8; 0: none that is known here. */
+unsigned check_content_type(const char *value);
+/* Does Accept (NULL: absent) allow at least one of these? The most specific range counts, q=0 forbids. */
+bool check_accept(const char *value, unsigned media);
+
+/* How many values a JSON text may hold at most, told without building any: a parsed value takes up to a hundred times
+ * its text. */
+#define VALUES_MAX 1000000
+size_t check_values(const char *p, size_t n);
+
+#define KEY_MAX 128
+/* Idempotency-Key -> request id on the wire: "key:" and the key, or its SHA-256 in hex when that would be too long.
+ * TR_EINVAL unless it is 1..128 visible ASCII characters. */
+int check_key(const char *key, size_t n, char out[KEY_MAX + 1]);
+
+#endif

@@ -1,0 +1,46 @@
+/* GET and POST /api/v1/decisions, GET /api/v1/analysis/anomalies */
+#include "jrs/executive/api/internal.h"
+
+static void listed(struct api_call *call, const void *res)
+{
+	api_reply_json(call, 200, api_encode(call, res));
+}
+
+static void decided(struct api_call *call, const void *res)
+{
+	api_reply_json(call, 201, api_encode(call, res));
+}
+
+void api_get_decisions(struct api_call *call)
+{
+	struct msg_memory_decisions msg;
+
+	if (api_query(call, wire_methods[MSG_memory_decisions].params, NULL, (struct http_str){NULL, 0}, &msg) == 0)
+		api_forward(call, call->api->cfg.memory, MSG_memory_decisions, &msg, UINT32_MAX, listed);
+}
+
+void api_post_decisions(struct api_call *call)
+{
+	struct msg_memory_decide msg;
+
+	if (api_body(call, wire_methods[MSG_memory_decide].params, &msg) < 0)
+		return;
+	msg.common.request_id = wire_s(call->request_id);
+	msg.common.has_request_id = true;
+	api_forward(call, call->api->cfg.memory, MSG_memory_decide, &msg, UINT32_MAX, decided);
+}
+
+static void analysed(struct api_call *call, const void *res)
+{
+	json_t *doc = api_encode(call, res);
+
+	api_nulls(doc, "analysed_at");
+	api_reply_json(call, 200, doc);
+}
+
+void api_get_anomalies(struct api_call *call)
+{
+	struct msg_meta_anomalies msg = {0};
+
+	api_forward(call, call->api->cfg.meta, MSG_meta_anomalies, &msg, UINT32_MAX, analysed);
+}

@@ -1,0 +1,130 @@
+/* GET /, /healthz, /readyz, /api/v1/status, /api/v1/thermal, /metrics */
+#include "jrs/executive/api/internal.h"
+#include <tribe/version.h>
+
+#define READY_MS  1000 /* a memory must be recalled within */
+#define STATUS_MS 2000 /* tribed answers at once or not at all */
+#define SCRAPE_MS 400  /* each part of /metrics: a scrape must come back while something is away */
+
+void api_get_welcome(struct api_call *call)
+{
+	api_reply_json(call, 200,
+		       json_pack("{s:s,s:s,s:{s:s,s:s,s:s,s:s,s:s,s:s}}", "name", "tribe", "version", TRIBE_VERSION,
+				 "links", "memories", "/api/v1/memories", "ask", "/api/v1/ask", "status",
+				 "/api/v1/status", "thermal", "/api/v1/thermal", "decisions", "/api/v1/decisions",
+				 "metrics", "/metrics"));
+}
+
+void api_get_healthz(struct api_call *call)
+{
+	api_reply_json(call, 200, json_pack("{s:s}", "status", "ok"));
+}
+
+static void ready(struct api_call *call, const void *res)
+{
+	(void)res;
+	api_reply_json(call, 200, json_pack("{s:s}", "status", "ready"));
+}
+
+void api_get_readyz(struct api_call *call)
+{
+	struct msg_memory_recall msg = {.limit = 1, .has_limit = true, .touch = false, .has_touch = true};
+
+	api_forward(call, call->api->cfg.memory, MSG_memory_recall, &msg, READY_MS, ready);
+}
+
+/* ---- thermal ---- */
+static void measured(struct api_call *call, const void *res)
+{
+	json_t *doc = api_encode(call, res);
+
+	api_nulls(doc, "average_temperature sacred_min_temperature phase_coherence_avg thermal_entropy");
+	api_reply_json(call, 200, doc);
+}
+
+void api_get_thermal(struct api_call *call)
+{
+	struct msg_memory_thermal msg = {.hottest = 10, .has_hottest = true};
+
+	api_forward(call, call->api->cfg.memory, MSG_memory_thermal, &msg, UINT32_MAX, measured);
+}
+
+/* ---- status ---- */
+static int ask_status(struct api_call *call, uint32_t timeout_ms, peer_cb *cb)
+{
+	const struct api_cfg *cfg = &call->api->cfg;
+	uint32_t left = api_left_ms(call);
+
+	return cfg->status(cfg->arg, left < timeout_ms ? left : timeout_ms, cb, call);
+}
+
+/* What a client may rely on is there even when nobody knows it: null. */
+static void on_status(void *arg, int r, const void *res, const struct tr_fault *fault)
+{
+	struct api_call *call = arg;
+	const struct res_status *s = res;
+	json_t *doc;
+
+	if (r < 0) {
+		api_fail(call, fault);
+		return;
+	}
+	doc = json_encode(wire_methods[MSG_status].result, s);
+	api_nulls(doc, "archive_healthy");
+	if (doc != NULL)
+		json_object_set_new(doc, "postgres_healthy",
+				    call->api->cfg.postgres && s->has_archive_healthy ? json_boolean(s->archive_healthy)
+										      : json_null());
+	api_nulls(json_object_get(doc, "sentience"), "index uptime coherence thermal_balance");
+	api_reply_json(call, 200, doc);
+}
+
+void api_get_status(struct api_call *call)
+{
+	int r = ask_status(call, STATUS_MS, on_status);
+
+	if (r < 0)
+		api_failf(call, r, "", "%s", tr_strerror(r));
+}
+
+/* ---- metrics: memory-jr first, then tribed, whatever either says ---- */
+static void write_metrics(struct api_call *call, const struct res_status *status)
+{
+	struct buf body = {0};
+
+	if (scrape_write(&body, call->api, status, call->has_thermal ? &call->thermal : NULL) < 0) {
+		buf_free(&body);
+		api_failf(call, TR_ENOMEM, "", "%s", tr_strerror(TR_ENOMEM));
+		return;
+	}
+	api_reply_text(call, 200, "text/plain; version=0.0.4; charset=utf-8", &body);
+}
+
+static void on_scrape_status(void *arg, int r, const void *res, const struct tr_fault *fault)
+{
+	(void)fault;
+	write_metrics(arg, r < 0 ? NULL : res);
+}
+
+static void on_scrape_thermal(void *arg, int r, const void *res, const struct tr_fault *fault)
+{
+	struct api_call *call = arg;
+
+	(void)fault;
+	if (r == 0) {
+		api_archive_answered(call->api);
+		call->thermal = *(const struct res_memory_thermal *)res;
+		call->has_thermal = true;
+	}
+	if (ask_status(call, SCRAPE_MS, on_scrape_status) < 0)
+		write_metrics(call, NULL);
+}
+
+void api_get_metrics(struct api_call *call)
+{
+	struct msg_memory_thermal msg = {.hottest = 0, .has_hottest = true};
+
+	if (peer_call(call->api->cfg.memory, MSG_memory_thermal, &msg, SCRAPE_MS, on_scrape_thermal, call, NULL) < 0 &&
+	    ask_status(call, SCRAPE_MS, on_scrape_status) < 0)
+		write_metrics(call, NULL);
+}

@@ -1,0 +1,107 @@
+/* Inside of jrs/executive/api. A call lives from api_request() to its one answer; whoever answers it must not touch it
+ * again. */
+#ifndef JRS_EXECUTIVE_API_INTERNAL_H
+#define JRS_EXECUTIVE_API_INTERNAL_H
+#include "common/metrics/metrics.h"
+#include "jrs/executive/api/api.h"
+#include "jrs/executive/api/check.h"
+#include "jrs/executive/http/problem.h"
+#include "proto/json/json.h"
+
+struct api_call;
+struct route {
+	const char *method, *pattern;
+	void (*handler)(struct api_call *call);
+	unsigned takes, gives; /* enum media */
+	size_t max_body;
+	const char *query;
+};
+#define R(method, pattern, handler, takes, gives, max_body, query) void handler(struct api_call *call);
+#include "jrs/executive/api/routes.def"
+#undef R
+#define R(method, pattern, handler, takes, gives, max_body, query) +1
+enum {
+	NROUTES = 0
+#include "jrs/executive/api/routes.def"
+};
+#undef R
+extern const struct route routes[NROUTES];
+
+/* Rows of the request counter: methods by name, the last one is "other". */
+#define API_METHODS(X) X(GET) X(HEAD) X(POST) X(PUT) X(PATCH) X(DELETE) X(OPTIONS)
+#define X(name)        +1
+enum { NMETHODS = API_METHODS(X) + 1 };
+#undef X
+
+struct api {
+	struct api_cfg cfg;
+	char listen_host[256];
+	unsigned inflight;                             /* HTTP calls */
+	unsigned asks;                                 /* RPC questions */
+	bool without_integration;                      /* said once, when it begins and when it ends */
+	int64_t archive_ms;                            /* wall clock of memory-jr's last good answer; 0: none yet */
+	struct metrics_histogram latency[NROUTES + 1]; /* the last one: no route */
+	uint64_t requests[NROUTES + 1][NMETHODS][HTTP_NSTATUSES];
+};
+struct api_call {
+	struct api *api;
+	struct http_req *req;
+	const struct route *route; /* NULL: none */
+	uint64_t start_ms;
+	msgpack_zone *zone; /* owned; NULL until api_zone() */
+	json_t **docs;      /* owned: what decoded structs borrow from */
+	size_t ndocs;
+	char request_id[KEY_MAX + 1]; /* of effects, on the wire */
+	struct peer *peer;            /* being asked by api_forward() */
+	void (*done)(struct api_call *call, const void *res);
+	const struct wire_shape *shape;    /* of res */
+	struct res_memory_thermal thermal; /* /metrics: gathered first; numbers only */
+	bool has_thermal;
+};
+
+/* reply.c: each of these answers the call and ends it */
+void api_reply_json(struct api_call *call, int status, json_t *doc); /* takes the reference; NULL: out of memory */
+void api_reply_text(struct api_call *call, int status, const char *type, struct buf *body);
+void api_fail(struct api_call *call, const struct tr_fault *fault);
+void api_failf(struct api_call *call, int code, const char *field, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+/* extra: header lines or NULL */
+void api_refuse(struct api_call *call, int status, const char *extra, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+void api_reply_empty(struct api_call *call, const char *extra); /* 204 */
+
+/* call.c */
+struct api_call *api_call_new(struct api *api, struct http_req *req);
+/* Counts and frees the call; the request, still to be answered, is handed back. */
+struct http_req *api_call_end(struct api_call *call, int status);
+uint32_t api_left_ms(const struct api_call *call);
+msgpack_zone *api_zone(struct api_call *call); /* NULL: out of memory */
+/* Keeps doc until the call ends; TR_ENOMEM: the reference is dropped. */
+int api_keep(struct api_call *call, json_t *doc);
+/* Body, one JSON object -> struct of that shape. On failure the call is answered. */
+int api_body(struct api_call *call, const struct wire_shape *shape, void *out);
+/* Query -> struct of that shape, each parameter by its field's type; path_name (may be NULL) and its value go along, as
+ * a string. On failure the call is answered. */
+int api_query(struct api_call *call, const struct wire_shape *shape, const char *path_name, struct http_str path_value,
+	      void *out);
+/* Asks another Jr; done gets the result, a failure answers the call. At most timeout_ms. */
+void api_forward(struct api_call *call, struct peer *peer, enum wire_msg_id id, const void *msg, uint32_t timeout_ms,
+		 void (*done)(struct api_call *call, const void *res));
+json_t *api_encode(const struct api_call *call, const void *res); /* res of the last api_forward() */
+/* Names (parted by blanks) that doc does not have become null: part of the contract, and not known. */
+void api_nulls(json_t *doc, const char *names);
+void api_archive_answered(struct api *api);
+const char *api_method_name(unsigned row);
+unsigned api_method_row(const char *name);
+
+/* ask.c: the question pipeline. done is called exactly once, later, when this returns 0; never when it returns < 0. */
+typedef void ask_done(void *arg, int r, const struct res_executive_ask *res, const struct tr_fault *fault);
+int ask_start(struct api *api, const struct msg_executive_ask *q, uint32_t timeout_ms, const char *request_id,
+	      ask_done *done, void *arg, struct tr_fault *fault);
+/* quote.c: how sure an answer is that only quotes a source: half the share of the question's words found in it. */
+double quote_confidence(const char *question, size_t n, const char *content, size_t content_n);
+/* scrape.c: everything /metrics says. status, thermal: NULL when they did not answer. */
+int scrape_write(struct buf *out, const struct api *api, const struct res_status *status,
+		 const struct res_memory_thermal *thermal);
+
+#endif

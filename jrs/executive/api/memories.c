@@ -1,0 +1,161 @@
+/* POST and GET /api/v1/memories, GET /api/v1/memories/{id} */
+#include "jrs/executive/api/internal.h"
+#include <stdio.h>
+#include <string.h>
+
+/* ---- POST ---- */
+struct batch {
+	struct api_call *call;
+	struct item_new_memory *v; /* in the call's zone; WIRE_BATCH_MAX at most */
+	size_t n, room;
+};
+
+/* Puts `where` in front of the field a fault names. */
+static void place(struct tr_fault *fault, const char *where)
+{
+	char inner[sizeof(fault->field)];
+
+	memcpy(inner, fault->field, sizeof(inner));
+	snprintf(fault->field, sizeof(fault->field), "%.30s%s%.32s", where, inner[0] != '\0' ? "." : "", inner);
+}
+
+static int add(struct batch *b, const json_t *doc, struct tr_fault *fault)
+{
+	if (b->n == b->room) {
+		size_t room = b->room == 0 ? 1 : b->room * 4;
+		struct item_new_memory *v;
+
+		if (b->n == WIRE_BATCH_MAX)
+			return tr_fault_set(fault, TR_EINVAL, "", "must be at most %d memories in one call",
+					    WIRE_BATCH_MAX);
+		room = room > WIRE_BATCH_MAX ? WIRE_BATCH_MAX : room;
+		v = msgpack_zone_malloc(b->call->zone, room * sizeof(*v));
+		if (v == NULL)
+			return TR_ENOMEM;
+		if (b->n > 0)
+			memcpy(v, b->v, b->n * sizeof(*v));
+		b->v = v;
+		b->room = room;
+	}
+	return json_decode(&wire_shape_new_memory, doc, b->call->zone, &b->v[b->n++], fault);
+}
+
+static int read_json(struct batch *b, struct http_str body, struct tr_fault *fault)
+{
+	char where[32];
+	json_t *doc;
+	int r = json_parse(&doc, body.p, body.n, fault);
+
+	if (r < 0 || (r = api_keep(b->call, doc)) < 0)
+		return r;
+	if (!json_is_array(doc))
+		return add(b, doc, fault);
+	for (size_t i = 0; i < json_array_size(doc); i++) {
+		if ((r = add(b, json_array_get(doc, i), fault)) < 0) {
+			snprintf(where, sizeof(where), "[%zu]", i);
+			place(fault, where);
+			return r;
+		}
+	}
+	return 0;
+}
+
+static int read_ndjson(struct batch *b, struct http_str body, struct tr_fault *fault)
+{
+	const char *p = body.p, *end = body.p + body.n;
+	char where[32];
+
+	for (size_t line = 1; p < end; line++) {
+		const char *stop = memchr(p, '\n', (size_t)(end - p));
+		size_t n = (size_t)((stop == NULL ? end : stop) - p), blank = 0;
+		json_t *doc;
+		int r = 0;
+
+		while (blank < n && memchr(" \t\r", p[blank], 3) != NULL)
+			blank++;
+		if (blank < n) {
+			r = json_parse(&doc, p, n, fault);
+			if (r == 0 && (r = api_keep(b->call, doc)) == 0)
+				r = add(b, doc, fault);
+		}
+		if (r < 0) {
+			snprintf(where, sizeof(where), "line %zu", line);
+			place(fault, where);
+			return r;
+		}
+		p += n + 1;
+	}
+	return 0;
+}
+
+static void added(struct api_call *call, const void *res)
+{
+	const struct res_memory_add *r = res;
+	bool created = false;
+
+	for (uint32_t i = 0; i < r->memories.n; i++)
+		created = created || r->memories.v[i].created;
+	api_reply_json(call, created ? 201 : 200, api_encode(call, res));
+}
+
+void api_post_memories(struct api_call *call)
+{
+	struct http_str type = http_header(call->req, "content-type");
+	struct batch b = {.call = call};
+	struct msg_memory_add msg = {0};
+	struct tr_fault fault = {0};
+	int r = TR_ENOMEM;
+
+	if (api_zone(call) != NULL)
+		r = (check_content_type(type.p) == MEDIA_NDJSON ? read_ndjson : read_json)(&b, http_body(call->req),
+											   &fault);
+	if (r == 0 && b.n == 0)
+		r = tr_fault_set(&fault, TR_EINVAL, "", "must be at least one memory");
+	if (r < 0) {
+		fault.code = r;
+		api_fail(call, &fault);
+		return;
+	}
+	msg.common.request_id = wire_s(call->request_id);
+	msg.common.has_request_id = true;
+	msg.memories.v = b.v;
+	msg.memories.n = (uint32_t)b.n;
+	api_forward(call, call->api->cfg.memory, MSG_memory_add, &msg, UINT32_MAX, added);
+}
+
+/* ---- GET ---- */
+static void recalled(struct api_call *call, const void *res)
+{
+	json_t *doc = api_encode(call, res);
+
+	api_nulls(doc, "next_cursor");
+	api_reply_json(call, 200, doc);
+}
+
+void api_get_memories(struct api_call *call)
+{
+	struct msg_memory_recall msg;
+
+	if (api_query(call, wire_methods[MSG_memory_recall].params, NULL, (struct http_str){NULL, 0}, &msg) < 0)
+		return;
+	if (msg.has_session) {
+		msg.toucher = msg.session;
+		msg.has_toucher = true;
+	}
+	api_forward(call, call->api->cfg.memory, MSG_memory_recall, &msg, UINT32_MAX, recalled);
+}
+
+static void got(struct api_call *call, const void *res)
+{
+	const struct res_memory_get *r = res;
+
+	api_reply_json(call, 200, json_encode(&wire_shape_memory, &r->memory));
+}
+
+void api_get_memory(struct api_call *call)
+{
+	struct msg_memory_get msg;
+
+	if (api_query(call, wire_methods[MSG_memory_get].params, "id", http_segment(call->req, 3), &msg) == 0)
+		api_forward(call, call->api->cfg.memory, MSG_memory_get, &msg, UINT32_MAX, got);
+}

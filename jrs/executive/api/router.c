@@ -1,0 +1,213 @@
+#include "common/base/text.h"
+#include "jrs/executive/api/internal.h"
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+const struct route routes[NROUTES] = {
+#define R(method, pattern, handler, takes, gives, max_body, query) \
+	{method, pattern, handler, takes, gives, max_body, query},
+#include "jrs/executive/api/routes.def"
+#undef R
+};
+
+/* ---- life ---- */
+int api_new(struct api **out, const struct api_cfg *cfg)
+{
+	struct api *api = calloc(1, sizeof(*api));
+
+	if (api == NULL)
+		return TR_ENOMEM;
+	api->cfg = *cfg;
+	if (cfg->listen_host != NULL)
+		tr_copy(api->listen_host, sizeof(api->listen_host), cfg->listen_host, strlen(cfg->listen_host));
+	for (unsigned i = 0; i <= NROUTES; i++)
+		metrics_latency_init(&api->latency[i]);
+	*out = api;
+	return 0;
+}
+
+void api_free(struct api **api)
+{
+	if (*api == NULL)
+		return;
+	assert((*api)->inflight == 0 && (*api)->asks == 0);
+	free(*api);
+	*api = NULL;
+}
+
+uint32_t api_inflight(const struct api *api)
+{
+	return api->inflight;
+}
+
+void api_refused(void *arg, int status)
+{
+	struct api *api = arg;
+
+	api->requests[NROUTES][NMETHODS - 1][http_status_row(status)]++;
+}
+
+/* ---- which route ---- */
+static bool matches(const char *pattern, const struct http_req *req)
+{
+	unsigned i = 0;
+
+	for (const char *p = pattern; *p == '/'; i++) {
+		size_t n = strcspn(p + 1, "/");
+		struct http_str s = http_segment(req, i);
+
+		if (s.p == NULL || (p[1] == '{' ? s.n == 0 : s.n != n || memcmp(s.p, p + 1, n) != 0))
+			return false;
+		p += 1 + n;
+	}
+	return http_segment(req, i).p == NULL;
+}
+
+/* "Allow: GET, HEAD, OPTIONS\r\n" for a path, or for the whole server when req is NULL. false: no route has that path.
+ */
+static bool allow(struct buf *out, const struct http_req *req)
+{
+	bool found[NMETHODS] = {false}, any = false;
+
+	for (unsigned i = 0; i < NROUTES; i++) {
+		if (req != NULL && !matches(routes[i].pattern, req))
+			continue;
+		found[api_method_row(routes[i].method)] = any = true;
+	}
+	found[api_method_row("HEAD")] = found[api_method_row("GET")];
+	buf_puts(out, "Allow: ");
+	for (unsigned i = 0; i < NMETHODS - 1; i++)
+		if (found[i])
+			buf_printf(out, "%s, ", api_method_name(i));
+	buf_puts(out, "OPTIONS\r\n");
+	return any;
+}
+
+static const struct route *find(const struct http_req *req, const char *method)
+{
+	if (strcmp(method, "HEAD") == 0)
+		method = "GET";
+	for (unsigned i = 0; i < NROUTES; i++)
+		if (strcmp(routes[i].method, method) == 0 && matches(routes[i].pattern, req))
+			return &routes[i];
+	return NULL;
+}
+
+/* ---- what must hold before a handler sees it; false: the call is answered ---- */
+static bool check_source(struct api_call *call)
+{
+	struct http_str host = http_host(call->req), origin = http_header(call->req, "origin");
+	const char *also = call->api->listen_host[0] != '\0' ? call->api->listen_host : NULL;
+
+	if (host.p != NULL && !check_host(host.p, also)) {
+		api_refuse(call, 421, NULL, "the Host header must be localhost, 127.0.0.1 or [::1]");
+		return false;
+	}
+	if (origin.p != NULL && !check_origin(origin.p, also)) {
+		api_refuse(call, 403, NULL, "the Origin header must name localhost, 127.0.0.1 or [::1]");
+		return false;
+	}
+	return true;
+}
+
+static bool listed(const char *names, const char *name, size_t len)
+{
+	while (*names != '\0') {
+		size_t n = strcspn(names, " ");
+
+		if (n == len && memcmp(names, name, n) == 0)
+			return true;
+		names += n + (names[n] == ' ');
+	}
+	return false;
+}
+
+static bool check_query(struct api_call *call)
+{
+	struct http_str name, v, one;
+
+	if (strcmp(call->route->query, "*") == 0)
+		return true;
+	for (unsigned i = 0; http_query_at(call->req, i, &name, &v); i++) {
+		const char *rule = !listed(call->route->query, name.p, name.n) ? "is not a parameter of this call"
+				   : http_query(call->req, name.p, &one) < 0   ? "is given twice"
+									       : NULL;
+
+		if (rule != NULL) {
+			api_failf(call, TR_EINVAL, name.p, "%s", rule);
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool check_body(struct api_call *call)
+{
+	struct http_str type = http_header(call->req, "content-type"), key = http_header(call->req, "idempotency-key");
+	struct http_str encoding = http_header(call->req, "content-encoding");
+
+	if (call->route->takes == 0)
+		return true;
+	if (type.p == NULL || (check_content_type(type.p) & call->route->takes) == 0 || encoding.p != NULL) {
+		api_refuse(call, 415, NULL, "the body must be application/json%s in UTF-8, not compressed",
+			   (call->route->takes & MEDIA_NDJSON) != 0 ? " or application/x-ndjson" : "");
+		return false;
+	}
+	if (http_body(call->req).n > call->route->max_body) {
+		api_failf(call, TR_ETOOBIG, "", "the body must be at most %zu bytes", call->route->max_body);
+		return false;
+	}
+	if (check_values(http_body(call->req).p, http_body(call->req).n) > VALUES_MAX) {
+		api_failf(call, TR_ETOOBIG, "", "the body must hold at most %d values", VALUES_MAX);
+		return false;
+	}
+	if (key.p != NULL && check_key(key.p, key.n, call->request_id) < 0) {
+		api_failf(call, TR_EINVAL, "Idempotency-Key", "must be 1 to %d visible ASCII characters", KEY_MAX);
+		return false;
+	}
+	return true;
+}
+
+static void route_call(struct api_call *call)
+{
+	const char *method = http_method(call->req).p;
+	bool options = strcmp(method, "OPTIONS") == 0, whole = strcmp(http_path(call->req).p, "*") == 0;
+	struct http_str accept = http_header(call->req, "accept");
+	struct buf head = {0};
+
+	call->route = find(call->req, method);
+	if (call->route == NULL) {
+		bool known = allow(&head, whole ? NULL : call->req);
+
+		if (head.failed != 0)
+			api_failf(call, TR_ENOMEM, "", "%s", tr_strerror(TR_ENOMEM));
+		else if (!known)
+			api_refuse(call, 404, NULL, "there is no such path");
+		else if (options)
+			api_reply_empty(call, head.p);
+		else
+			api_refuse(call, 405, head.p, "this path does not take %s", method);
+		buf_free(&head);
+		return;
+	}
+	if (!check_accept(accept.p, call->route->gives)) {
+		api_refuse(call, 406, NULL, "the answer would be %s",
+			   call->route->gives == MEDIA_TEXT ? "text/plain" : "application/json");
+		return;
+	}
+	if (check_query(call) && check_body(call))
+		call->route->handler(call);
+}
+
+void api_request(void *arg, struct http_req *req)
+{
+	struct api_call *call = api_call_new(arg, req);
+
+	if (call == NULL) {
+		http_respond(req, 503, NULL, "Retry-After: 1\r\n", NULL, 0);
+		return;
+	}
+	if (check_source(call))
+		route_call(call);
+}

@@ -1,0 +1,154 @@
+/* What /metrics says, from what the Jrs answered. Pure: no clock, no calls. */
+#include "common/base/text.h"
+#include "jrs/executive/api/internal.h"
+#include <stdio.h>
+#include <string.h>
+#include <tribe/version.h>
+
+static void put_thermal(struct metrics_writer *w, const struct res_memory_thermal *t)
+{
+	metrics_put(w, METRIC_MEMORIES, (double)t->total_memories);
+	if (t->has_average_temperature) {
+		metrics_put(w, METRIC_HEAT_MEAN, t->average_temperature);
+		metrics_put(w, METRIC_HEAT_MEAN_ALIAS, t->average_temperature);
+	}
+#define STAGE(name) metrics_put(w, METRIC_STAGE, (double)t->stages.name, #name)
+	STAGE(white_hot);
+	STAGE(red_hot);
+	STAGE(warm);
+	STAGE(cool);
+	STAGE(cold);
+	STAGE(ember);
+#undef STAGE
+	if (t->has_sacred_min_temperature)
+		metrics_put(w, METRIC_SACRED_MIN, t->sacred_min_temperature);
+	if (t->has_thermal_entropy)
+		metrics_put(w, METRIC_ENTROPY, t->thermal_entropy);
+	if (t->has_phase_coherence_avg) {
+		metrics_put(w, METRIC_PHASE, t->phase_coherence_avg);
+		metrics_put(w, METRIC_PHASE_ALIAS, t->phase_coherence_avg);
+	}
+}
+
+struct jr_row {
+	const char *name;
+	const struct item_jr *jr;
+	bool up;
+};
+
+static void put_recovery(struct metrics_writer *w, const struct jr_row *row)
+{
+	struct metrics_histogram h = {.count = row->jr->recovery_count, .sum = row->jr->recovery_sum_s};
+
+	for (uint32_t i = 0; i < row->jr->recovery.n && h.buckets < METRICS_BUCKETS_MAX; i++) {
+		h.le[h.buckets] = row->jr->recovery.v[i].le;
+		h.n[h.buckets++] = row->jr->recovery.v[i].count;
+	}
+	metrics_put_histogram(w, METRIC_JR_RECOVERY, &h, row->name);
+}
+
+/* One metric after the other, each for every Jr. */
+static void put_jrs(struct metrics_writer *w, const struct jr_row *rows, unsigned n)
+{
+#define EACH(known, id, value)                                              \
+	for (unsigned i = 0; i < n; i++) {                                  \
+		const struct item_jr *jr = rows[i].jr;                      \
+		if (known)                                                  \
+			metrics_put(w, METRIC_##id, (value), rows[i].name); \
+	}
+	EACH(jr != NULL, JR_UP, rows[i].up ? 1.0 : 0.0)
+	EACH(jr->has_heartbeat_at, JR_BEAT, (double)jr->heartbeat_at / 1e3)
+	EACH(jr->has_rss_bytes, JR_RSS, (double)jr->rss_bytes)
+	EACH(jr->has_cpu_ms, JR_CPU, (double)jr->cpu_ms / 1e3)
+	EACH(jr->has_queue_depth, JR_QUEUE, (double)jr->queue_depth)
+	EACH(jr->has_loop_lag_us, JR_LAG, (double)jr->loop_lag_us / 1e6)
+#undef EACH
+	for (unsigned i = 0; i < n; i++) {
+		const struct list_reason *by = &rows[i].jr->restarts_by_reason;
+
+		for (uint32_t k = 0; k < by->n; k++) {
+			char reason[33];
+
+			tr_copy(reason, sizeof(reason), by->v[k].reason.p, by->v[k].reason.n);
+			metrics_put(w, METRIC_JR_RESTARTS, (double)by->v[k].count, rows[i].name, reason);
+		}
+	}
+	for (unsigned i = 0; i < n; i++)
+		put_recovery(w, &rows[i]);
+}
+
+static void put_status(struct metrics_writer *w, const struct res_status *s)
+{
+	const struct item_sentience *mind = &s->sentience;
+#define ROW(member)                                            \
+	{                                                      \
+#member, &s->jrs.member, s->jrs_running.member \
+	}
+	const struct jr_row rows[] = {ROW(memory_jr), ROW(executive_jr), ROW(meta_jr), ROW(integration_jr)};
+#undef ROW
+
+	metrics_put(w, METRIC_UPTIME, (double)s->uptime_s);
+	put_jrs(w, rows, sizeof(rows) / sizeof(*rows));
+	if (mind->has_heartbeat_coherence)
+		metrics_put(w, METRIC_HEARTBEAT, mind->heartbeat_coherence);
+	if (mind->has_index)
+		metrics_put(w, METRIC_SENTIENCE, mind->index);
+	if (mind->has_uptime)
+		metrics_put(w, METRIC_SENTIENCE_PART, mind->uptime, "uptime");
+	if (mind->has_coherence)
+		metrics_put(w, METRIC_SENTIENCE_PART, mind->coherence, "coherence");
+	if (mind->has_thermal_balance)
+		metrics_put(w, METRIC_SENTIENCE_PART, mind->thermal_balance, "thermal_balance");
+}
+
+static void put_own(struct metrics_writer *w, const struct api *api)
+{
+	for (unsigned r = 0; r <= NROUTES; r++) {
+		/* routes that share a pattern share a label: the first of them carries the sum */
+		struct metrics_histogram h = api->latency[r];
+		const char *label = r < NROUTES ? routes[r].pattern : "other";
+		bool first = true;
+
+		for (unsigned k = 0; k < NROUTES && r < NROUTES; k++) {
+			if (k == r || strcmp(routes[k].pattern, label) != 0)
+				continue;
+			first = first && k > r;
+			for (unsigned b = 0; b < h.buckets; b++)
+				h.n[b] += api->latency[k].n[b];
+			h.count += api->latency[k].count;
+			h.sum += api->latency[k].sum;
+		}
+		if (first && h.count > 0)
+			metrics_put_histogram(w, METRIC_LATENCY, &h, label);
+	}
+	for (unsigned r = 0; r <= NROUTES; r++)
+		for (unsigned m = 0; m < NMETHODS; m++)
+			for (unsigned s = 0; s < HTTP_NSTATUSES; s++) {
+				char status[8];
+
+				if (api->requests[r][m][s] == 0)
+					continue;
+				snprintf(status, sizeof(status), "%d", http_statuses[s].code);
+				metrics_put(w, METRIC_API_REQUESTS, (double)api->requests[r][m][s], api_method_name(m),
+					    r < NROUTES ? routes[r].pattern : "other", status);
+			}
+}
+
+int scrape_write(struct buf *out, const struct api *api, const struct res_status *status,
+		 const struct res_memory_thermal *thermal)
+{
+	bool archive = thermal != NULL && (status == NULL || !status->has_archive_healthy || status->archive_healthy);
+	struct metrics_writer w;
+
+	metrics_begin(&w, out);
+	if (archive)
+		put_thermal(&w, thermal);
+	if (status != NULL)
+		put_status(&w, status);
+	put_own(&w, api);
+	metrics_put(&w, METRIC_ARCHIVE_UP, archive ? 1.0 : 0.0);
+	if (api->archive_ms != 0)
+		metrics_put(&w, METRIC_ARCHIVE_SUCCESS, (double)api->archive_ms / 1e3);
+	metrics_put(&w, METRIC_BUILD, 1.0, TRIBE_VERSION, TRIBE_COMMIT);
+	return metrics_end(&w);
+}

@@ -1,0 +1,75 @@
+/* HTTP/1.1 server on libuv and llhttp (strict) with a guard. Only this folder sees HTTP bytes. On the loop's thread.
+ * A request reaches the handler complete (headers and body in memory, bounded) and well-formed; whatever is not is
+ * answered here (400, 408, 411, 413, 414, 417, 431, 501, 503, 505) as problem+json, counted, and the connection closed.
+ */
+#ifndef JRS_EXECUTIVE_HTTP_HTTP_H
+#define JRS_EXECUTIVE_HTTP_HTTP_H
+#include "common/base/buf.h"
+#include "common/base/err.h"
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+const char *http_parser_version(void); /* of llhttp, which is built in: "8.1.0" */
+
+struct http_server;
+struct http_req; /* one request in flight; freed by http_respond() */
+
+struct http_str {
+	const char *p; /* NUL-terminated as well; NULL = absent */
+	size_t n;
+};
+struct http_server_cfg {
+	uv_loop_t *loop;
+	int fd; /* listening TCP socket; taken over */
+	unsigned max_conns;
+	size_t max_body; /* bytes; more is 413 */
+	uint32_t head_timeout_ms, body_timeout_ms, idle_timeout_ms;
+	/* Called once per request; must lead to exactly one http_respond(), now or later, even after
+	 * http_server_free(). */
+	void (*on_request)(void *arg, struct http_req *req);
+	/* For refused bytes that never became a request: its status, for counting. May be NULL. */
+	void (*on_refused)(void *arg, int status);
+	void *arg;
+};
+struct http_stats {
+	uint64_t accepted, requests, refused, closed_early;
+	uint32_t conns, inflight;
+};
+int http_server_new(struct http_server **out, const struct http_server_cfg *cfg);
+/* Stops accepting, answers what is in flight and what is still arriving with Connection: close, then calls done once,
+ * never from inside this call. Connections that wait between two requests are closed at once. */
+void http_server_drain(struct http_server *s, void (*done)(void *arg), void *arg);
+const struct http_stats *http_server_stats(const struct http_server *s);
+/* Closes everything at once; requests in flight stay valid until they are answered. Handles close in later turns of the
+ * loop. */
+void http_server_free(struct http_server **s);
+
+/* All borrowed until the request is answered. */
+struct http_str http_method(const struct http_req *req); /* "GET" */
+struct http_str http_path(const struct http_req *req);   /* decoded path; "%2F" stays encoded as sent */
+/* The i-th piece between slashes, wholly decoded ("%2F" too): "/a/b%2Fc" has "a" and "b/c". p == NULL past the end; at
+ * most HTTP_SEGMENTS_MAX are kept, so a router that knows shorter paths only must ask for one more than it wants. */
+struct http_str http_segment(const struct http_req *req, unsigned i);
+/* The host meant: of an absolute-form target, else the Host header; absent only in HTTP/1.0. */
+struct http_str http_host(const struct http_req *req);
+struct http_str http_header(const struct http_req *req,
+			    const char *name); /* case-insensitive; several of one name: joined by ", " */
+struct http_str http_body(const struct http_req *req);
+/* Decoded query parameter. 0; 1: absent; TR_EINVAL: given twice. (Bad encoding never gets this far: 400.) */
+int http_query(const struct http_req *req, const char *name, struct http_str *out);
+/* The i-th parameter, to find unknown ones; false past the end. */
+bool http_query_at(const struct http_req *req, unsigned i, struct http_str *name, struct http_str *value);
+const char *http_request_id(
+	const struct http_req *req); /* X-Request-Id if it was sane (1..128 of [A-Za-z0-9._-]), else a new UUID */
+uint64_t http_started_ns(const struct http_req *req); /* first byte seen, CLOCK_MONOTONIC */
+bool http_gone(const struct http_req *req);           /* the connection is lost; answering is still required */
+
+/* extra: further header lines, each "Name: value\r\n", or NULL. body is copied or, with http_respond_buf, taken over (b
+ * becomes empty). Content-Length, Date, X-Request-Id, X-Content-Type-Options and Connection are added here; HEAD sends
+ * no body. */
+void http_respond(struct http_req *req, int status, const char *content_type, const char *extra, const void *body,
+		  size_t n);
+void http_respond_buf(struct http_req *req, int status, const char *content_type, const char *extra, struct buf *b);
+
+#endif

@@ -1,0 +1,88 @@
+/* Inside of jrs/executive/http: a server holds connections, a connection holds at most one request. A request in flight
+ * belongs to the handler; its links to connection and server are cut when those go first. */
+#ifndef JRS_EXECUTIVE_HTTP_INTERNAL_H
+#define JRS_EXECUTIVE_HTTP_INTERNAL_H
+#include "jrs/executive/http/http.h"
+#include "jrs/executive/http/parse.h"
+#include "jrs/executive/http/problem.h"
+#include "jrs/executive/http/wheel.h"
+
+#define HTTP_READ_SIZE  65536 /* the server's read buffer, shared: libuv fills and hands it over in one go */
+#define HTTP_AHEAD_MAX  65536 /* bytes read ahead of the request in flight before reading stops */
+#define HTTP_LINGER_MS  2000  /* after an early refusal: how long the rest of the upload is read and dropped */
+#define HTTP_LINGER_MAX (32u << 20)
+#define HTTP_FRESH_MS   250  /* while draining: time for the first byte of a connection that was just accepted */
+#define HTTP_DRAIN_MS   2000 /* while draining: at most so long for any head, body or slow reader */
+#define HTTP_ID_MAX     128
+
+enum conn_state {
+	CONN_IDLE, /* between two requests */
+	CONN_HEAD,
+	CONN_BODY,
+	CONN_FLIGHT, /* the handler has it */
+	CONN_WRITE,  /* the answer is on its way */
+	CONN_LINGER, /* answered and shut down; reads and drops */
+	CONN_CLOSED
+};
+struct conn {
+	uv_tcp_t tcp;
+	struct http_server *srv;  /* NULL once the server is freed */
+	struct conn *prev, *next; /* the server's list */
+	struct wheel_node timer;
+	struct http_req *req; /* owned while it is read; in flight: also the handler's */
+	struct buf ahead;     /* bytes behind the request in flight */
+	uint64_t lingered;
+	enum conn_state state;
+	bool reading, eof, served, close_after, linger_after, advancing;
+};
+struct join { /* the value of a header given several times */
+	struct join *next;
+	char text[];
+};
+struct http_req {
+	struct http_parser ps;
+	struct conn *conn;            /* NULL: lost */
+	struct http_server *srv;      /* NULL: freed */
+	struct http_req *prev, *next; /* the server's list of requests in flight */
+	struct join *joins;
+	uint64_t started_ns;
+	char id[HTTP_ID_MAX + 1];
+	bool in_flight, answered;
+};
+struct http_server {
+	struct http_server_cfg cfg;
+	uv_tcp_t tcp;
+	uv_timer_t tick;
+	struct wheel wheel;
+	struct conn *conns;
+	struct http_req *flights;
+	struct http_stats stats;
+	void (*drained)(void *arg);
+	void *drained_arg;
+	unsigned handles;  /* not closed yet; at 0 after free the struct goes */
+	bool accept_waits; /* libuv holds an accepted connection for us */
+	bool listening, ticking, draining, freed;
+	char *read_buf; /* HTTP_READ_SIZE */
+	char date[32];  /* of second date_s */
+	int64_t date_s;
+};
+
+/* server.c */
+void server_conn_gone(struct http_server *s, struct conn *c); /* takes it off the books */
+const char *server_date(struct http_server *s);
+/* conn.c */
+int conn_new(struct http_server *s);
+void conn_close(struct conn *c); /* at once; the memory goes when libuv is done */
+void conn_timeout(struct conn *c);
+void conn_drain(struct conn *c);
+/* Writes head and body in one go and takes what could not be written at once. body is taken over when owned is not
+ * NULL. */
+void conn_send(struct conn *c, struct buf *head, const void *body, size_t n, struct buf *owned);
+void conn_resume(struct conn *c); /* after an answer: the next request, if its bytes are here */
+/* request.c */
+struct http_req *req_new(size_t max_body);
+void req_reset(struct http_req *r);
+void req_free(struct http_req *r);
+void req_refuse(struct conn *c, int status, const char *why);
+
+#endif

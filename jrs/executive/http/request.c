@@ -1,0 +1,273 @@
+#include "common/base/text.h"
+#include "jrs/executive/http/internal.h"
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct http_req *req_new(size_t max_body)
+{
+	struct http_req *r = calloc(1, sizeof(*r));
+
+	if (r != NULL)
+		http_parser_init(&r->ps, max_body);
+	return r;
+}
+
+static void free_joins(struct http_req *r)
+{
+	while (r->joins != NULL) {
+		struct join *j = r->joins;
+
+		r->joins = j->next;
+		free(j);
+	}
+}
+
+void req_reset(struct http_req *r)
+{
+	free_joins(r);
+	http_parser_reset(&r->ps);
+	r->in_flight = r->answered = false;
+	r->id[0] = '\0';
+}
+
+void req_free(struct http_req *r)
+{
+	if (r == NULL)
+		return;
+	free_joins(r);
+	http_parser_free(&r->ps);
+	free(r);
+}
+
+/* ---- what the handler may look at ---- */
+static struct http_str span(const struct http_req *r, struct http_span s)
+{
+	return (struct http_str){r->ps.target.text.p + s.off, s.n};
+}
+
+struct http_str http_method(const struct http_req *req)
+{
+	const char *m = http_parser_method(&req->ps);
+
+	return (struct http_str){m, strlen(m)};
+}
+
+struct http_str http_path(const struct http_req *req)
+{
+	return span(req, req->ps.target.path);
+}
+
+struct http_str http_segment(const struct http_req *req, unsigned i)
+{
+	const struct http_target *t = &req->ps.target;
+
+	if (i >= t->nsegments || i >= HTTP_SEGMENTS_MAX)
+		return (struct http_str){NULL, 0};
+	return span(req, t->segments[i]);
+}
+
+static struct http_str value(const struct http_req *r, const struct http_field *f)
+{
+	return (struct http_str){r->ps.head.p + f->value, f->value_n};
+}
+
+struct http_str http_host(const struct http_req *req)
+{
+	const struct http_field *f = http_parser_find(&req->ps, "host", 0);
+
+	if (req->ps.target.has_authority)
+		return span(req, req->ps.target.authority);
+	return f == NULL ? (struct http_str){NULL, 0} : value(req, f);
+}
+
+struct http_str http_header(const struct http_req *creq, const char *name)
+{
+	struct http_req *req = (struct http_req *)(uintptr_t)creq; /* the joined text is kept with the request */
+	const struct http_field *f = http_parser_find(&req->ps, name, 0);
+	struct join *j;
+	size_t n = 0;
+
+	if (f == NULL)
+		return (struct http_str){NULL, 0};
+	if (http_parser_find(&req->ps, name, 1) == NULL)
+		return value(req, f);
+	for (unsigned i = 0; (f = http_parser_find(&req->ps, name, i)) != NULL; i++)
+		n += f->value_n + 2u;
+	if ((j = malloc(sizeof(*j) + n + 1)) == NULL)
+		return (struct http_str){NULL, 0};
+	n = 0;
+	for (unsigned i = 0; (f = http_parser_find(&req->ps, name, i)) != NULL; i++) {
+		if (i > 0) {
+			memcpy(j->text + n, ", ", 2);
+			n += 2;
+		}
+		memcpy(j->text + n, req->ps.head.p + f->value, f->value_n);
+		n += f->value_n;
+	}
+	j->text[n] = '\0';
+	j->next = req->joins;
+	req->joins = j;
+	return (struct http_str){j->text, n};
+}
+
+struct http_str http_body(const struct http_req *req)
+{
+	return (struct http_str){req->ps.body.p != NULL ? req->ps.body.p : "", req->ps.body.len};
+}
+
+bool http_query_at(const struct http_req *req, unsigned i, struct http_str *name, struct http_str *val)
+{
+	const struct http_target *t = &req->ps.target;
+
+	if (i >= t->nquery)
+		return false;
+	*name = span(req, t->query[i].name);
+	*val = span(req, t->query[i].value);
+	return true;
+}
+
+int http_query(const struct http_req *req, const char *name, struct http_str *out)
+{
+	struct http_str k, v, found = {NULL, 0};
+	size_t n = strlen(name);
+
+	for (unsigned i = 0; http_query_at(req, i, &k, &v); i++) {
+		if (k.n != n || memcmp(k.p, name, n) != 0)
+			continue;
+		if (found.p != NULL)
+			return TR_EINVAL;
+		found = v;
+	}
+	if (found.p == NULL)
+		return 1;
+	*out = found;
+	return 0;
+}
+
+const char *http_request_id(const struct http_req *creq)
+{
+	struct http_req *req = (struct http_req *)(uintptr_t)creq; /* made when first asked for */
+	const struct http_field *f =
+		req->ps.head_done || req->ps.ll_head ? http_parser_find(&req->ps, "x-request-id", 0) : NULL;
+	bool sane = f != NULL && f->value_n > 0 && f->value_n <= HTTP_ID_MAX &&
+		    http_parser_find(&req->ps, "x-request-id", 1) == NULL;
+
+	if (req->id[0] != '\0')
+		return req->id;
+	for (unsigned i = 0; sane && i < f->value_n; i++) {
+		unsigned char c = (unsigned char)req->ps.head.p[f->value + i];
+
+		sane = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '.' ||
+		       c == '_' || c == '-';
+	}
+	if (sane)
+		tr_copy(req->id, sizeof(req->id), req->ps.head.p + f->value, f->value_n);
+	else
+		tr_id_new(req->id);
+	return req->id;
+}
+
+uint64_t http_started_ns(const struct http_req *req)
+{
+	return req->started_ns;
+}
+
+bool http_gone(const struct http_req *req)
+{
+	return req->conn == NULL;
+}
+
+/* ---- the answer ---- */
+static void answer(struct conn *c, struct http_req *r, int status, const char *type, const char *extra,
+		   const void *body, size_t n, struct buf *owned)
+{
+	bool head_only = r->ps.ll_head && r->ps.ll.method == HTTP_HEAD;
+	struct buf head = {0};
+
+	buf_printf(&head, "HTTP/1.1 %d %s\r\nDate: %s\r\n", status, http_statuses[http_status_row(status)].text,
+		   server_date(c->srv));
+	if (type != NULL && status != 204)
+		buf_printf(&head, "Content-Type: %s\r\n", type);
+	if (status != 204)
+		buf_printf(&head, "Content-Length: %zu\r\n", n);
+	buf_printf(&head, "X-Request-Id: %s\r\nX-Content-Type-Options: nosniff\r\n%sConnection: %s\r\n\r\n",
+		   http_request_id(r), extra != NULL ? extra : "", c->close_after ? "close" : "keep-alive");
+	if (head.failed != 0)
+		conn_close(c);
+	else
+		conn_send(c, &head, body, head_only || status == 204 ? 0 : n, owned);
+	buf_free(&head);
+}
+
+/* Takes the request out of the server's books. */
+static void landed(struct http_req *r)
+{
+	struct http_server *s = r->srv;
+
+	assert(r->in_flight);
+	r->in_flight = false;
+	r->answered = true;
+	if (s == NULL)
+		return;
+	if (r->prev != NULL)
+		r->prev->next = r->next;
+	else
+		s->flights = r->next;
+	if (r->next != NULL)
+		r->next->prev = r->prev;
+	s->stats.inflight--;
+	r->srv = NULL;
+}
+
+static void respond(struct http_req *r, int status, const char *type, const char *extra, const void *body, size_t n,
+		    struct buf *owned)
+{
+	struct conn *c = r->conn;
+
+	landed(r);
+	if (c != NULL)
+		answer(c, r, status, type, extra, body, n, owned);
+	if (r->conn == NULL) { /* the client had gone, or went just now */
+		req_free(r);
+		return;
+	}
+	req_reset(r); /* serves the connection's next request */
+	conn_resume(c);
+}
+
+void http_respond(struct http_req *req, int status, const char *content_type, const char *extra, const void *body,
+		  size_t n)
+{
+	respond(req, status, content_type, extra, body, n, NULL);
+}
+
+void http_respond_buf(struct http_req *req, int status, const char *content_type, const char *extra, struct buf *b)
+{
+	respond(req, status, content_type, extra, b->p, b->len, b);
+	buf_free(b);
+}
+
+void req_refuse(struct conn *c, int status, const char *why)
+{
+	struct http_server *s = c->srv;
+	struct http_req *r = c->req;
+	struct buf body = {0};
+
+	s->stats.refused++;
+	if (s->cfg.on_refused != NULL)
+		s->cfg.on_refused(s->cfg.arg, status);
+	c->close_after = c->linger_after = true;
+	if (http_problem(&body, status, NULL, NULL, why, http_request_id(r)) < 0) {
+		buf_free(&body);
+		conn_close(c);
+		return;
+	}
+	r->answered = true; /* conn_close() leaves it to us */
+	answer(c, r, status, HTTP_PROBLEM_TYPE, NULL, body.p, body.len, &body);
+	buf_free(&body);
+	if (r->conn == NULL)
+		req_free(r);
+	else
+		req_reset(r);
+}

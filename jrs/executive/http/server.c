@@ -1,0 +1,205 @@
+#include "jrs/executive/http/internal.h"
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define BACKLOG 1024 /* the kernel cuts it to somaxconn */
+
+static uint32_t tick_of(const struct http_server_cfg *cfg)
+{
+	uint32_t least = cfg->head_timeout_ms;
+
+	if (cfg->body_timeout_ms < least)
+		least = cfg->body_timeout_ms;
+	if (cfg->idle_timeout_ms < least)
+		least = cfg->idle_timeout_ms;
+	least /= 8;
+	return least < 10 ? 10 : least > 250 ? 250 : least;
+}
+
+static void check_drained(struct http_server *s)
+{
+	void (*done)(void *arg) = s->drained;
+
+	if (!s->draining || done == NULL || s->stats.inflight > 0)
+		return;
+	for (const struct conn *c = s->conns; c != NULL; c = c->next)
+		if (c->state != CONN_LINGER)
+			return;
+	s->drained = NULL;
+	done(s->drained_arg);
+}
+
+static void on_closed(uv_handle_t *h)
+{
+	struct http_server *s = h->data;
+
+	assert(s->handles > 0);
+	if (--s->handles == 0 && s->freed) {
+		free(s->read_buf);
+		free(s);
+	}
+}
+
+static void stop_listening(struct http_server *s)
+{
+	if (!s->listening)
+		return;
+	s->listening = false;
+	uv_close((uv_handle_t *)&s->tcp, on_closed);
+}
+
+static void on_tick(uv_timer_t *t);
+
+static void tick_start(struct http_server *s, uint64_t first_ms)
+{
+	uv_update_time(s->cfg.loop);
+	uv_timer_start(&s->tick, on_tick, first_ms, s->wheel.tick_ms);
+	s->ticking = true;
+}
+
+static void accept_one(struct http_server *s)
+{
+	if (!s->ticking) {
+		wheel_init(&s->wheel, s->wheel.tick_ms, uv_now(s->cfg.loop)); /* it is empty and stood still */
+		tick_start(s, s->wheel.tick_ms);
+	}
+	s->accept_waits = conn_new(s) < 0; /* out of memory: tried again at the next tick */
+}
+
+static void on_tick(uv_timer_t *t)
+{
+	struct http_server *s = t->data;
+	struct wheel_node *n;
+
+	while ((n = wheel_expired(&s->wheel, uv_now(s->cfg.loop))) != NULL)
+		conn_timeout((struct conn *)(void *)((char *)n - offsetof(struct conn, timer)));
+	if (s->accept_waits && s->listening && s->stats.conns < s->cfg.max_conns)
+		accept_one(s);
+	check_drained(s); /* may free the server: nothing behind it */
+}
+
+static void on_connection(uv_stream_t *tcp, int status)
+{
+	struct http_server *s = tcp->data;
+
+	if (status < 0 || s->accept_waits)
+		return;
+	if (s->stats.conns >= s->cfg.max_conns)
+		s->accept_waits = true; /* libuv listens no further until it is taken */
+	else
+		accept_one(s);
+}
+
+void server_conn_gone(struct http_server *s, struct conn *c)
+{
+	if (c->prev != NULL)
+		c->prev->next = c->next;
+	else
+		s->conns = c->next;
+	if (c->next != NULL)
+		c->next->prev = c->prev;
+	wheel_remove(&c->timer);
+	s->stats.conns--;
+	if (s->accept_waits && s->listening)
+		accept_one(s);
+	if (s->conns == NULL && !s->draining && !s->accept_waits) {
+		uv_timer_stop(&s->tick);
+		s->ticking = false;
+	} else if (s->draining && s->drained != NULL) {
+		tick_start(s, 0); /* look whether that was the last one, in the loop's next turn */
+	}
+}
+
+const char *server_date(struct http_server *s)
+{
+	struct timespec now;
+	struct tm tm;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	if (now.tv_sec != s->date_s) {
+		gmtime_r(&now.tv_sec, &tm);
+		strftime(s->date, sizeof(s->date), "%a, %d %b %Y %H:%M:%S GMT", &tm);
+		s->date_s = now.tv_sec;
+	}
+	return s->date;
+}
+
+int http_server_new(struct http_server **out, const struct http_server_cfg *cfg)
+{
+	struct http_server *s = calloc(1, sizeof(*s));
+	int r;
+
+	if (s == NULL || (s->read_buf = malloc(HTTP_READ_SIZE)) == NULL) {
+		free(s);
+		return TR_ENOMEM;
+	}
+	s->cfg = *cfg;
+	s->date_s = -1;
+	wheel_init(&s->wheel, tick_of(cfg), uv_now(cfg->loop));
+	if ((r = uv_tcp_init(cfg->loop, &s->tcp)) < 0) {
+		free(s->read_buf);
+		free(s);
+		return r;
+	}
+	s->tcp.data = s->tick.data = s;
+	s->listening = true;
+	s->handles = 2;
+	uv_timer_init(cfg->loop, &s->tick);
+	if ((r = uv_tcp_open(&s->tcp, cfg->fd)) < 0 ||
+	    (r = uv_listen((uv_stream_t *)&s->tcp, BACKLOG, on_connection)) < 0) {
+		http_server_free(&s);
+		return r;
+	}
+	*out = s;
+	return 0;
+}
+
+void http_server_drain(struct http_server *s, void (*done)(void *arg), void *arg)
+{
+	struct conn *c, *next;
+
+	if (s->draining)
+		return;
+	if (s->accept_waits) /* it was accepted already: nobody is turned away */
+		accept_one(s);
+	stop_listening(s);
+	s->draining = true;
+	s->drained = done;
+	s->drained_arg = arg;
+	for (c = s->conns; c != NULL; c = next) {
+		next = c->next;
+		conn_drain(c);
+	}
+	tick_start(s, 0);
+}
+
+const struct http_stats *http_server_stats(const struct http_server *s)
+{
+	return &s->stats;
+}
+
+void http_server_free(struct http_server **sp)
+{
+	struct http_server *s = *sp;
+
+	if (s == NULL)
+		return;
+	*sp = NULL;
+	s->accept_waits = false;
+	s->draining = true;
+	s->drained = NULL;
+	stop_listening(s);
+	while (s->conns != NULL)
+		conn_close(s->conns);
+	while (s->flights != NULL) {
+		struct http_req *r = s->flights;
+
+		s->flights = r->next;
+		r->srv = NULL;
+		r->prev = r->next = NULL;
+	}
+	s->freed = true;
+	uv_close((uv_handle_t *)&s->tick, on_closed);
+}
