@@ -1,0 +1,310 @@
+#include "jrs/integration/handlers.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/text.h"
+#include "common/log/log.h"
+#include "common/loop/loop.h"
+#include "jrs/integration/import/import.h"
+#include "jrs/integration/synthesis/synthesis.h"
+
+/* Part of every batch's request id: another cutting of the same piece is another request. */
+#define IMPORT_REVISION "import/1"
+
+/* One integration.import under way. */
+struct job {
+	struct job *next, **link;
+	struct integration *in;
+	struct chan_call *call;
+	const struct msg_integration_import *msg; /* lives as long as the call */
+	struct import *import;
+	struct loop_timer *timer; /* the next turn, so that the loop can beat in between */
+	msgpack_zone *zone;       /* owned; the batch's memories */
+	struct item_new_memory batch[IMPORT_BATCH];
+	uint32_t place[IMPORT_BATCH]; /* of each memory still in the batch, among those import_batch() gave */
+	uint32_t n;
+	bool more, asking;
+	uint32_t token;
+	uint64_t round; /* number of the request, part of its id */
+	unsigned char digest[TR_SHA256_LEN];
+	uint64_t added, known;
+};
+
+struct integration {
+	struct integration_cfg cfg;
+	struct words *words;
+	struct job *jobs;
+};
+
+int integration_new(struct integration **out, const struct integration_cfg *cfg)
+{
+	struct integration *in = calloc(1, sizeof *in);
+	int r;
+
+	if (in == NULL)
+		return TR_ENOMEM;
+	in->cfg = *cfg;
+	r = words_new(&in->words);
+	if (r < 0) {
+		free(in);
+		return r;
+	}
+	*out = in;
+	return 0;
+}
+
+void integration_synthesise(void *arg, struct chan_call *call, const void *msg)
+{
+	const struct msg_integration_synthesise *m = msg;
+	struct integration *in = arg;
+	enum synthesis_detail detail = SYNTHESIS_SUMMARY;
+	struct res_integration_synthesise res = {0};
+	wire_str cited[SYNTHESIS_CITED_MAX];
+	struct tr_fault fault = {0};
+	struct synthesis s;
+	int r = m->has_detail ? synthesis_detail_parse(m->detail, &detail, &fault) : 0;
+
+	if (r < 0) {
+		chan_fail(call, &fault);
+		return;
+	}
+	r = synthesise(&s, in->words, m->question, detail, m->sources.v, m->sources.n);
+	if (r < 0) {
+		chan_failf(call, r, "", "%s", tr_strerror(r));
+		return;
+	}
+	for (unsigned i = 0; i < s.ncited; i++)
+		cited[i] = m->sources.v[s.cited[i]].id;
+	res.answer = (wire_str){s.answer.p, (uint32_t)s.answer.len};
+	res.confidence = s.confidence;
+	res.confidence_basis = wire_s(s.basis);
+	res.cited = (wire_strs){cited, s.ncited};
+	res.synthesis = wire_s("extractive");
+	chan_reply(call, &res);
+	synthesis_free(&s);
+}
+
+static void job_free(struct job *j)
+{
+	if (j->asking)
+		peer_cancel(j->in->cfg.memory, j->token);
+	*j->link = j->next;
+	if (j->next != NULL)
+		j->next->link = j->link;
+	loop_timer_free(&j->timer);
+	import_free(&j->import);
+	msgpack_zone_free(j->zone);
+	free(j);
+}
+
+static void job_fail(struct job *j, const struct tr_fault *fault)
+{
+	log_warn("import failed error=%s", tr_err_name(fault->code));
+	chan_fail(j->call, fault);
+	job_free(j);
+}
+
+static void job_done(struct job *j)
+{
+	const struct import_skips *skips = import_skips(j->import);
+	struct res_integration_import res = {.added = j->added, .known = j->known, .skipped = skips->total};
+
+	res.reasons = (struct list_skipped){skips->v, skips->n};
+	log_info("imported added=%llu known=%llu skipped=%llu", (unsigned long long)j->added,
+		 (unsigned long long)j->known, (unsigned long long)skips->total);
+	chan_reply(j->call, &res);
+	job_free(j);
+}
+
+/* What must be the same for a repeated call to mean the same effect. */
+static int job_digest(struct job *j)
+{
+	const struct msg_integration_import *m = j->msg;
+	char line[24];
+	int n = snprintf(line, sizeof line, "%llu", (unsigned long long)(m->has_first_line ? m->first_line : 1));
+	const struct tr_piece v[] = {
+		{IMPORT_REVISION, sizeof IMPORT_REVISION - 1},
+		{m->common.has_request_id ? m->common.request_id.p : NULL, m->common.request_id.n},
+		{m->name.p, m->name.n},
+		{m->format.p, m->format.n},
+		{m->has_source ? m->source.p : NULL, m->source.n},
+		{line, (size_t)n},
+		{m->data.n > 0 ? m->data.p : "", m->data.n},
+	};
+
+	return tr_sha256_pieces(v, sizeof v / sizeof v[0], j->digest);
+}
+
+static void on_added(void *arg, int r, const void *res, const struct tr_fault *fault);
+
+static int send_batch(struct job *j)
+{
+	unsigned char id[TR_SHA256_LEN + sizeof j->round], sum[TR_SHA256_LEN];
+	char hex[2 * TR_SHA256_LEN + 1];
+	struct msg_memory_add add = {0};
+	uint32_t left = chan_call_left_ms(j->call);
+	int r;
+
+	if (left == 0)
+		return TR_EDEADLINE;
+	memcpy(id, j->digest, sizeof j->digest);
+	for (unsigned i = 0; i < sizeof j->round; i++)
+		id[TR_SHA256_LEN + i] = (unsigned char)(j->round >> (8 * i));
+	r = tr_sha256(id, sizeof id, sum);
+	if (r < 0)
+		return r;
+	tr_hex(sum, sizeof sum, hex);
+	j->round++;
+	add.common.has_request_id = true;
+	add.common.request_id = wire_s(hex);
+	add.has_source = true;
+	add.source = j->msg->has_source ? j->msg->source : j->msg->name;
+	add.memories = (struct list_new_memory){j->batch, j->n};
+	r = peer_call(j->in->cfg.memory, MSG_memory_add, &add, left == UINT32_MAX ? j->in->cfg.timeout_ms : left,
+		      on_added, j, &j->token);
+	j->asking = r == 0;
+	return r;
+}
+
+/* The next turn: reads a batch, sends it, or ends. The job may be gone afterwards. */
+static void turn(void *arg)
+{
+	struct job *j = arg;
+	struct tr_fault fault = {0};
+	int r;
+
+	msgpack_zone_clear(j->zone);
+	r = import_batch(j->import, j->zone, j->batch, &j->n);
+	j->more = r > 0;
+	for (uint32_t i = 0; i < j->n; i++)
+		j->place[i] = i;
+	if (r >= 0 && j->n > 0)
+		r = send_batch(j);
+	else if (r > 0)
+		r = loop_timer_start(j->timer, 0, 0);
+	else if (r == 0) {
+		job_done(j);
+		return;
+	}
+	if (r < 0) {
+		tr_fault_set(&fault, r, "", "%s", tr_strerror(r));
+		job_fail(j, &fault);
+	}
+}
+
+/* The archive refused one memory of the batch ("memories[3].id": known with other content): it is skipped, the others
+ * go again. */
+static bool drop_refused(struct job *j, const struct tr_fault *fault)
+{
+	char reason[256];
+	unsigned at;
+
+	if ((fault->code != TR_ECONFLICT && fault->code != TR_EINVAL && fault->code != TR_EREFUSED) ||
+	    sscanf(fault->field, "memories[%u]", &at) != 1 || at >= j->n)
+		return false;
+	snprintf(reason, sizeof reason, "%s", fault->rule[0] != '\0' ? fault->rule : tr_strerror(fault->code));
+	import_refused(j->import, j->place[at], reason);
+	memmove(&j->batch[at], &j->batch[at + 1], (j->n - at - 1) * sizeof j->batch[0]);
+	memmove(&j->place[at], &j->place[at + 1], (j->n - at - 1) * sizeof j->place[0]);
+	j->n--;
+	return true;
+}
+
+static void on_added(void *arg, int r, const void *res, const struct tr_fault *fault)
+{
+	const struct res_memory_add *added = res;
+	struct tr_fault own = {0};
+	struct job *j = arg;
+
+	j->asking = false;
+	if (r == 0) {
+		for (uint32_t i = 0; i < added->memories.n; i++) {
+			j->added += added->memories.v[i].created;
+			j->known += !added->memories.v[i].created;
+		}
+	} else if (drop_refused(j, fault)) {
+		if (j->n > 0) {
+			r = send_batch(j);
+			if (r < 0) {
+				tr_fault_set(&own, r, "", "%s", tr_strerror(r));
+				job_fail(j, &own);
+			}
+			return;
+		}
+	} else {
+		job_fail(j, fault);
+		return;
+	}
+	if (j->more)
+		turn(j);
+	else
+		job_done(j);
+}
+
+static int job_new(struct job **out, struct integration *in, struct chan_call *call,
+		   const struct msg_integration_import *m, enum import_format format)
+{
+	struct import_cfg cfg = {.format = format,
+				 .name = m->name,
+				 .data = m->data.p,
+				 .len = m->data.n,
+				 .first_line = m->has_first_line ? m->first_line : 1,
+				 .words = in->words};
+	struct job *j = calloc(1, sizeof *j);
+	int r = TR_ENOMEM;
+
+	if (j == NULL)
+		return r;
+	j->in = in;
+	j->call = call;
+	j->msg = m;
+	j->next = in->jobs;
+	j->link = &in->jobs;
+	in->jobs = j;
+	if (j->next != NULL)
+		j->next->link = &j->next;
+	j->zone = msgpack_zone_new(64 << 10);
+	if (j->zone == NULL || (r = import_open(&j->import, &cfg)) < 0 || (r = job_digest(j)) < 0 ||
+	    (r = loop_timer_new(&j->timer, in->cfg.loop, turn, j)) < 0) {
+		job_free(j);
+		return r;
+	}
+	*out = j;
+	return 0;
+}
+
+void integration_import(void *arg, struct chan_call *call, const void *msg)
+{
+	const struct msg_integration_import *m = msg;
+	struct tr_fault fault = {0};
+	enum import_format format;
+	struct job *j = NULL;
+	int r = import_format_parse(m->format, &format, &fault);
+
+	if (r < 0) {
+		chan_fail(call, &fault);
+		return;
+	}
+	r = job_new(&j, arg, call, m, format);
+	if (r < 0) {
+		chan_failf(call, r, "", "%s", tr_strerror(r));
+		return;
+	}
+	turn(j);
+}
+
+void integration_free(struct integration **in)
+{
+	struct tr_fault fault = {0};
+
+	if (in == NULL || *in == NULL)
+		return;
+	tr_fault_set(&fault, TR_ECLOSED, "", "%s", tr_strerror(TR_ECLOSED));
+	while ((*in)->jobs != NULL)
+		job_fail((*in)->jobs, &fault);
+	words_free(&(*in)->words);
+	free(*in);
+	*in = NULL;
+}

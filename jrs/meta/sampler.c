@@ -1,0 +1,163 @@
+#include "jrs/meta/sampler.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/clock.h"
+#include "common/log/log.h"
+#include "common/loop/loop.h"
+#include "jrs/meta/analysis/anomalies.h"
+
+#define SAMPLES        2000
+#define FIRST_AFTER_MS 5000
+#define AGAIN_AFTER_MS 30000
+
+struct sampler {
+	struct sampler_cfg cfg;
+	struct loop_timer *timer;
+	uint32_t token;                    /* of the question that is out; for sampler_free() */
+	bool asking, away;                 /* away: the last try failed, and that was said */
+	struct res_memory_thermal thermal; /* its lists are not kept */
+	struct findings findings;
+	uint64_t analyses, sampled;
+	int64_t analysed_at;
+};
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+static void failed(struct sampler *s, int r)
+{
+	s->asking = false;
+	if (!s->away)
+		log_warn("no sample from memory-jr, the findings stay as they are error=%s", tr_err_name(r));
+	s->away = true;
+	loop_timer_start(s->timer, least(s->cfg.period_ms, s->analyses == 0 ? FIRST_AFTER_MS : AGAIN_AFTER_MS), 0);
+}
+
+static void tell(const struct findings *f, unsigned news)
+{
+	for (unsigned i = 0; i < ANOMALY_NKINDS; i++) {
+		if (!((news >> i) & 1))
+			continue;
+		if (f->v[i].present)
+			log_info("finding kind=%s severity=%.2f count=%llu", anomaly_names[i], f->v[i].severity,
+				 (unsigned long long)f->v[i].count);
+		else
+			log_info("finding gone kind=%s", anomaly_names[i]);
+	}
+}
+
+static void on_samples(void *arg, int r, const void *res, const struct tr_fault *fault)
+{
+	struct sampler *s = arg;
+	const struct res_memory_samples *samples = res;
+	struct findings now;
+
+	(void)fault;
+	if (r < 0) {
+		failed(s, r);
+		return;
+	}
+	s->asking = s->away = false;
+	anomalies_find(&now, samples, &s->thermal, s->analyses > 0 ? &s->findings : NULL, tr_wall_ms());
+	tell(&now, anomalies_merge(&s->findings, &now));
+	s->analyses++;
+	s->sampled = samples->memories.n;
+	s->analysed_at = tr_wall_ms();
+	loop_timer_start(s->timer, s->cfg.period_ms, 0);
+}
+
+static void on_thermal(void *arg, int r, const void *res, const struct tr_fault *fault)
+{
+	struct msg_memory_samples ask = {
+		.has_memories = true, .memories = SAMPLES, .has_recalls = true, .recalls = SAMPLES};
+	struct sampler *s = arg;
+
+	(void)fault;
+	if (r == 0) {
+		s->thermal = *(const struct res_memory_thermal *)res;
+		memset(&s->thermal.histogram, 0, sizeof s->thermal.histogram); /* borrowed: gone after this call */
+		memset(&s->thermal.hottest, 0, sizeof s->thermal.hottest);
+		r = peer_call(s->cfg.memory, MSG_memory_samples, &ask, s->cfg.timeout_ms, on_samples, s, &s->token);
+	}
+	if (r < 0)
+		failed(s, r);
+}
+
+static void on_timer(void *arg)
+{
+	struct msg_memory_thermal ask = {.has_hottest = true};
+	struct sampler *s = arg;
+	int r;
+
+	s->asking = true;
+	r = peer_call(s->cfg.memory, MSG_memory_thermal, &ask, s->cfg.timeout_ms, on_thermal, s, &s->token);
+	if (r < 0)
+		failed(s, r);
+}
+
+int sampler_new(struct sampler **out, const struct sampler_cfg *cfg)
+{
+	struct sampler *s = calloc(1, sizeof *s);
+	int r = TR_ENOMEM;
+
+	if (s == NULL)
+		return r;
+	s->cfg = *cfg;
+	r = loop_timer_new(&s->timer, cfg->loop, on_timer, s);
+	if (r == 0)
+		r = loop_timer_start(s->timer, least(cfg->period_ms, FIRST_AFTER_MS), 0);
+	if (r < 0) {
+		loop_timer_free(&s->timer);
+		free(s);
+		return r;
+	}
+	*out = s;
+	return 0;
+}
+
+void sampler_free(struct sampler **s)
+{
+	if (s == NULL || *s == NULL)
+		return;
+	if ((*s)->asking)
+		peer_cancel((*s)->cfg.memory, (*s)->token);
+	loop_timer_free(&(*s)->timer);
+	free(*s);
+	*s = NULL;
+}
+
+void sampler_anomalies(void *arg, struct chan_call *call, const void *msg)
+{
+	const struct sampler *s = arg;
+	struct item_anomaly v[ANOMALY_NKINDS];
+	wire_str evidence[ANOMALY_NKINDS][ANOMALY_EVIDENCE_MAX];
+	struct res_meta_anomalies res = {.analyses = s->analyses};
+	uint32_t n = 0;
+
+	(void)msg;
+	for (unsigned i = 0; i < ANOMALY_NKINDS; i++) {
+		const struct finding *f = &s->findings.v[i];
+
+		if (!f->present)
+			continue;
+		for (unsigned k = 0; k < f->nevidence; k++)
+			evidence[n][k] = wire_s(f->evidence[k]);
+		v[n] = (struct item_anomaly){.kind = wire_s(anomaly_names[i]),
+					     .severity = f->severity,
+					     .summary = wire_s(f->summary),
+					     .count = f->count,
+					     .evidence = {evidence[n], f->nevidence}};
+		n++;
+	}
+	res.anomalies = (struct list_anomaly){v, n};
+	if (s->analyses > 0) {
+		res.has_analysed_at = res.has_sampled = true;
+		res.analysed_at = s->analysed_at;
+		res.sampled = s->sampled;
+	}
+	chan_reply(call, &res);
+}

@@ -1,0 +1,22 @@
+/* The watching shell of meta-jr: asks memory-jr for samples at every period, keeps the findings, answers
+ * meta.anomalies. */
+#ifndef JRS_META_SAMPLER_H
+#define JRS_META_SAMPLER_H
+#include "proto/chan/peer.h"
+#include "proto/chan/server.h"
+#include <uv.h>
+
+struct sampler;
+struct sampler_cfg {
+	uv_loop_t *loop;
+	struct peer *memory; /* borrowed; must outlive the sampler's use of it: sampler_free() comes first */
+	uint64_t period_ms;  /* between two analyses */
+	uint32_t timeout_ms; /* of one question to memory-jr */
+};
+/* The first analysis comes after min(period, 5 s), and is tried again at that pace while memory-jr is away; a later one
+ * that fails is tried again after min(period, 30 s), and the old findings stay. */
+int sampler_new(struct sampler **out, const struct sampler_cfg *cfg);
+void sampler_anomalies(void *arg, struct chan_call *call, const void *msg); /* chan_handler; arg: struct sampler */
+void sampler_free(struct sampler **s);
+
+#endif
