@@ -1,0 +1,122 @@
+#include "supervisor/ctl/commands.h"
+#include <pwd.h>
+#include <string.h>
+#include <unistd.h>
+
+#define TAGS_MAX    64
+#define HOTTEST     8  /* shown by thermal */
+#define RECALL_MANY 10 /* what fits a screen */
+
+static wire_str text_of(const struct buf *b)
+{
+	return (wire_str){b->p == NULL ? "" : b->p, (uint32_t)b->len};
+}
+
+/* An optional text of the command line into an optional field. */
+#define TAKE_STR(msg, field, option)                         \
+	do {                                                 \
+		(msg)->field = wire_s(ctl_str(a, option));   \
+		(msg)->has_##field = (msg)->field.p != NULL; \
+	} while (0)
+
+enum ctl_exit cmd_remember(struct ctl *c, const struct ctl_args *a)
+{
+	struct item_new_memory one = {.content = {NULL, 0}};
+	struct msg_memory_add msg = {.memories = {&one, 1}};
+	wire_str tags[TAGS_MAX];
+	struct buf text;
+	enum ctl_exit e;
+	const char *tag;
+
+	if ((e = ctl_text(c, &text)) != CTL_DONE)
+		goto out;
+	one.content = text_of(&text);
+	TAKE_STR(&one, id, "id");
+	TAKE_STR(&one, source, "source");
+	TAKE_STR(&one, session, "session");
+	TAKE_STR(&one, speaker, "speaker");
+	one.has_importance = ctl_f64(a, "importance", &one.importance);
+	one.has_at = ctl_time(a, "at", &one.at);
+	one.has_sacred = one.sacred = ctl_flag(a, "sacred");
+	while ((tag = ctl_nth(a, "tag", one.tags.n)) != NULL) {
+		if (one.tags.n == TAGS_MAX) {
+			ctl_say(c, "--tag: at most %d", TAGS_MAX);
+			e = CTL_USAGE;
+			goto out;
+		}
+		tags[one.tags.n++] = wire_s(tag);
+	}
+	one.has_tags = one.tags.n > 0;
+	one.tags.v = tags;
+	e = ctl_ask(c, MSG_memory_add, &msg, show_added);
+out:
+	buf_free(&text);
+	return e;
+}
+
+enum ctl_exit cmd_recall(struct ctl *c, const struct ctl_args *a)
+{
+	struct msg_memory_recall msg = {.has_q = true, .has_limit = true, .limit = RECALL_MANY};
+	struct buf text;
+	enum ctl_exit e = ctl_text(c, &text);
+
+	if (e == CTL_DONE) {
+		msg.q = text_of(&text);
+		(void)ctl_u32(a, "limit", &msg.limit);
+		TAKE_STR(&msg, tag, "tag");
+		msg.has_min_temperature = ctl_f64(a, "min-temperature", &msg.min_temperature);
+		e = ctl_ask(c, MSG_memory_recall, &msg, show_recall);
+	}
+	buf_free(&text);
+	return e;
+}
+
+enum ctl_exit cmd_ask(struct ctl *c, const struct ctl_args *a)
+{
+	struct msg_executive_ask msg = {.question = {NULL, 0}};
+	struct buf text;
+	enum ctl_exit e = ctl_text(c, &text);
+
+	if (e == CTL_DONE) {
+		msg.question = text_of(&text);
+		msg.has_limit = ctl_u32(a, "limit", &msg.limit);
+		TAKE_STR(&msg, detail, "detail");
+		e = ctl_ask(c, MSG_executive_ask, &msg, show_answer);
+	}
+	buf_free(&text);
+	return e;
+}
+
+enum ctl_exit cmd_thermal(struct ctl *c, const struct ctl_args *a)
+{
+	struct msg_memory_thermal msg = {.has_hottest = true, .hottest = HOTTEST};
+
+	(void)a;
+	return ctl_ask(c, MSG_memory_thermal, &msg, show_thermal);
+}
+
+enum ctl_exit cmd_decide(struct ctl *c, const struct ctl_args *a)
+{
+	struct msg_memory_decide msg = {.by = wire_s(ctl_str(a, "by"))};
+	const struct passwd *who = msg.by.p == NULL ? getpwuid(getuid()) : NULL;
+	struct buf text;
+	enum ctl_exit e = ctl_text(c, &text);
+
+	if (e == CTL_DONE) {
+		msg.text = text_of(&text);
+		if (msg.by.p == NULL)
+			msg.by = wire_s(who != NULL && who->pw_name[0] != '\0' ? who->pw_name : "operator");
+		e = ctl_ask(c, MSG_memory_decide, &msg, show_decided);
+	}
+	buf_free(&text);
+	return e;
+}
+
+enum ctl_exit cmd_decisions(struct ctl *c, const struct ctl_args *a)
+{
+	struct msg_memory_decisions msg = {.has_since = false};
+
+	msg.has_since = ctl_time(a, "since", &msg.since);
+	msg.has_limit = ctl_u32(a, "limit", &msg.limit);
+	return ctl_ask(c, MSG_memory_decisions, &msg, show_decisions);
+}

@@ -1,0 +1,104 @@
+#include "supervisor/ctl/commands.h"
+#include <stddef.h>
+
+/* clang-format off */
+#define END {NULL, 0, CTL_FLAG, NULL, 0, 0, 0, NULL}
+
+const struct ctl_option ctl_globals[] = {
+	/* name    letter type     value        min    max    bits      help */
+	{"dev",     0,   CTL_STR,  "DIR",       1,     4000,  0,        "the tribe that `tribed --dev DIR` started"},
+	{"runtime", 0,   CTL_STR,  "DIR",       1,     4000,  0,        "where the sockets are"},
+	{"state",   0,   CTL_STR,  "DIR",       1,     4000,  0,        "where the data is"},
+	{"config",  0,   CTL_STR,  "FILE",      1,     4000,  0,        "configuration file"},
+	{"set",     0,   CTL_STR,  "KEY=VALUE", 1,     2000,  CTL_MANY, "override a setting"},
+	{"timeout", 0,   CTL_F64,  "S",         0.001, 86400, 0,        "seconds to wait for an answer"},
+	{"json",    0,   CTL_FLAG, NULL,        0,     0,     0,        "print the result as JSON"},
+	{"check",   'n', CTL_FLAG, NULL,        0,     0,     0,        "check the configuration and leave: 0 good, 2 wrong"},
+	{"version", 'V', CTL_FLAG, NULL,        0,     0,     0,        "print version, build and libraries"},
+	{"help",    'h', CTL_FLAG, NULL,        0,     0,     0,        "print help; behind a command: its own"},
+	END
+};
+
+static const struct ctl_option heartbeats_options[] = {
+	{"follow", 'f', CTL_FLAG, NULL, 0, 0, 0, "go on with every further one"},
+	END
+};
+static const struct ctl_option remember_options[] = {
+	{"tag",        't', CTL_STR,  "T",     1, 256, CTL_MANY, "mark it with a tag"},
+	{"sacred",     0,   CTL_FLAG, NULL,    0, 0,   0,        "never let it cool under 40 degrees"},
+	{"importance", 0,   CTL_F64,  "0..1",  0, 1,   0,        "how much it matters"},
+	{"source",     0,   CTL_STR,  "S",     1, 256, 0,        "where it comes from"},
+	{"session",    0,   CTL_STR,  "S",     1, 256, 0,        "the conversation it belongs to"},
+	{"speaker",    0,   CTL_STR,  "S",     1, 256, 0,        "who said it"},
+	{"at",         0,   CTL_TIME, "TIME",  0, 0,   0,        "when it happened, RFC 3339"},
+	{"id",         0,   CTL_STR,  "ID",    1, 128, 0,        "an id of your own; the same id again changes nothing"},
+	END
+};
+static const struct ctl_option recall_options[] = {
+	{"limit",           0,   CTL_U32, "N", 1, 200, 0, "at most so many; 10 by default"},
+	{"tag",             't', CTL_STR, "T", 1, 256, 0, "only those with this tag"},
+	{"min-temperature", 0,   CTL_F64, "X", 0, 100, 0, "only those at least this warm"},
+	END
+};
+static const struct ctl_option ask_options[] = {
+	{"limit",  0, CTL_U32,    "N",                    1, 50, 0, "at most so many sources"},
+	{"detail", 0, CTL_CHOICE, "concise|summary|full", 0, 0,  0, "how long the answer may be"},
+	END
+};
+static const struct ctl_option decide_options[] = {
+	{"by", 0, CTL_STR, "NAME", 1, 64, 0, "who decided; your login name by default"},
+	END
+};
+static const struct ctl_option decisions_options[] = {
+	{"since", 0,   CTL_TIME, "TIME", 0, 0,   0, "not older than that, RFC 3339"},
+	{"limit", 0,   CTL_U32,  "N",    1, 200, 0, "at most so many"},
+	END
+};
+static const struct ctl_option import_options[] = {
+	{"format", 0, CTL_CHOICE, "jsonl|markdown|text", 0, 0,   0, "read every file as this, whatever its name"},
+	{"source", 0, CTL_STR,    "S",                   1, 256, 0, "the source of memories that name none"},
+	END
+};
+static const struct ctl_option drill_options[] = {
+	{"jr",     0, CTL_JR_ALL, "JR|all",    0, 0,      CTL_NEEDED, "whom to harm"},
+	{"kills",  0, CTL_U32,    "N",         1, 100000, CTL_NEEDED, "how often each"},
+	{"fault",  0, CTL_CHOICE, "kill|hang", 0, 0,      0,          "kill (SIGKILL, the default) or hang (SIGSTOP)"},
+	{"slo-ms", 0, CTL_F64,    "MS",        0.001, 3e6, 0,         "fail when one recovery took longer"},
+	{"seed",   0, CTL_U32,    "N",         0, 4294967295, 0,      "the order again of an earlier drill"},
+	{"yes",    0, CTL_FLAG,   NULL,        0, 0,      0,          "outside --dev: yes, harm this tribe"},
+	END
+};
+
+const struct ctl_command ctl_commands[] = {
+	{"status", CTL_NO_OPERANDS, NULL, NULL, cmd_status,
+	 "one screen: every Jr, the archive, the temperature, the Sentience Index", NULL},
+	{"heartbeats", CTL_NO_OPERANDS, NULL, heartbeats_options, cmd_heartbeats,
+	 "the last heartbeat of each Jr, one a line", NULL},
+	{"remember", CTL_TEXT, "TEXT", remember_options, cmd_remember,
+	 "remember a text; done when it is durable", "TEXT may be - to read it from standard input."},
+	{"recall", CTL_TEXT, "WORDS", recall_options, cmd_recall,
+	 "memories that match, best first", "WORDS may be - to read them from standard input."},
+	{"ask", CTL_TEXT, "QUESTION", ask_options, cmd_ask,
+	 "an answer from memory, with its sources", "QUESTION may be - to read it from standard input."},
+	{"thermal", CTL_NO_OPERANDS, NULL, NULL, cmd_thermal,
+	 "the temperatures of the archive", NULL},
+	{"decide", CTL_TEXT, "TEXT", decide_options, cmd_decide,
+	 "write a decision into the log", "A decision is a memory too. TEXT may be - to read it from standard input."},
+	{"decisions", CTL_NO_OPERANDS, NULL, decisions_options, cmd_decisions,
+	 "the decision log, newest first", NULL},
+	{"import", CTL_PATHS, "FILE|DIR...", import_options, cmd_import,
+	 "remember what files hold",
+	 "Formats by name: .jsonl .ndjson (a memory a line), .md .markdown, .txt .text; others are skipped and\n"
+	 "counted. A directory is walked in sorted order, without hidden entries and symbolic links. Importing the\n"
+	 "same again adds nothing."},
+	{"drill", CTL_NO_OPERANDS, NULL, drill_options, cmd_drill,
+	 "harm Jrs on purpose and measure until the next good answer",
+	 "Measured from right before the fault to the first good answer of a new process. Leaves with 1 when a Jr did\n"
+	 "not come back within 30 seconds or a recovery took longer than --slo-ms."},
+	{"restart", CTL_ROLE, "JR", NULL, cmd_restart, "drain a Jr and start it again", NULL},
+	{"stop", CTL_ROLE, "JR", NULL, cmd_stop, "drain a Jr and leave it down", NULL},
+	{"start", CTL_ROLE, "JR", NULL, cmd_start, "start a Jr that was stopped", NULL},
+	{"shutdown", CTL_NO_OPERANDS, NULL, NULL, cmd_shutdown, "stop every Jr in order, then tribed", NULL},
+	{NULL, CTL_NO_OPERANDS, NULL, NULL, NULL, NULL, NULL},
+};
+/* clang-format on */

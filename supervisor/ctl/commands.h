@@ -1,0 +1,14 @@
+/* What the table of commands calls. Each prints its result and says with which status to leave. */
+#ifndef SUPERVISOR_CTL_COMMANDS_H
+#define SUPERVISOR_CTL_COMMANDS_H
+#include "supervisor/ctl/ctl.h"
+
+typedef enum ctl_exit cmd_fn(struct ctl *c, const struct ctl_args *a);
+/* cmd_tribe.c, cmd_life.c: tribed itself */
+cmd_fn cmd_status, cmd_heartbeats, cmd_restart, cmd_stop, cmd_start, cmd_shutdown;
+/* cmd_memory.c */
+cmd_fn cmd_remember, cmd_recall, cmd_ask, cmd_thermal, cmd_decide, cmd_decisions;
+/* cmd_import.c, cmd_drill.c */
+cmd_fn cmd_import, cmd_drill;
+
+#endif

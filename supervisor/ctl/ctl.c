@@ -1,0 +1,327 @@
+#include "supervisor/ctl/ctl.h"
+#include "common/base/text.h"
+#include "common/loop/loop.h"
+#include "proto/json/json.h"
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define WAITING_MAX 8
+
+/* A configuration named on the command line must be right; one that only lies there is tribed's business. */
+static enum ctl_exit read_config(struct ctl *c, const struct ctl_args *args)
+{
+	bool asked = ctl_flag(args, "config") || ctl_flag(args, "set") || ctl_flag(args, "check");
+	struct cfg_error err = {.text = ""};
+	struct tr_config cfg;
+	const char *set;
+	int r = 0;
+
+	cfg_defaults(&cfg, NULL);
+	if (c->paths.config[0] != '\0')
+		r = cfg_load_file(&cfg, NULL, c->paths.config, &err);
+	for (unsigned i = 0; r == 0 && (set = ctl_nth(args, "set", i)) != NULL; i++)
+		r = cfg_set(&cfg, NULL, set, &err);
+	if (r == 0)
+		r = cfg_check(&cfg, &err);
+	if (r < 0 && !asked)
+		cfg_defaults(&cfg, NULL);
+	else if (r < 0)
+		(void)fprintf(stderr, "tribectl: %s\n", err.text);
+	c->timeout_ms = cfg.request_timeout_ms;
+	return r < 0 && asked ? CTL_USAGE : CTL_DONE;
+}
+
+static bool wants_colour(void)
+{
+	const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
+
+	return isatty(STDOUT_FILENO) && (no == NULL || *no == '\0') && (term == NULL || strcmp(term, "dumb") != 0);
+}
+
+enum ctl_exit ctl_open(struct ctl **out, const struct ctl_args *args)
+{
+	struct ctl *c = calloc(1, sizeof(*c));
+	struct cfg_error err = {.text = ""};
+	enum ctl_exit e = CTL_USAGE;
+	double seconds;
+
+	if (c == NULL)
+		return CTL_INTERNAL;
+	c->args = args;
+	c->json = ctl_flag(args, "json");
+	c->dev = ctl_flag(args, "dev");
+	c->progress = isatty(STDERR_FILENO) != 0;
+	c->style.colour = wants_colour();
+	if (cfg_paths(&c->paths, ctl_str(args, "dev"), ctl_str(args, "state"), ctl_str(args, "runtime"),
+		      ctl_str(args, "config"), &err) < 0) {
+		(void)fprintf(stderr, "tribectl: %s\n", err.text);
+		goto fail;
+	}
+	if ((e = read_config(c, args)) != CTL_DONE)
+		goto fail;
+	c->timeout_given = ctl_f64(args, "timeout", &seconds);
+	if (c->timeout_given)
+		c->timeout_ms = (uint32_t)(seconds * 1000 + 0.5);
+	e = CTL_INTERNAL;
+	if (uv_loop_init(&c->loop) < 0)
+		goto fail;
+	*out = c;
+	return CTL_DONE;
+fail:
+	free(c);
+	return e;
+}
+
+void ctl_close(struct ctl **c)
+{
+	if (c == NULL || *c == NULL)
+		return;
+	for (int i = 0; i < CTL_NENDS; i++)
+		peer_free(&(*c)->peers[i]);
+	if (loop_finish(&(*c)->loop) < 0)
+		(void)fputs("tribectl: a handle was left open\n", stderr);
+	free(*c);
+	*c = NULL;
+}
+
+int ctl_end_of(enum wire_msg_id id)
+{
+	const char *method = wire_methods[id].method;
+
+	for (int i = 0; i < TR_NROLES; i++) {
+		size_t n = strlen(tr_roles[i].name);
+
+		if (strncmp(method, tr_roles[i].name, n) == 0 && method[n] == '.')
+			return i;
+	}
+	return CTL_CONTROL;
+}
+
+void ctl_socket_path(const struct ctl *c, int end, char out[CTL_PATH_MAX])
+{
+	(void)snprintf(out, CTL_PATH_MAX, "%s/%s", c->paths.runtime,
+		       end == CTL_CONTROL ? TR_CONTROL_SOCKET : tr_roles[end].socket);
+}
+
+struct peer *ctl_peer(struct ctl *c, int end)
+{
+	char path[CTL_PATH_MAX];
+
+	if (c->peers[end] == NULL) {
+		ctl_socket_path(c, end, path);
+		(void)peer_new(&c->peers[end], &c->loop, path, WAITING_MAX);
+	}
+	return c->peers[end];
+}
+
+int ctl_probe(const char *path)
+{
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	int fd, r = 0;
+
+	if (strlen(path) >= sizeof(a.sun_path))
+		return UV_ENAMETOOLONG;
+	memcpy(a.sun_path, path, strlen(path) + 1);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return -errno;
+	if (connect(fd, (const struct sockaddr *)&a, sizeof(a)) < 0 && errno != EAGAIN) /* EAGAIN: its queue is full */
+		r = -errno;
+	(void)close(fd);
+	return r;
+}
+
+struct waiting {
+	ctl_result_fn *fn;
+	void *arg;
+	struct tr_fault *fault;
+	int r;
+	bool done;
+};
+
+static void on_answer(void *arg, int r, const void *res, const struct tr_fault *fault)
+{
+	struct waiting *w = arg;
+
+	w->done = true;
+	w->r = r;
+	if (r < 0 && fault != NULL)
+		*w->fault = *fault;
+	if (r == 0 && w->fn != NULL)
+		w->fn(w->arg, res);
+}
+
+/* tribed holds every socket for as long as it lives, so where nobody listens there is no tribe and no point in waiting.
+ */
+static int reach(struct ctl *c, int end, struct tr_fault *fault)
+{
+	char path[CTL_PATH_MAX];
+	int r;
+
+	if (c->peers[end] != NULL)
+		return 0;
+	ctl_socket_path(c, end, path);
+	if ((r = ctl_probe(path)) == 0)
+		return ctl_peer(c, end) != NULL ? 0 : tr_fault_set(fault, TR_ENOMEM, "", "out of memory");
+	return tr_fault_set(fault, r, "", "%s", tr_strerror(r));
+}
+
+int ctl_call(struct ctl *c, enum wire_msg_id id, const void *msg, ctl_result_fn *fn, void *arg, struct tr_fault *fault)
+{
+	struct waiting w = {.fn = fn, .arg = arg, .fault = fault};
+	int end = ctl_end_of(id), r;
+
+	*fault = (struct tr_fault){.code = 0};
+	if ((r = wire_validate(wire_methods[id].params, msg, fault)) < 0 || (r = reach(c, end, fault)) < 0)
+		return r;
+	r = peer_call(c->peers[end], id, msg, c->timeout_ms, on_answer, &w, NULL);
+	if (r < 0)
+		return tr_fault_set(fault, r, "", "%s", tr_strerror(r));
+	while (!w.done)
+		(void)uv_run(&c->loop, UV_RUN_ONCE);
+	return w.r;
+}
+
+void ctl_say(const struct ctl *c, const char *fmt, ...)
+{
+	struct buf b = {.max = 2048};
+	va_list ap;
+	char text[1024];
+
+	va_start(ap, fmt);
+	(void)vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	(void)buf_printf(&b, "tribectl: %s: %s\n", c->args->command->name, text);
+	if (b.len > 0)
+		(void)fwrite(b.p, 1, b.len, stderr);
+	buf_free(&b);
+}
+
+static enum ctl_exit unreachable(const struct ctl *c, int r)
+{
+	const char *dev = ctl_str(c->args, "dev");
+
+	ctl_say(c, "cannot reach a tribe in %s (%s); start it with: %s%s%s", c->paths.runtime, tr_strerror(r),
+		dev != NULL ? "tribed --dev " : "systemctl start tribe", dev != NULL ? dev : "",
+		dev != NULL ? " --detach" : ", or without root: tribed --dev DIR --detach (then tribectl --dev DIR)");
+	return CTL_UNREACHABLE;
+}
+
+enum ctl_exit ctl_complain(const struct ctl *c, int r, const struct tr_fault *fault)
+{
+	int code = tr_exit_code(r);
+
+	if (r == UV_ENOENT || r == UV_ECONNREFUSED || r == UV_ENOTDIR)
+		return unreachable(c, r);
+	if (r == UV_EACCES || r == UV_EPERM) {
+		ctl_say(c, "%s belongs to somebody else: not allowed", c->paths.runtime);
+		return CTL_REFUSED;
+	}
+	if (r == TR_EDEADLINE)
+		ctl_say(c, "no answer within %.1f s; tribectl status shows what is up", (double)c->timeout_ms / 1e3);
+	else
+		ctl_say(c, "%s%s%s", fault->field, fault->field[0] != '\0' ? ": " : "",
+			fault->rule[0] != '\0' ? fault->rule : tr_strerror(r));
+	return r == TR_EDEADLINE ? CTL_UNREACHABLE : code == 0 ? CTL_INTERNAL : (enum ctl_exit)code;
+}
+
+int ctl_json(struct buf *out, const struct wire_shape *shape, const void *value)
+{
+	json_t *j = json_encode(shape, value);
+	int r = j == NULL ? TR_ENOMEM : json_print(j, out);
+
+	json_decref(j);
+	return r < 0 ? r : buf_puts(out, "\n");
+}
+
+enum ctl_exit ctl_emit(const struct ctl *c, struct buf *out)
+{
+	enum ctl_exit e = CTL_DONE;
+
+	if (out->failed != 0) {
+		ctl_say(c, "%s", tr_strerror(out->failed));
+		e = CTL_INTERNAL;
+	} else if ((out->len > 0 && fwrite(out->p, 1, out->len, stdout) != out->len) || fflush(stdout) != 0) {
+		e = CTL_FAILED;
+		if (errno != EPIPE) /* whoever read us has seen enough */
+			ctl_say(c, "cannot write the result: %s", tr_strerror(-errno));
+	}
+	buf_clear(out);
+	return e;
+}
+
+struct printing {
+	const struct ctl *c;
+	enum wire_msg_id id;
+	show_fn *show;
+	struct buf out;
+};
+
+static void print_result(void *arg, const void *res)
+{
+	struct printing *p = arg;
+
+	if (!p->c->json)
+		p->show(&p->out, &p->c->style, res);
+	else if (ctl_json(&p->out, wire_methods[p->id].result, res) < 0)
+		p->out.failed = TR_ENOMEM;
+}
+
+enum ctl_exit ctl_ask(struct ctl *c, enum wire_msg_id id, const void *msg, show_fn *show)
+{
+	struct printing p = {.c = c, .id = id, .show = show};
+	struct tr_fault fault;
+	enum ctl_exit e;
+	int r;
+
+	r = ctl_call(c, id, msg, print_result, &p, &fault);
+	e = r < 0 ? ctl_complain(c, r, &fault) : ctl_emit(c, &p.out);
+	buf_free(&p.out);
+	return e;
+}
+
+/* One byte over the largest memory and a CR LF, so that too much is seen as too much. */
+static enum ctl_exit read_stdin(const struct ctl *c, struct buf *out)
+{
+	char piece[16384];
+	size_t n;
+
+	while ((n = fread(piece, 1, sizeof(piece), stdin)) > 0) {
+		if (buf_append(out, piece, n) < 0) {
+			ctl_say(c, "standard input: longer than %d bytes", WIRE_CONTENT_MAX);
+			return CTL_USAGE;
+		}
+	}
+	if (ferror(stdin)) {
+		ctl_say(c, "standard input: %s", tr_strerror(-errno));
+		return CTL_FAILED;
+	}
+	if (out->len > 0 && out->p[out->len - 1] == '\n')
+		out->len--;
+	if (out->len > 0 && out->p[out->len - 1] == '\r')
+		out->len--;
+	return CTL_DONE;
+}
+
+enum ctl_exit ctl_text(const struct ctl *c, struct buf *out)
+{
+	const struct ctl_args *a = c->args;
+
+	buf_init(out, WIRE_CONTENT_MAX + 3);
+	if (a->noperands == 1 && strcmp(a->operands[0], "-") == 0)
+		return read_stdin(c, out);
+	for (unsigned i = 0; i < a->noperands; i++) {
+		(void)buf_puts(out, i == 0 ? "" : " ");
+		(void)buf_puts(out, a->operands[i]);
+	}
+	if (out->failed == 0)
+		return CTL_DONE;
+	ctl_say(c, "text: longer than %d bytes", WIRE_CONTENT_MAX);
+	return CTL_USAGE;
+}

@@ -1,0 +1,52 @@
+/* Which files an import reads, in which order, and why others are left out. */
+#ifndef SUPERVISOR_CTL_FILES_H
+#define SUPERVISOR_CTL_FILES_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define FILES_BYTES_MAX (8u << 20) /* of a text or Markdown document; JSONL comes in pieces and has no limit */
+
+/*          id         reason, for a person */
+#define FILES_SKIPS(X)                                                                 \
+	X(KIND, "a name that says no known format")                                    \
+	X(HIDDEN, "hidden")                                                            \
+	X(SPECIAL, "neither a file nor a directory (symbolic links are not followed)") \
+	X(LARGE, "a document over 8 MiB")                                              \
+	X(NAME, "a name that is too long or not UTF-8")                                \
+	X(DEEP, "nested too deeply")                                                   \
+	X(UNREAD, "cannot be read")                                                    \
+	X(REFUSED, "integration-jr refused it")
+
+enum files_skip {
+#define X(id, text) FILES_SKIP_##id,
+	FILES_SKIPS(X)
+#undef X
+		FILES_NSKIPS
+};
+extern const char *const files_skip_text[FILES_NSKIPS];
+
+struct file_entry {
+	char *path;         /* to open */
+	char *name;         /* relative to what the user named: the only name that is sent */
+	const char *format; /* static */
+};
+struct file_list {
+	struct file_entry *v;
+	size_t n, cap;
+	uint64_t skipped[FILES_NSKIPS];
+};
+
+/* "jsonl", "markdown" or "text" by the end of the name (upper or lower case); NULL: none of them. */
+const char *files_format(const char *name);
+/* Adds a file, or everything below a directory in sorted order (by bytes). root itself may be a symbolic link: the user
+ * named it. format: forced on every file, or NULL. 0, -errno when root cannot be read, TR_ENOMEM. */
+int files_add(struct file_list *list, const char *root, const char *format);
+void files_free(struct file_list *list);
+
+/* How many bytes of p..p+n make the next piece of whole lines, at most max bytes and max_lines lines; *lines = how many
+ * they are. last: no more bytes will come, so the end closes a line. 0: more bytes are needed, or, when n >= max (or
+ * last), the first line is longer than max. Pure. */
+size_t files_cut(const char *p, size_t n, bool last, size_t max, uint64_t max_lines, uint64_t *lines);
+
+#endif
