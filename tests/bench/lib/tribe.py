@@ -1,0 +1,116 @@
+"""A tribe of one's own in a temporary directory, and what the system says about its processes."""
+import json
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+import urllib.request
+
+
+class Failed(Exception):
+    pass
+
+
+class Tribe:
+    """with Tribe(bin_dir, parent) as t: ... ; t.dir is fresh; everything is stopped and removed at the end."""
+
+    def __init__(self, bin_dir, parent=None):
+        self.bin = bin_dir
+        self.dir = tempfile.mkdtemp(prefix="tribe-bench-", dir=parent)
+        self.dev = os.path.join(self.dir, "dev")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        try:
+            self.stop(quiet=True)
+        finally:
+            shutil.rmtree(self.dir, ignore_errors=True)
+
+    def program(self, name):
+        return os.path.join(self.bin, name)
+
+    def start(self):
+        """Seconds from the start of tribed to its word that the tribe is ready."""
+        begin = time.monotonic()
+        done = subprocess.run(
+            [self.program("tribed"), "--dev", self.dev, "--set", "http.listen=127.0.0.1:0", "--detach"],
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+        took = time.monotonic() - begin
+        if done.returncode != 0:
+            raise Failed("tribed left with %d: %s" % (done.returncode, (done.stdout + done.stderr).strip()))
+        with urllib.request.urlopen(self.url("/readyz"), timeout=10) as answer:  # its word must hold
+            if answer.status != 200:
+                raise Failed("readyz says %d right after the start" % answer.status)
+        return took
+
+    def stop(self, quiet=False):
+        pid = self.pid()
+        if pid is None:
+            return
+        done = subprocess.run([self.program("tribectl"), "--dev", self.dev, "shutdown", "--timeout", "30"],
+                              capture_output=True, text=True, timeout=60)
+        if done.returncode == 0:
+            return
+        if not quiet:
+            raise Failed("shutdown: " + done.stderr.strip())
+        try:
+            os.kill(pid, signal.SIGKILL)  # ours: its pid file lies in our own directory
+        except ProcessLookupError:
+            pass
+
+    def pid(self):
+        try:
+            with open(os.path.join(self.dev, "run", "tribed.pid"), encoding="ascii") as f:
+                return int(f.read())
+        except (OSError, ValueError):
+            return None
+
+    def port(self):
+        with open(os.path.join(self.dev, "run", "http.addr"), encoding="ascii") as f:
+            return int(f.read().strip().rsplit(":", 1)[1])
+
+    def url(self, path):
+        return "http://127.0.0.1:%d%s" % (self.port(), path)
+
+    def ctl(self, *words, timeout=600, may_fail=False):
+        """The JSON answer of a tribectl command."""
+        done = subprocess.run([self.program("tribectl"), "--dev", self.dev, "--json", *words],
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout)
+        if done.returncode != 0 and not (may_fail and done.stdout):
+            raise Failed("tribectl %s left with %d: %s" % (" ".join(words), done.returncode, done.stderr.strip()))
+        return json.loads(done.stdout)
+
+    def pids(self):
+        status = self.ctl("status")
+        found = {"tribed": status["supervisor_pid"]}
+        found.update({name: jr["pid"] for name, jr in status["jrs"].items() if "pid" in jr})
+        return found
+
+    def pss(self):
+        """Bytes of memory by process, shared pages counted by share."""
+        return {name: pss_of(pid) for name, pid in self.pids().items()}
+
+
+def pss_of(pid):
+    with open("/proc/%d/smaps_rollup" % pid, encoding="ascii") as f:
+        for line in f:
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) * 1024
+    raise Failed("no Pss for %d" % pid)
+
+
+def run_lines(argv, timeout=600):
+    """Runs a bench program; the nanoseconds it printed."""
+    done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout)
+    if done.returncode != 0:
+        raise Failed("%s: %s" % (os.path.basename(argv[0]), done.stderr.strip()))
+    return [int(line) for line in done.stdout.split()]
+
+
+def load():
+    with open("/proc/loadavg", encoding="ascii") as f:
+        return f.read().split()[0]
