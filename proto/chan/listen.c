@@ -16,14 +16,15 @@ struct chan_listener {
 	int fd;
 	bool on;
 	struct loop_timer *no_files;
-	chan_accepted *fn;
+	const struct chan_listener_ops *ops;
 	void *arg;
 	struct chan_gossip gossip;
 };
 
 static void on_no_files(void *arg);
 
-int chan_listener_new(struct chan_listener **out, uv_loop_t *loop, int fd, chan_accepted *fn, void *arg)
+int chan_listener_new(struct chan_listener **out, uv_loop_t *loop, int fd, const struct chan_listener_ops *ops,
+		      void *arg)
 {
 	struct chan_listener *l = calloc(1, sizeof(*l));
 	int r = TR_ENOMEM;
@@ -40,7 +41,7 @@ int chan_listener_new(struct chan_listener **out, uv_loop_t *loop, int fd, chan_
 		goto fail;
 	l->poll.data = l;
 	l->fd = fd;
-	l->fn = fn;
+	l->ops = ops;
 	l->arg = arg;
 	*out = l;
 	return 0;
@@ -69,13 +70,17 @@ static void on_poll(uv_poll_t *h, int status, int events)
 		return;
 	}
 	for (int i = 0; i < ACCEPT_MAX; i++) {
-		int fd = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		int fd;
 
+		if (!l->ops->room(l->arg)) {
+			chan_listener_stop(l);
+			return;
+		}
+		fd = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd >= 0) {
-			if (!l->fn(l->arg, fd)) {
-				chan_listener_stop(l);
+			l->ops->accepted(l->arg, fd);
+			if (uv_is_closing((uv_handle_t *)h)) /* freed; the memory goes later, from the loop */
 				return;
-			}
 		} else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
 			pause_for_files(l, errno);
 			return;

@@ -7,10 +7,15 @@
 #include <uv.h>
 
 struct chan_listener;
-/* fd: the callee's. True: room for another one; false stops until chan_listener_start(). */
-typedef bool chan_accepted(void *arg, int fd);
+struct chan_listener_ops {
+	/* Before each one: is there room? False stops until chan_listener_start(). */
+	bool (*room)(void *arg);
+	/* fd: the callee's. May free the listener. */
+	void (*accepted)(void *arg, int fd);
+};
 /* fd: taken over, also on failure. Stopped at first. */
-int chan_listener_new(struct chan_listener **out, uv_loop_t *loop, int fd, chan_accepted *fn, void *arg);
+int chan_listener_new(struct chan_listener **out, uv_loop_t *loop, int fd, const struct chan_listener_ops *ops,
+		      void *arg);
 void chan_listener_start(struct chan_listener *l);
 void chan_listener_stop(struct chan_listener *l);
 void chan_listener_free(struct chan_listener **l); /* NULL is fine */

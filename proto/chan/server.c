@@ -2,6 +2,7 @@
 #include "common/base/clock.h"
 #include "common/base/text.h"
 #include "common/log/log.h"
+#include "common/loop/loop.h"
 #include "proto/chan/any.h"
 #include "proto/chan/listen.h"
 #include "proto/chan/stream.h"
@@ -15,12 +16,15 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#define IDLE_MS 100 /* of silence, after which a connection may lose its place: who has just come is about to ask */
 #define CHOKE (1u << 20) /* bytes of unread answers above which no further request is taken */
 
 struct chan_server {
 	struct chan_server_cfg cfg;
 	struct chan_listener *listener;
 	struct chan_turn *turn;
+	struct loop_timer *full;  /* nobody is idle yet: when to look again */
+	struct chan_conn *leaver; /* of room(), for accepted() right behind it: makes room; NULL: there is some */
 	LIST_HEAD(, chan_conn) conns;
 	LIST_HEAD(, chan_call) calls;
 	struct {
@@ -42,6 +46,8 @@ struct chan_conn {
 	struct chan_stream *stream;
 	unsigned caller;
 	unsigned inflight;
+	bool keep;
+	uint64_t done_ms; /* when its last answer was given */
 	bool eof; /* it will ask no more; closed once the last answer has left */
 	LIST_HEAD(, chan_call) calls;
 };
@@ -67,10 +73,33 @@ static void leave(struct chan_server *s)
 
 /* ---- connections ---- */
 
-/* A place has become free, or may accept at last. */
-static void listen_again(struct chan_server *s)
+/* The one that may lose its place to a new one; NULL: none. */
+static struct chan_conn *longest_idle(const struct chan_server *s)
 {
-	if (s->started && !s->stopping && s->stats.conns < s->cfg.max_conns)
+	uint64_t since, oldest = tr_mono_ms() - IDLE_MS;
+	struct chan_conn *c, *found = NULL;
+
+	LIST_FOREACH(c, &s->conns, link)
+	{
+		if (c->keep || c->inflight > 0 || chan_stream_queued(c->stream) > 0)
+			continue;
+		since = chan_stream_heard_ms(c->stream);
+		if (since < c->done_ms)
+			since = c->done_ms;
+		if (since <= oldest) {
+			oldest = since;
+			found = c;
+		}
+	}
+	return found;
+}
+
+/* A place has become free, or may have, or may accept at last. */
+static void listen_again(void *arg)
+{
+	struct chan_server *s = arg;
+
+	if (s->started && !s->stopping)
 		chan_listener_start(s->listener);
 }
 
@@ -296,13 +325,34 @@ static void take_conn(struct chan_server *s, int fd)
 	s->stats.conns++;
 }
 
-static bool on_accepted(void *arg, int fd)
+static bool room(void *arg)
 {
 	struct chan_server *s = arg;
 
-	take_conn(s, fd);
-	return s->stats.conns < s->cfg.max_conns;
+	s->leaver = s->stats.conns < s->cfg.max_conns ? NULL : longest_idle(s);
+	if (s->stats.conns < s->cfg.max_conns || s->leaver != NULL)
+		return true;
+	(void)loop_timer_start(s->full, IDLE_MS, 0);
+	return false;
 }
+
+static void accepted(void *arg, int fd)
+{
+	struct chan_server *s = arg;
+
+	s->busy++;
+	if (s->leaver != NULL) {
+		chan_gossip(&s->gossip, "server: full, the longest idle connection is closed", TR_EBUSY, NULL);
+		conn_close(s->leaver); /* may free s */
+	}
+	if (s->dead)
+		(void)close(fd);
+	else
+		take_conn(s, fd);
+	leave(s);
+}
+
+static const struct chan_listener_ops listener_ops = {room, accepted};
 
 /* ---- the server ---- */
 
@@ -315,7 +365,7 @@ int chan_server_new(struct chan_server **out, const struct chan_server_cfg *cfg)
 		(void)close(cfg->fd);
 		return TR_ENOMEM;
 	}
-	if ((r = chan_listener_new(&s->listener, cfg->loop, cfg->fd, on_accepted, s)) < 0) {
+	if ((r = chan_listener_new(&s->listener, cfg->loop, cfg->fd, &listener_ops, s)) < 0) {
 		free(s);
 		return r;
 	}
@@ -324,7 +374,8 @@ int chan_server_new(struct chan_server **out, const struct chan_server_cfg *cfg)
 		s->cfg.identify = identify_own;
 	LIST_INIT(&s->conns);
 	LIST_INIT(&s->calls);
-	if ((r = chan_turn_new(&s->turn, cfg->loop, on_turn, s)) < 0) {
+	if ((r = chan_turn_new(&s->turn, cfg->loop, on_turn, s)) < 0 ||
+	    (r = loop_timer_new(&s->full, cfg->loop, listen_again, s)) < 0) {
 		chan_server_free(&s);
 		return r;
 	}
@@ -407,6 +458,7 @@ void chan_server_free(struct chan_server **ps)
 	}
 	chan_listener_free(&s->listener);
 	chan_turn_free(&s->turn);
+	loop_timer_free(&s->full);
 	leave(s);
 }
 
@@ -456,6 +508,7 @@ static void call_end(struct chan_call *call)
 	if (c != NULL) {
 		LIST_REMOVE(call, of_conn);
 		c->inflight--;
+		c->done_ms = tr_mono_ms();
 		/* with more to answer, the next one may come in this same turn: one write for all of them */
 		(void)chan_stream_send(c->stream, c->inflight == 0);
 		if (!c->server->stopping && c->inflight < c->server->cfg.max_inflight)
@@ -507,6 +560,11 @@ void chan_failf(struct chan_call *call, int code, const char *field, const char 
 	(void)vsnprintf(fault.rule, sizeof(fault.rule), fmt, ap);
 	va_end(ap);
 	chan_fail(call, &fault);
+}
+
+void chan_conn_keep(struct chan_conn *conn)
+{
+	conn->keep = true;
 }
 
 int chan_notify(struct chan_conn *conn, enum wire_msg_id id, const void *msg)

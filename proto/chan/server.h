@@ -21,7 +21,7 @@ typedef unsigned chan_identify(void *arg, pid_t pid, uid_t uid, gid_t gid);
 struct chan_server_cfg {
 	uv_loop_t *loop;
 	int fd;                    /* listening socket; the server takes it over */
-	unsigned max_conns;        /* further connections stay in the kernel's queue */
+	unsigned max_conns;        /* a further one takes the place of that which has been idle longest, or waits in the kernel */
 	size_t max_queue;          /* bytes waiting to be written on one connection before it is closed, e.g. 32 MiB */
 	unsigned max_inflight;     /* unanswered requests on one connection before reading pauses */
 	chan_identify *identify;   /* NULL: our own uid and root are FROM_ANY_JR | FROM_USER, everybody else is refused */
@@ -53,6 +53,8 @@ struct chan_conn *chan_call_conn(const struct chan_call *call); /* NULL once it 
 void chan_reply(struct chan_call *call, const void *res);  /* res: struct res_ID, borrowed during the call */
 void chan_fail(struct chan_call *call, const struct tr_fault *fault);
 void chan_failf(struct chan_call *call, int code, const char *field, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+/* A follower: that it asks nothing does not make it idle. */
+void chan_conn_keep(struct chan_conn *conn);
 /* A notification on a standing connection (heartbeat followers). TR_ECLOSED / TR_EBUSY when its queue is full (it is then closed, from the
  * loop: on_close follows). Never closes inside the call. */
 int chan_notify(struct chan_conn *conn, enum wire_msg_id id, const void *msg);

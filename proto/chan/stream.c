@@ -1,8 +1,10 @@
 #include "proto/chan/stream.h"
 #include "common/base/buf.h"
+#include "common/base/clock.h"
 #include "proto/chan/turn.h"
 #include <assert.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #define READ_MIN (16u << 10)  /* room offered to every read */
@@ -19,6 +21,7 @@ struct chan_stream {
 	uv_write_t wr;
 	char *wr_data; /* owned; NULL: no write under way */
 	int err;       /* why it is dead, to be told from the loop; 0: alive */
+	uint64_t heard_ms; /* when bytes last came in; at first: when it began */
 	bool paused, reading, eof, told, closed;
 	bool cutting; /* inside the frame loop: answers made there leave in one write at its end */
 };
@@ -56,6 +59,7 @@ int chan_stream_new(struct chan_stream **out, const struct chan_stream_cfg *cfg)
 		uv_close((uv_handle_t *)&s->pipe, on_closed);
 		return r;
 	}
+	s->heard_ms = tr_mono_ms();
 	chan_turn_ask(s->turn); /* starts to read */
 	*out = s;
 	return 0;
@@ -127,6 +131,16 @@ size_t chan_stream_queued(const struct chan_stream *s)
 	return s->out.size + uv_stream_get_write_queue_size((const uv_stream_t *)&s->pipe);
 }
 
+uint64_t chan_stream_heard_ms(const struct chan_stream *s)
+{
+	uv_os_fd_t fd;
+	int n = 0;
+
+	if (uv_fileno((const uv_handle_t *)&s->pipe, &fd) == 0 && ioctl(fd, FIONREAD, &n) == 0 && n > 0)
+		return tr_mono_ms();
+	return s->heard_ms;
+}
+
 int chan_stream_send(struct chan_stream *s, bool now)
 {
 	if (s->err == 0 && chan_stream_queued(s) > s->cfg.max_queue)
@@ -173,6 +187,7 @@ static void on_read(uv_stream_t *h, ssize_t n, const uv_buf_t *b)
 
 	(void)b;
 	if (n > 0) {
+		s->heard_ms = tr_mono_ms();
 		s->in.len += (size_t)n;
 		s->in.p[s->in.len] = '\0';
 		cut(s);

@@ -32,6 +32,8 @@ int chan_stream_new(struct chan_stream **out, const struct chan_stream_cfg *cfg)
 msgpack_sbuffer *chan_stream_out(struct chan_stream *s);
 int chan_stream_send(struct chan_stream *s, bool now);
 size_t chan_stream_queued(const struct chan_stream *s);
+/* When bytes last came in, as tr_mono_ms() tells it; now, when some wait in the kernel to be read. */
+uint64_t chan_stream_heard_ms(const struct chan_stream *s);
 
 /* Inside on_frame only: the frame as the caller's own memory (free() it); NULL: no memory. Large ones are not copied.
  */

@@ -13,8 +13,8 @@
 
 /* ---- items ---- (ITEMS lists them so that an item stands behind those it contains) */
 #define WIRE_ITEMS(X) \
-	X(role_flags) X(reason) X(bucket) X(jr) X(jrs) X(sentience) X(new_memory) X(added) X(memory) X(source) X(stages) X(heat_bin) \
-	X(decision) X(sample) X(recall_sample) X(anomaly) X(beat) X(skipped)
+	X(role_flags) X(reason) X(bucket) X(jr) X(jrs) X(sentience) X(new_memory) X(added) X(term) X(explanation) X(memory) X(source) X(stages) X(heat_bin) \
+	X(event) X(record) X(import) X(decision) X(sample) X(recall_sample) X(anomaly) X(beat) X(skipped)
 
 #define ITEM_role_flags(F, I, L) \
 	F(REQ, flag, memory_jr, 0, 0) F(REQ, flag, executive_jr, 0, 0) F(REQ, flag, meta_jr, 0, 0) F(REQ, flag, integration_jr, 0, 0)
@@ -35,6 +35,10 @@
 #define ITEM_sentience(F, I, L)                                                                                 \
 	F(OPT, f64, index, 0, 100) F(OPT, f64, uptime, 0, 1) F(OPT, f64, coherence, 0, 1)                         \
 	F(OPT, f64, thermal_balance, 0, 1) F(OPT, f64, heartbeat_coherence, 0, 1) F(OPT, f64, phase_coherence, 0, 1)
+/* kind: spawn ready exit hang stopped backoff failed promote stop start drill reload ready-all shutdown ... detail: for a person */
+#define ITEM_event(F, I, L)                                                                                     \
+	F(REQ, u64, seq, 0, 0) F(REQ, time, at, 0, 0) F(REQ, str, kind, 1, 32) F(OPT, str, jr, 1, 32)             \
+	F(OPT, u32, pid, 1, 0) F(OPT, u32, generation, 0, 0) F(OPT, u64, epoch, 0, 0) F(OPT, str, detail, 0, 256)
 /* what somebody wants remembered */
 #define ITEM_new_memory(F, I, L)                                                                                \
 	F(REQ, str, content, 1, WIRE_CONTENT_MAX) F(OPT, str, id, 1, WIRE_ID_MAX) F(OPT, strs, tags, 0, 64)       \
@@ -45,6 +49,14 @@
 #define ITEM_added(F, I, L)                                                                                     \
 	F(REQ, str, id, 1, WIRE_ID_MAX) F(REQ, flag, created, 0, 0) F(REQ, f64, temperature, 0, 100)              \
 	F(REQ, str, stage, 1, 16)
+/* a word of the question: how often it stands in the memory, and its weight (rare words weigh more) */
+#define ITEM_term(F, I, L) F(REQ, str, term, 1, WIRE_NAME_MAX) F(REQ, u32, count, 0, 0) F(REQ, f64, weight, 0, 0)
+/* match: the ranker's figure before it is normalised, absent without a question; raw_temperature: before clamp and floor;
+ * decayed_accesses: accesses as they count now, each halved per half-life; idle_days: since the last access */
+#define ITEM_explanation(F, I, L)                                                                               \
+	F(OPT, f64, match, 0, 0) L(REQ, term, terms, 0, 64) F(REQ, f64, raw_temperature, 0, 0)                    \
+	F(REQ, f64, heat_key, 0, 0) F(REQ, f64, decayed_accesses, 0, 0) F(REQ, f64, idle_days, 0, 0)              \
+	F(REQ, f64, half_life_days, 0, 0) F(REQ, flag, floored, 0, 0) F(REQ, flag, superseded, 0, 0)
 #define ITEM_memory(F, I, L)                                                                                    \
 	F(REQ, str, id, 1, WIRE_ID_MAX) F(REQ, str, content, 1, WIRE_CONTENT_MAX) F(OPT, f64, score, 0, 0)        \
 	F(REQ, f64, temperature, 0, 100) F(REQ, str, stage, 1, 16) F(OPT, time, at, 0, 0)                         \
@@ -52,7 +64,21 @@
 	F(REQ, strs, tags, 0, 64) F(OPT, str, source, 1, WIRE_NAME_MAX) F(OPT, str, session, 1, WIRE_NAME_MAX)    \
 	F(OPT, str, speaker, 1, WIRE_NAME_MAX) F(REQ, f64, importance, 0, 1) F(REQ, flag, sacred, 0, 0)           \
 	F(OPT, f64, phase_coherence, 0, 1) F(OPT, str, supersedes, 1, WIRE_ID_MAX)                                \
-	F(OPT, str, superseded_by, 1, WIRE_ID_MAX) F(REQ, u32, revision, 0, 0) F(OPT, map, metadata, 0, 65536)
+	F(OPT, str, superseded_by, 1, WIRE_ID_MAX) F(REQ, u32, revision, 0, 0) F(OPT, map, metadata, 0, 65536)     \
+	I(OPT, explanation, explanation)
+/* One line of an export: a memory with everything that is kept of it, so that it can be taken back as it was. own_id: the id was
+ * the client's. A memory that is a decision carries decision_id, decided_by, decided_at. */
+#define ITEM_record(F, I, L)                                                                                    \
+	ITEM_new_memory(F, I, L) F(REQ, flag, own_id, 0, 0) F(REQ, f64, heat_key, 0, 0)                           \
+	F(REQ, u64, access_count, 1, 0) F(REQ, time, created_at, 0, 0) F(REQ, time, last_access, 0, 0)            \
+	F(OPT, f64, phase_coherence, 0, 1) F(OPT, u32, phase_count, 0, 0) F(REQ, u32, revision, 1, 0)             \
+	F(OPT, str, superseded_by, 1, WIRE_ID_MAX) F(OPT, str, import_id, 1, WIRE_ID_MAX)                         \
+	F(OPT, str, decision_id, 1, WIRE_ID_MAX) F(OPT, str, decided_by, 1, 64) F(OPT, time, decided_at, 0, 0)
+/* position: bytes of the material that are done and durable, of size; finished: absent while under way */
+#define ITEM_import(F, I, L)                                                                                    \
+	F(REQ, str, id, 1, WIRE_ID_MAX) F(REQ, str, name, 1, WIRE_NAME_MAX) F(REQ, u64, position, 0, 0)           \
+	F(REQ, u64, size, 0, 0) F(REQ, u64, added, 0, 0) F(REQ, u64, known, 0, 0) F(REQ, u64, skipped, 0, 0)      \
+	F(REQ, time, started, 0, 0) F(OPT, time, finished, 0, 0) F(OPT, time, undone, 0, 0)
 /* a source of an answer */
 #define ITEM_source(F, I, L)                                                                                    \
 	F(REQ, str, id, 1, WIRE_ID_MAX) F(REQ, str, content, 1, WIRE_CONTENT_MAX) F(REQ, f64, score, 0, 0)        \
@@ -72,10 +98,14 @@
 	F(REQ, u64, access_count, 0, 0) F(REQ, f64, importance, 0, 1) F(REQ, flag, sacred, 0, 0)                  \
 	F(REQ, f64, idle_days, 0, 0) F(REQ, u32, content_bytes, 0, 0)
 #define ITEM_recall_sample(F, I, L) F(REQ, time, at, 0, 0) F(REQ, u32, latency_us, 0, 0) F(REQ, u32, sources, 0, 0)
-/* kind: a machine name; severity 0..1; evidence: memory ids */
+/* kind: a machine name; severity 0..1; evidence: memory ids. What it was reckoned from, so that a reader can do it again:
+ * value passed threshold (both in unit), sample: how many figures were looked at; median and mad (median absolute
+ * deviation from it) of these where the threshold comes from them */
 #define ITEM_anomaly(F, I, L)                                                                                   \
 	F(REQ, str, kind, 1, 64) F(REQ, f64, severity, 0, 1) F(REQ, text, summary, 1, 300)                        \
-	F(REQ, u64, count, 0, 0) F(REQ, strs, evidence, 0, 16)
+	F(REQ, u64, count, 0, 0) F(REQ, strs, evidence, 0, 16)                                                    \
+	F(OPT, f64, value, 0, 0) F(OPT, f64, threshold, 0, 0) F(OPT, str, unit, 1, 32) F(OPT, u64, sample, 1, 0)  \
+	F(OPT, f64, median, 0, 0) F(OPT, f64, mad, 0, 0)
 #define ITEM_beat(F, I, L)                                                                                      \
 	F(REQ, str, jr, 1, 32) F(REQ, u32, pid, 1, 0) F(REQ, u32, generation, 0, 0) F(REQ, u64, epoch, 0, 0)      \
 	F(REQ, u64, seq, 0, 0) F(REQ, u64, monotonic_ns, 0, 0) F(REQ, u64, uptime_ms, 0, 0)                       \
@@ -84,14 +114,16 @@
 	F(REQ, u64, handled_total, 0, 0) F(REQ, u64, errors_total, 0, 0)                                          \
 	F(OPT, f64, phase_coherence, 0, 1) F(OPT, f64, thermal_entropy, 0, 1) F(OPT, u64, recalls_total, 0, 0)    \
 	F(OPT, flag, archive_healthy, 0, 0)
-/* where: line or heading; reason: for a person */
-#define ITEM_skipped(F, I, L) F(REQ, u64, line, 0, 0) F(REQ, str, reason, 1, 256)
+/* One place of what was left out; reason: for a person. count: at the first place of a reason, how often it was met in
+ * all; further places of the same reason follow without one. */
+#define ITEM_skipped(F, I, L) F(REQ, u64, line, 0, 0) F(REQ, str, reason, 1, 256) F(OPT, u64, count, 1, 0)
 
 /* ---- the private channel ---- */
 #define FIELDS_hello(F, I, L) \
 	F(REQ, str, jr, 1, 32) F(REQ, u32, pid, 1, 0) F(REQ, u32, generation, 0, 0) F(REQ, u32, proto_rev, 0, 0)
 #define FIELDS_heartbeat(F, I, L) ITEM_beat(F, I, L)
 #define FIELDS_drain(F, I, L) F(REQ, u32, generation, 0, 0) F(REQ, u32, deadline_ms, 0, 0)
+#define FIELDS_event(F, I, L) ITEM_event(F, I, L)
 
 /* ---- every Jr ---- */
 #define FIELDS_ping(F, I, L)
@@ -120,13 +152,21 @@
 	F(REQ, u32, pid, 1, 0) F(REQ, u32, generation, 0, 0) F(REQ, u64, monotonic_ns, 0, 0)
 #define FIELDS_shutdown(F, I, L)
 #define RESULT_shutdown(F, I, L)
+#define FIELDS_events(F, I, L) F(OPT, flag, follow, 0, 0) F(OPT, u32, limit, 1, 1000)
+#define RESULT_events(F, I, L) L(REQ, event, events, 0, 1000)
+/* changed: keys whose values differ now; jr processes are replaced only when there are any */
+#define FIELDS_reload(F, I, L)
+#define RESULT_reload(F, I, L) F(REQ, strs, changed, 0, 64)
 #define FIELDS_version(F, I, L)
 #define RESULT_version(F, I, L) F(REQ, str, version, 1, 64) F(REQ, str, commit, 1, 64) F(REQ, u32, proto_rev, 0, 0) F(REQ, u32, pid, 1, 0)
 
 /* ---- memory.sock ---- */
 /* With a request_id the answer is stored in the effect's own commit: the same call again gets the same answer, another
  * call under the same id TR_EMISMATCH. source: given to memories that name none. */
-#define FIELDS_memory_add(F, I, L) L(REQ, new_memory, memories, 1, WIRE_BATCH_MAX) F(OPT, str, source, 1, WIRE_NAME_MAX)
+/* import_id, import_position, import_skipped: of an import that was begun; noted in the same commit, so that it can be resumed and undone. */
+#define FIELDS_memory_add(F, I, L)                                                                              \
+	L(REQ, new_memory, memories, 0, WIRE_BATCH_MAX) F(OPT, str, source, 1, WIRE_NAME_MAX)                     \
+	F(OPT, str, import_id, 1, WIRE_ID_MAX) F(OPT, u64, import_position, 0, 0) F(OPT, u64, import_skipped, 0, 0)
 #define RESULT_memory_add(F, I, L) L(REQ, added, memories, 0, WIRE_BATCH_MAX)
 /* touch (default true): counts as an access, at most once per memory and toucher and hour */
 #define FIELDS_memory_get(F, I, L) F(REQ, str, id, 1, WIRE_ID_MAX) F(OPT, flag, touch, 0, 0) F(OPT, str, toucher, 1, WIRE_NAME_MAX)
@@ -136,7 +176,7 @@
 	F(OPT, str, source, 1, WIRE_NAME_MAX) F(OPT, str, session, 1, WIRE_NAME_MAX)                              \
 	F(OPT, str, speaker, 1, WIRE_NAME_MAX) F(OPT, f64, min_temperature, 0, 100) F(OPT, time, before, 0, 0)    \
 	F(OPT, time, after, 0, 0) F(OPT, str, cursor, 1, 128) F(OPT, u32, max_tokens, 1, 1000000)                 \
-	F(OPT, flag, touch, 0, 0) F(OPT, str, toucher, 1, WIRE_NAME_MAX)
+	F(OPT, flag, touch, 0, 0) F(OPT, str, toucher, 1, WIRE_NAME_MAX) F(OPT, flag, explain, 0, 0)
 /* best first; without q: newest first */
 #define RESULT_memory_recall(F, I, L) L(REQ, memory, memories, 0, 200) F(OPT, str, next_cursor, 1, 128)
 #define FIELDS_memory_thermal(F, I, L) F(OPT, u32, hottest, 0, 100)
@@ -152,6 +192,31 @@
 #define FIELDS_memory_samples(F, I, L) F(OPT, u32, memories, 0, 2000) F(OPT, u32, recalls, 0, 2000)
 #define RESULT_memory_samples(F, I, L)                                                                          \
 	L(REQ, sample, memories, 0, 2000) L(REQ, recall_sample, recalls, 0, 2000) F(REQ, u64, total_memories, 0, 0)
+/* absent fields stay as they are; sacred false on a sacred memory is TR_EREFUSED */
+#define FIELDS_memory_patch(F, I, L)                                                                            \
+	F(REQ, str, id, 1, WIRE_ID_MAX) F(OPT, strs, tags, 0, 64) F(OPT, f64, importance, 0, 1)                   \
+	F(OPT, flag, sacred, 0, 0) F(OPT, map, metadata, 0, 65536)
+#define RESULT_memory_patch(F, I, L) I(REQ, memory, memory)
+#define FIELDS_memory_forget(F, I, L) F(REQ, str, id, 1, WIRE_ID_MAX) F(OPT, flag, now, 0, 0)
+#define RESULT_memory_forget(F, I, L) F(REQ, str, id, 1, WIRE_ID_MAX)
+#define FIELDS_memory_explain(F, I, L) F(REQ, str, id, 1, WIRE_ID_MAX) F(OPT, text, q, 0, 1000)
+/* rank: place among all memories that match q, from 1; absent without q or when it does not match */
+#define RESULT_memory_explain(F, I, L) I(REQ, memory, memory) F(OPT, u64, rank, 1, 0)
+/* after: the `next` of the page before; order of creation */
+#define FIELDS_memory_export(F, I, L) F(OPT, u64, after, 0, 0) F(OPT, u32, limit, 1, 1000)
+#define RESULT_memory_export(F, I, L) L(REQ, record, records, 0, 1000) F(OPT, u64, next, 0, 0)
+/* A record whose id (or, without own_id, whose identity) is there already is known and left as it is. */
+#define FIELDS_memory_restore(F, I, L)                                                                          \
+	L(REQ, record, records, 1, 1000) F(OPT, str, import_id, 1, WIRE_ID_MAX) F(OPT, u64, import_position, 0, 0) \
+	F(OPT, u64, import_skipped, 0, 0)
+#define RESULT_memory_restore(F, I, L) F(REQ, u64, added, 0, 0) F(REQ, u64, known, 0, 0)
+#define FIELDS_memory_import_begin(F, I, L) F(REQ, str, id, 1, WIRE_ID_MAX) F(REQ, str, name, 1, WIRE_NAME_MAX) F(REQ, u64, size, 0, 0)
+#define RESULT_memory_import_begin(F, I, L) I(REQ, import, import)
+#define FIELDS_memory_imports(F, I, L) F(OPT, u32, limit, 1, 200)
+#define RESULT_memory_imports(F, I, L) L(REQ, import, imports, 0, 200)
+/* removed: in this call, at most 1000; more: call again; kept: sacred ones, which stay */
+#define FIELDS_memory_import_undo(F, I, L) F(REQ, str, id, 1, WIRE_ID_MAX)
+#define RESULT_memory_import_undo(F, I, L) F(REQ, u64, removed, 0, 0) F(REQ, u64, kept, 0, 0) F(REQ, flag, more, 0, 0)
 
 /* ---- integration.sock ---- */
 /* sources: best first; detail: concise (one sentence), summary (up to three), full (up to six) */
@@ -164,15 +229,18 @@
 /* One piece: whole lines of a JSONL file, or a whole text or Markdown document. first_line: number of its first line in the file. */
 #define FIELDS_integration_import(F, I, L)                                                                      \
 	F(REQ, str, name, 1, WIRE_NAME_MAX) F(REQ, str, format, 1, 16) F(REQ, bin, data, 0, 8388608)              \
-	F(OPT, u64, first_line, 0, 0) F(OPT, str, source, 1, WIRE_NAME_MAX)
+	F(OPT, u64, first_line, 0, 0) F(OPT, str, source, 1, WIRE_NAME_MAX)                                       \
+	F(OPT, str, import_id, 1, WIRE_ID_MAX) F(OPT, u64, import_position, 0, 0)
 #define RESULT_integration_import(F, I, L)                                                                      \
 	F(REQ, u64, added, 0, 0) F(REQ, u64, known, 0, 0) F(REQ, u64, skipped, 0, 0) L(REQ, skipped, reasons, 0, 100)
 
 /* ---- meta.sock ---- */
 #define FIELDS_meta_anomalies(F, I, L)
+/* conclusion: one sentence, also when nothing is odd; missed: beats of the analysis clock that passed without an analysis */
 #define RESULT_meta_anomalies(F, I, L)                                                                          \
 	L(REQ, anomaly, anomalies, 0, 64) F(OPT, time, analysed_at, 0, 0) F(REQ, u64, analyses, 0, 0)             \
-	F(OPT, u64, sampled, 0, 0)
+	F(OPT, u64, sampled, 0, 0) F(OPT, u64, recalls_sampled, 0, 0) F(OPT, str, conclusion, 1, 300)             \
+	F(OPT, u64, missed, 0, 0)
 
 /* ---- executive.sock ---- */
 #define FIELDS_executive_ask(F, I, L)                                                                           \

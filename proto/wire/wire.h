@@ -70,7 +70,8 @@ enum wire_caller { /* one bit each */
 	FROM_MEMORY = 1u << TR_ROLE_MEMORY, FROM_INTEGRATION = 1u << TR_ROLE_INTEGRATION,
 	FROM_META = 1u << TR_ROLE_META, FROM_EXECUTIVE = 1u << TR_ROLE_EXECUTIVE,
 	FROM_ANY_JR = FROM_MEMORY | FROM_INTEGRATION | FROM_META | FROM_EXECUTIVE,
-	FROM_SUPERVISOR = 1u << 8, FROM_USER = 1u << 9
+	FROM_SUPERVISOR = 1u << 8, FROM_USER = 1u << 9,
+	FROM_READER = 1u << 10 /* a member of group tribe on control.sock: may look, not touch */
 };
 enum wire_kind { WIRE_REQUEST = 0, WIRE_RESPONSE = 1, WIRE_NOTE = 2 }; /* the first element of a message */
 struct wire_method {

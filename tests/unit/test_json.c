@@ -274,8 +274,8 @@ static void rules(void **state)
 	assert_string_equal(
 		verdict(wire_methods[MSG_memory_add].params, "{\"memories\":[{\"content\":\"a\",\"x\":3}]}", NULL),
 		"memories[0].x is not a known field");
-	assert_string_equal(verdict(wire_methods[MSG_memory_add].params, "{\"memories\":[]}", NULL),
-			    "memories must have 1 to 10000 entries");
+	assert_string_equal(verdict(wire_methods[MSG_memory_restore].params, "{\"records\":[]}", NULL),
+			    "records must have 1 to 1000 entries");
 	assert_string_equal(verdict(wire_methods[MSG_memory_recall].params, "{\"limit\":3.0}", NULL),
 			    "limit must be a whole number from 1 to 200");
 	assert_string_equal(verdict(wire_methods[MSG_memory_recall].params, "{\"limit\":201}", NULL),

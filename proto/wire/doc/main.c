@@ -111,7 +111,7 @@ static void callers_of(struct buf *b, unsigned callers)
 		comma = ", ";
 	}
 	if (callers & FROM_USER)
-		buf_printf(b, "%sa user's tool", comma);
+		buf_printf(b, "%sa user's tool%s", comma, callers & FROM_READER ? " (also of a member of group tribe)" : "");
 }
 
 static void messages(struct buf *b)
