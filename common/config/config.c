@@ -4,10 +4,12 @@
 #include "common/log/log.h"
 #include <arpa/inet.h>
 #include <assert.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* Appends src to dst with everything that is not printable ASCII as \xHH: messages go to terminals. */
 static void append_escaped(char *dst, size_t size, const char *src, size_t n)
@@ -134,7 +136,7 @@ int cfg_listen_parse(const char *text, struct sockaddr_storage *out)
 	return 0;
 }
 
-static bool is_loopback(const struct sockaddr_storage *ss)
+bool cfg_is_loopback(const struct sockaddr_storage *ss)
 {
 	const struct sockaddr_in *v4 = (const struct sockaddr_in *)ss;
 	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)ss;
@@ -154,9 +156,27 @@ static const char *rule_listen(const struct tr_config *cfg, char why[CFG_RULE_MA
 	(void)why;
 	if (cfg_listen_parse(cfg->http_listen, &ss) < 0)
 		return "must be HOST:PORT with an IPv4 address, an IPv6 address in brackets, or localhost";
-	if (!is_loopback(&ss))
-		return "this version serves on loopback addresses only; others need TLS and tokens";
 	return NULL;
+}
+
+static const char *rule_certificate(const struct tr_config *cfg, char why[CFG_RULE_MAX])
+{
+	(void)why;
+	if (cfg->http_certificate[0] == '\0')
+		return NULL; /* rule_private_key() objects when only the other one is there */
+	if (cfg->http_private_key[0] == '\0')
+		return "must be given together with http.private_key";
+	return cfg->http_certificate[0] == '/' ? NULL : "must be an absolute path";
+}
+
+static const char *rule_private_key(const struct tr_config *cfg, char why[CFG_RULE_MAX])
+{
+	(void)why;
+	if (cfg->http_private_key[0] == '\0')
+		return NULL;
+	if (cfg->http_certificate[0] == '\0')
+		return "must be given together with http.certificate";
+	return cfg->http_private_key[0] == '/' ? NULL : "must be an absolute path";
 }
 
 static const char *rule_hang(const struct tr_config *cfg, char why[CFG_RULE_MAX])
@@ -221,24 +241,38 @@ static const struct {
 	const char *key;
 	rule_fn *holds;
 } rules[] = {
-	{"http.listen", rule_listen},        {"hang_after_ms", rule_hang},  {"archive.url", rule_archive},
-	{"understudies", rule_understudies}, {"log.level", rule_log},       {"llm.url", rule_llm},
-	{"embeddings.url", rule_embeddings}, {"mcp.conformance", rule_mcp},
+	{"http.listen", rule_listen},
+	{"http.certificate", rule_certificate},
+	{"http.private_key", rule_private_key},
+	{"hang_after_ms", rule_hang},
+	{"archive.url", rule_archive},
+	{"understudies", rule_understudies},
+	{"log.level", rule_log},
+	{"llm.url", rule_llm},
+	{"embeddings.url", rule_embeddings},
+	{"mcp.conformance", rule_mcp},
 };
+
+/* Names the place the value came from. */
+static int broken(const struct cfg_origins *origins, const char *key, const char *rule, struct cfg_error *err)
+{
+	int row = cfg_find(key, strlen(key));
+	const char *where = NULL;
+
+	assert(row >= 0);
+	if (origins != NULL && origins->of[row] != CFG_DEFAULT)
+		where = origins->of[row] == CFG_FILE ? origins->file : "--set";
+	return cfg_fail(err, where, where == NULL ? 0 : origins->line[row], key, strlen(key), "%s", rule);
+}
 
 int cfg_check_at(const struct tr_config *cfg, const struct cfg_origins *origins, struct cfg_error *err)
 {
 	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
-		const char *key = rules[i].key, *wrong, *where = NULL;
-		int row = cfg_find(key, strlen(key));
 		char why[CFG_RULE_MAX];
+		const char *wrong = rules[i].holds(cfg, why);
 
-		assert(row >= 0);
-		if ((wrong = rules[i].holds(cfg, why)) == NULL)
-			continue;
-		if (origins != NULL && origins->of[row] != CFG_DEFAULT)
-			where = origins->of[row] == CFG_FILE ? origins->file : "--set";
-		return cfg_fail(err, where, where == NULL ? 0 : origins->line[row], key, strlen(key), "%s", wrong);
+		if (wrong != NULL)
+			return broken(origins, rules[i].key, wrong, err);
 	}
 	return 0;
 }
@@ -246,4 +280,37 @@ int cfg_check_at(const struct tr_config *cfg, const struct cfg_origins *origins,
 int cfg_check(const struct tr_config *cfg, struct cfg_error *err)
 {
 	return cfg_check_at(cfg, NULL, err);
+}
+
+/* Without its last part: "/a/b.db" is "/a", and "/b.db" is "/". Slashes and "/." at the end are left out. */
+static void cut_to_directory(char *path)
+{
+	size_t n = (size_t)(strrchr(path, '/') - path);
+
+	while (n > 0 && (path[n - 1] == '/' || (n > 1 && path[n - 1] == '.' && path[n - 2] == '/')))
+		n--;
+	path[n > 0 ? n : 1] = '\0';
+}
+
+int cfg_check_places(const struct tr_config *cfg, const struct cfg_origins *origins, const char *state,
+		     struct cfg_error *err)
+{
+	const char *path = cfg->archive_url + strlen("sqlite:"); /* its rule has been checked */
+	char dir[4096 + CFG_STR_MAX];
+	struct stat st;
+
+	if (cfg->archive_url[0] == '\0')
+		return 0;
+	(void)snprintf(dir, sizeof(dir), "%s%s%s", path[0] == '/' ? "" : state, path[0] == '/' ? "" : "/", path);
+	cut_to_directory(dir);
+	if (strcmp(dir, state) == 0) /* made by the start */
+		return 0;
+	if (stat(dir, &st) < 0)
+		return broken(origins, "archive.url",
+			      errno == ENOENT ? "the directory its path names does not exist"
+					      : "the directory its path names cannot be reached",
+			      err);
+	if (!S_ISDIR(st.st_mode))
+		return broken(origins, "archive.url", "the directory its path names is not a directory", err);
+	return 0;
 }

@@ -50,25 +50,35 @@ int cfg_set(struct tr_config *cfg, struct cfg_origins *origins, const char *assi
 int cfg_check(const struct tr_config *cfg, struct cfg_error *err);
 /* The same, and the message names the file and line the value came from. origins may be NULL. */
 int cfg_check_at(const struct tr_config *cfg, const struct cfg_origins *origins, struct cfg_error *err);
-/* http.listen as an address: "127.0.0.1:8000", "[::1]:8000" or "localhost:8000". TR_EINVAL when it is none; any address passes
- * here, cfg_check() refuses those that are not loopback. */
+/* What the files of this machine must be like: archive.url leads into a directory that is there. Relative paths are
+ * below state, which itself may still be missing. Makes nothing; for the start only. origins may be NULL. */
+int cfg_check_places(const struct tr_config *cfg, const struct cfg_origins *origins, const char *state,
+		     struct cfg_error *err);
+/* http.listen as an address: "127.0.0.1:8000", "[::1]:8000" or "localhost:8000". TR_EINVAL when it is none. */
 struct sockaddr_storage;
 int cfg_listen_parse(const char *text, struct sockaddr_storage *out);
+/* Beyond loopback nothing is served without TLS and tokens. */
+bool cfg_is_loopback(const struct sockaddr_storage *ss);
 /* YAML with every setting; with origins (may be NULL) each line says where the value came from and what it means.
  * cfg_load_text() takes the dump back to the same struct: this is how tribed hands the configuration to a Jr. */
 int cfg_dump(const struct tr_config *cfg, const struct cfg_origins *origins, struct buf *out);
+/* The value of row i as --set and YAML take it, not yet quoted. */
+int cfg_value_print(const struct tr_config *cfg, int i, struct buf *out);
 /* One row of the table, for help and documents; false past the end. Texts are static. */
 struct cfg_setting {
 	const char *key, *type, *def, *doc;
 	double min, max;
 };
 bool cfg_setting_at(unsigned i, struct cfg_setting *out);
+/* Is the value of that row the same in both? i < CFG_NSETTINGS */
+bool cfg_same(const struct tr_config *a, const struct tr_config *b, unsigned i);
 
 /* The directories and files a program works with, by the rules of systemd (STATE_DIRECTORY, RUNTIME_DIRECTORY) and --dev. */
 struct tr_paths {
 	char state[4096];   /* default $STATE_DIRECTORY, else /var/lib/tribe; --dev DIR: DIR/state */
 	char runtime[4096]; /* default $RUNTIME_DIRECTORY, else /run/tribe; --dev DIR: DIR/run */
 	char config[4096];  /* --config, else DIR/tribe.yaml or /etc/tribe/tribe.yaml if that exists; empty: none */
+	char config_place[4096]; /* the same, whether it exists or not */
 };
 /* dev, state, runtime, config: the flags as given, or NULL. Relative paths are made absolute against the working directory.
  * TR_ECONFIG when a path would be too long (a socket path must fit 107 bytes). */

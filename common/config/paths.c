@@ -84,8 +84,6 @@ static int config_file(char out[PATH_BYTES], const char *given, const char *dev,
 		r = join(out, "--dev", dev, "tribe.yaml", err);
 	else
 		r = join(out, "--config", "/etc/tribe/tribe.yaml", NULL, err);
-	if (r == 0 && access(out, F_OK) < 0)
-		out[0] = '\0';
 	return r;
 }
 
@@ -108,8 +106,11 @@ int cfg_paths(struct tr_paths *out, const char *dev, const char *state, const ch
 
 	if ((r = directory(p.state, "--state", state, dev, "state", "STATE_DIRECTORY", "/var/lib/tribe", err)) < 0 ||
 	    (r = directory(p.runtime, "--runtime", runtime, dev, "run", "RUNTIME_DIRECTORY", "/run/tribe", err)) < 0 ||
-	    (r = config_file(p.config, config, dev, err)) < 0)
+	    (r = config_file(p.config_place, config, dev, err)) < 0)
 		return r;
+	memcpy(p.config, p.config_place, sizeof(p.config));
+	if (config == NULL && access(p.config, F_OK) < 0)
+		p.config[0] = '\0';
 	if (strlen(p.runtime) > max)
 		return cfg_fail(err, p.runtime, 0, NULL, 0,
 				"the runtime directory's path must be at most %zu bytes long, so that socket paths fit",

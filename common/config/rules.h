@@ -20,8 +20,6 @@ const char *cfg_nearest(const char *key, size_t n);
 /* Value from text of n bytes (any bytes). On failure rule says what it must be and cfg is unchanged. */
 #define CFG_RULE_MAX 200
 int cfg_value_parse(struct tr_config *cfg, int row, const char *text, size_t n, char rule[CFG_RULE_MAX]);
-/* The value as --set and YAML take it, not yet quoted. */
-int cfg_value_print(const struct tr_config *cfg, int row, struct buf *out);
 
 /* "WHERE:LINE: KEY: RULE" without the parts that are NULL or line 0. A long WHERE keeps its end. Unprintable bytes of
  * the key are escaped. Returns TR_ECONFIG. */

@@ -25,6 +25,24 @@ bool cfg_setting_at(unsigned i, struct cfg_setting *out)
 	return true;
 }
 
+bool cfg_same(const struct tr_config *a, const struct tr_config *b, unsigned i)
+{
+	const struct cfg_row *row = &cfg_table[i];
+	const char *x = (const char *)a + row->offset, *y = (const char *)b + row->offset;
+
+	switch (row->type) {
+	case CFG_TYPE_u32:
+		return memcmp(x, y, sizeof(cfg_u32)) == 0;
+	case CFG_TYPE_bool:
+		return memcmp(x, y, sizeof(cfg_bool)) == 0;
+	case CFG_TYPE_roles:
+		return memcmp(x, y, sizeof(cfg_roles)) == 0;
+	case CFG_TYPE_str:
+	default:
+		return strcmp(x, y) == 0;
+	}
+}
+
 int cfg_find(const char *key, size_t n)
 {
 	for (int i = 0; i < CFG_NSETTINGS; i++)

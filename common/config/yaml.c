@@ -10,6 +10,7 @@
 #define FILE_MAX   (1024 * 1024) /* bytes of a configuration file */
 #define PATH_BYTES 256           /* of a dotted key, known or not */
 #define DEPTH_MAX  4             /* mappings in one another */
+#define NOT_LINES  "must hold KEY: VALUE lines"
 
 struct load {
 	struct tr_config *cfg;
@@ -83,7 +84,7 @@ static int on_scalar(struct load *l, const yaml_event_t *e)
 	if (e->data.scalar.anchor != NULL || e->data.scalar.tag != NULL)
 		return refuse(l, &e->start_mark, true, "anchors and tags are not used here");
 	if (l->depth == 0) /* "---" and nothing behind it is an empty document */
-		return n == 0 ? 0 : refuse(l, &e->start_mark, false, "must hold KEY: VALUE lines");
+		return n == 0 ? 0 : refuse(l, &e->start_mark, false, NOT_LINES);
 	if (!l->have_key)
 		return push_key(l, &e->start_mark, p, n);
 	return on_value(l, &e->start_mark, p, n);
@@ -126,6 +127,8 @@ static int on_event(struct load *l, const yaml_event_t *e)
 		on_mapping_end(l);
 		return 0;
 	case YAML_SEQUENCE_START_EVENT:
+		if (l->depth == 0)
+			return refuse(l, &e->start_mark, false, NOT_LINES);
 		return refuse(l, &e->start_mark, true, "takes one value, not a list");
 	case YAML_ALIAS_EVENT:
 		return refuse(l, &e->start_mark, true, "aliases are not used here");
@@ -134,7 +137,17 @@ static int on_event(struct load *l, const yaml_event_t *e)
 	}
 }
 
-static int syntax_error(struct load *l, const yaml_parser_t *y)
+/* The line, from 1, on which byte `at` of the text lies. */
+static unsigned line_of(const char *text, size_t n, size_t at)
+{
+	unsigned line = 1;
+
+	for (size_t i = 0; i < n && i < at; i++)
+		line += text[i] == '\n' || (text[i] == '\r' && (i + 1 == n || text[i + 1] != '\n'));
+	return line;
+}
+
+static int syntax_error(struct load *l, const yaml_parser_t *y, const char *text, size_t n)
 {
 	char rule[CFG_RULE_MAX];
 
@@ -142,7 +155,7 @@ static int syntax_error(struct load *l, const yaml_parser_t *y)
 		return cfg_fail(l->err, l->name, 0, NULL, 0, "%s", tr_strerror(TR_ENOMEM));
 	(void)snprintf(rule, sizeof(rule), "is not YAML: %s", y->problem == NULL ? "cannot be parsed" : y->problem);
 	if (y->error == YAML_READER_ERROR) /* bad UTF-8 and control characters: libyaml knows the byte, not the line */
-		return cfg_fail(l->err, l->name, 0, NULL, 0, "byte %zu %s", y->problem_offset, rule);
+		return cfg_fail(l->err, l->name, line_of(text, n, y->problem_offset), NULL, 0, "%s", rule);
 	return refuse(l, &y->problem_mark, true, rule);
 }
 
@@ -165,7 +178,7 @@ int cfg_load_text(struct tr_config *cfg, struct cfg_origins *origins, const char
 			strlen(name));
 	while (r == 0 && type != YAML_STREAM_END_EVENT) {
 		if (yaml_parser_parse(&y, &e) == 0) {
-			r = syntax_error(&l, &y);
+			r = syntax_error(&l, &y, text, n);
 			break;
 		}
 		type = e.type;

@@ -1,6 +1,8 @@
 #include "supervisor/app/control.h"
 #include "common/base/clock.h"
 #include "proto/chan/server.h"
+#include "supervisor/app/feed.h"
+#include "supervisor/app/reload.h"
 #include "supervisor/app/report.h"
 #include <fcntl.h>
 #include <signal.h>
@@ -22,11 +24,16 @@ struct waiting {
 	uint32_t after; /* up: a life later than this generation */
 };
 
+/* Connections that asked for every further one. */
+struct followers {
+	struct chan_conn *v[MAX_CONNS];
+	unsigned n;
+};
+
 struct control {
 	struct tribe *tribe;
 	struct chan_server *server;
-	struct chan_conn *followers[MAX_CONNS];
-	unsigned nfollowers;
+	struct followers beats, events;
 	struct waiting waiting[MAX_WAITING];
 };
 
@@ -38,7 +45,11 @@ static unsigned identify(void *arg, pid_t pid, uid_t uid, gid_t gid)
 	for (int i = 0; i < TR_NROLES; i++)
 		if (c->tribe->workers[i].proc != NULL && proc_pid(c->tribe->workers[i].proc) == pid)
 			return 0;
-	return uid == 0 || uid == geteuid() ? FROM_USER : 0;
+	if (uid == 0 || uid == geteuid())
+		return FROM_USER;
+	/* Only a member of the group can have opened a 0660 socket that is not his own: the kernel looked at all his
+	 * groups. */
+	return c->tribe->listeners.readers ? FROM_READER : 0;
 }
 
 /* The worker a request names; answers the call itself when there is none. */
@@ -76,22 +87,37 @@ static void on_version(void *arg, struct chan_call *call, const void *msg)
 	chan_reply(call, &res);
 }
 
-static void follow(struct control *c, struct chan_conn *conn)
+static void follow(struct followers *f, struct chan_conn *conn)
 {
-	for (unsigned i = 0; i < c->nfollowers; i++)
-		if (c->followers[i] == conn)
+	for (unsigned i = 0; i < f->n; i++)
+		if (f->v[i] == conn)
 			return;
-	if (c->nfollowers < MAX_CONNS) /* no more connections than that */
-		c->followers[c->nfollowers++] = conn;
+	if (f->n < MAX_CONNS) /* no more connections than that */
+		f->v[f->n++] = conn;
+	chan_conn_keep(conn);
+}
+
+static void unfollow(struct followers *f, const struct chan_conn *conn)
+{
+	for (unsigned i = 0; i < f->n; i++)
+		if (f->v[i] == conn)
+			f->v[i] = f->v[--f->n];
+}
+
+static void notify_all(struct followers *f, enum wire_msg_id id, const void *msg)
+{
+	/* From the end: a connection that cannot keep up is closed, and may leave the list, inside chan_notify. */
+	for (unsigned i = f->n; i-- > 0;)
+		if (i < f->n)
+			chan_notify(f->v[i], id, msg);
 }
 
 static void on_close(void *arg, struct chan_conn *conn)
 {
 	struct control *c = arg;
 
-	for (unsigned i = 0; i < c->nfollowers; i++)
-		if (c->followers[i] == conn)
-			c->followers[i] = c->followers[--c->nfollowers];
+	unfollow(&c->beats, conn);
+	unfollow(&c->events, conn);
 }
 
 static void on_heartbeats(void *arg, struct chan_call *call, const void *msg)
@@ -106,16 +132,39 @@ static void on_heartbeats(void *arg, struct chan_call *call, const void *msg)
 		if (c->tribe->workers[i].has_beat)
 			report_beat(&c->tribe->workers[i].beat, &beats[res.heartbeats.n++]);
 	if (m->has_follow && m->follow && conn != NULL)
-		follow(c, conn);
+		follow(&c->beats, conn);
 	chan_reply(call, &res);
+}
+
+/* The answer is packed before anything else can happen: what follows it begins with the next number. */
+static void on_events(void *arg, struct chan_call *call, const void *msg)
+{
+	const struct msg_events *m = msg;
+	struct control *c = arg;
+	struct chan_conn *conn = chan_call_conn(call);
+	uint32_t limit = m->has_limit ? m->limit : EVENTS_KEPT;
+	struct item_event *list = calloc(limit, sizeof(*list));
+	struct res_events res = {.events = {.v = list}};
+
+	if (list == NULL) {
+		chan_failf(call, TR_ENOMEM, "", "out of memory");
+		return;
+	}
+	res.events.n = feed_list(c->tribe, limit, list);
+	if (m->has_follow && m->follow && conn != NULL)
+		follow(&c->events, conn);
+	chan_reply(call, &res);
+	free(list);
 }
 
 void control_on_beat(struct control *c, const struct msg_heartbeat *beat)
 {
-	/* From the end: a connection that cannot keep up is closed, and may leave the list, inside chan_notify. */
-	for (unsigned i = c->nfollowers; i-- > 0;)
-		if (i < c->nfollowers)
-			chan_notify(c->followers[i], MSG_heartbeat, beat);
+	notify_all(&c->beats, MSG_heartbeat, beat);
+}
+
+void control_on_event(struct control *c, const struct msg_event *event)
+{
+	notify_all(&c->events, MSG_event, event);
 }
 
 /* ---- orders ---- */
@@ -229,6 +278,14 @@ static void on_fault_inject(void *arg, struct chan_call *call, const void *msg)
 		chan_reply(call, &res);
 }
 
+static void on_reload(void *arg, struct chan_call *call, const void *msg)
+{
+	struct control *c = arg;
+
+	(void)msg;
+	reload_begin(c->tribe->reload, call);
+}
+
 static void on_shutdown(void *arg, struct chan_call *call, const void *msg)
 {
 	struct control *c = arg;
@@ -245,13 +302,9 @@ int control_new(struct control **out, struct tribe *t)
 		enum wire_msg_id id;
 		chan_handler *fn;
 	} handlers[] = {
-		{MSG_status, on_status},
-		{MSG_version, on_version},
-		{MSG_heartbeats, on_heartbeats},
-		{MSG_jr_start, on_jr_start},
-		{MSG_jr_stop, on_jr_stop},
-		{MSG_jr_restart, on_jr_restart},
-		{MSG_fault_inject, on_fault_inject},
+		{MSG_status, on_status},         {MSG_version, on_version},           {MSG_heartbeats, on_heartbeats},
+		{MSG_events, on_events},         {MSG_jr_start, on_jr_start},         {MSG_jr_stop, on_jr_stop},
+		{MSG_jr_restart, on_jr_restart}, {MSG_fault_inject, on_fault_inject}, {MSG_reload, on_reload},
 		{MSG_shutdown, on_shutdown},
 	};
 	struct control *c = calloc(1, sizeof(*c));

@@ -33,8 +33,8 @@ static const char *const passed[] = {
 #define NPASSED (sizeof(passed) / sizeof(passed[0]))
 #define NOWN    4 /* TRIBE_... */
 
-int launch_init(struct launch *l, const struct tr_config *cfg, const struct tr_paths *paths,
-		const struct listeners *listeners, int lock_fd)
+int launch_init(struct launch *l, const struct tr_paths *paths, const struct listeners *listeners,
+		const struct credentials *credentials, int lock_fd)
 {
 	ssize_t n;
 	char *slash;
@@ -50,9 +50,26 @@ int launch_init(struct launch *l, const struct tr_config *cfg, const struct tr_p
 	*slash = '\0';
 	l->paths = paths;
 	l->listeners = listeners;
+	l->credentials = credentials;
 	l->lock_fd = lock_fd;
 	buf_init(&l->config, 0);
-	return cfg_dump(cfg, NULL, &l->config);
+	return 0;
+}
+
+int launch_configure(struct launch *l, const struct tr_config *cfg)
+{
+	struct buf config;
+	int r;
+
+	buf_init(&config, 0);
+	if ((r = cfg_dump(cfg, NULL, &config)) < 0) {
+		buf_free(&config);
+		return r;
+	}
+	buf_free(&l->config);
+	l->config = config;
+	l->revision++;
+	return 0;
 }
 
 void launch_free(struct launch *l)
@@ -61,14 +78,14 @@ void launch_free(struct launch *l)
 }
 
 /* A file of its own for each life: a shared one would share its read position. */
-static int config_fd(const struct launch *l)
+static int memory_file(const char *name, const char *p, size_t n)
 {
-	int fd = memfd_create("config", MFD_CLOEXEC);
+	int fd = memfd_create(name, MFD_CLOEXEC);
 	int r;
 
 	if (fd < 0)
 		return -errno;
-	if (write(fd, l->config.p, l->config.len) == (ssize_t)l->config.len && lseek(fd, 0, SEEK_SET) == 0)
+	if (write(fd, p, n) == (ssize_t)n && lseek(fd, 0, SEEK_SET) == 0)
 		return fd;
 	r = -errno;
 	close(fd);
@@ -99,12 +116,43 @@ static void fill_env(struct env *e, const struct launch *l, const struct life *l
 	e->v[n] = NULL;
 }
 
-static unsigned fill_fds(struct proc_fd *fds, const struct launch *l, enum tr_role role, int channel, int config)
+/* Those made for one life alone; -1: not for this one. */
+#define NFILES 4
+static int make_files(struct proc_fd files[NFILES], const struct launch *l, enum tr_role role)
+{
+	const struct credentials *c = l->credentials;
+	bool face = role == TR_ROLE_EXECUTIVE;
+	const struct {
+		const char *name, *p;
+		size_t n;
+	} rows[NFILES] = {
+		{"config", l->config.p, l->config.len},
+		{"certificate", c->certificate.p, face ? c->certificate.len : 0},
+		{"private_key", c->private_key.p, face ? c->private_key.len : 0},
+		{"token_hash", c->token_hash, face ? strlen(c->token_hash) : 0},
+	};
+
+	for (int i = 0; i < NFILES; i++)
+		files[i] = (struct proc_fd){rows[i].name, -1};
+	for (int i = 0; i < NFILES; i++) {
+		if (rows[i].n == 0)
+			continue;
+		files[i].fd = memory_file(rows[i].name, rows[i].p, rows[i].n);
+		if (files[i].fd < 0)
+			return files[i].fd;
+	}
+	return 0;
+}
+
+static unsigned fill_fds(struct proc_fd *fds, const struct launch *l, enum tr_role role, int channel,
+			 const struct proc_fd files[NFILES])
 {
 	unsigned n = 0;
 
 	fds[n++] = (struct proc_fd){"channel", channel};
-	fds[n++] = (struct proc_fd){"config", config};
+	for (int i = 0; i < NFILES; i++)
+		if (files[i].fd >= 0)
+			fds[n++] = files[i];
 	fds[n++] = (struct proc_fd){"socket", l->listeners->jr[role]};
 	if (role == TR_ROLE_EXECUTIVE)
 		fds[n++] = (struct proc_fd){"http", l->listeners->http};
@@ -117,13 +165,12 @@ int launch_jr(const struct launch *l, struct proc_set *procs, const struct life 
 	      int *channel)
 {
 	char path[4200], name[32], *argv[] = {name, NULL};
-	struct proc_fd fds[PROC_FDS_MAX];
-	int ends[2] = {-1, -1}, config, r;
+	struct proc_fd fds[PROC_FDS_MAX], files[NFILES];
+	int ends[2] = {-1, -1}, r;
 	struct env env;
 
-	config = config_fd(l);
-	if (config < 0)
-		return config;
+	if ((r = make_files(files, l, life->role)) < 0)
+		goto out;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) < 0) {
 		r = -errno;
 		goto out;
@@ -136,7 +183,7 @@ int launch_jr(const struct launch *l, struct proc_set *procs, const struct life 
 					   .argv = argv,
 					   .env = env.v,
 					   .fds = fds,
-					   .nfds = fill_fds(fds, l, life->role, ends[1], config)},
+					   .nfds = fill_fds(fds, l, life->role, ends[1], files)},
 		       arg, proc);
 	if (r == 0) {
 		*channel = ends[0];
@@ -146,6 +193,8 @@ out:
 	for (int i = 0; i < 2; i++)
 		if (ends[i] >= 0)
 			close(ends[i]);
-	close(config);
+	for (int i = 0; i < NFILES; i++)
+		if (files[i].fd >= 0)
+			close(files[i].fd);
 	return r;
 }

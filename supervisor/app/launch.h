@@ -2,15 +2,18 @@
 #ifndef SUPERVISOR_APP_LAUNCH_H
 #define SUPERVISOR_APP_LAUNCH_H
 #include "common/config/config.h"
+#include "supervisor/app/credentials.h"
 #include "supervisor/app/listen.h"
 #include "supervisor/proc/proc.h"
 
 struct launch {
-	char dir[4096];                    /* of our own program: the Jrs lie beside it */
-	const struct tr_paths *paths;      /* borrowed */
-	const struct listeners *listeners; /* borrowed */
-	int lock_fd;                       /* borrowed; memory-jr inherits it */
-	struct buf config;                 /* YAML for every Jr */
+	char dir[4096];                        /* of our own program: the Jrs lie beside it */
+	const struct tr_paths *paths;          /* borrowed */
+	const struct listeners *listeners;     /* borrowed */
+	const struct credentials *credentials; /* borrowed; executive-jr gets what is there */
+	int lock_fd;                           /* borrowed; memory-jr inherits it */
+	struct buf config;                     /* YAML for every Jr */
+	uint32_t revision;                     /* of config and credentials: one more with each launch_configure() */
 };
 
 struct life {
@@ -19,8 +22,10 @@ struct life {
 	uint64_t epoch;
 };
 
-int launch_init(struct launch *l, const struct tr_config *cfg, const struct tr_paths *paths,
-		const struct listeners *listeners, int lock_fd);
+int launch_init(struct launch *l, const struct tr_paths *paths, const struct listeners *listeners,
+		const struct credentials *credentials, int lock_fd);
+/* What lives that begin from now on are given; before the first one. On failure it stays as it was. */
+int launch_configure(struct launch *l, const struct tr_config *cfg);
 void launch_free(struct launch *l);
 /* On success *channel is our end of the Jr's private channel (caller closes). arg: for the proc callbacks. */
 int launch_jr(const struct launch *l, struct proc_set *procs, const struct life *life, void *arg, struct proc **proc,

@@ -130,14 +130,26 @@ static int write_http_addr(const struct listeners *l, const char *runtime)
 	return r;
 }
 
-/* Members of the group may look; who may do what is decided by peer credentials. */
-static void give_to_group(const char *runtime)
+/* The group's, with that mode, or left as it is: chown fails for a user who is not in the group, and is forbidden by
+ * the unit file, where the service's own group makes it needless. */
+static bool hand_over(const char *path, gid_t group, mode_t mode)
+{
+	struct stat st;
+
+	if (lstat(path, &st) < 0 || (st.st_gid != group && chown(path, (uid_t)-1, group) < 0))
+		return false;
+	return chmod(path, mode) == 0;
+}
+
+/* Members of group tribe may reach control.sock and nothing else in the directory, whose other sockets are 0600; what
+ * they may ask there is messages.def's to say. */
+static bool give_to_group(const char *runtime)
 {
 	const struct group *g = getgrnam("tribe");
 	char path[4200];
 
-	if (g != NULL && in_dir(path, sizeof(path), runtime, TR_CONTROL_SOCKET) == 0)
-		(void)!chown(path, (uid_t)-1, g->gr_gid); /* fails for a user who is not in it: then it stays his own */
+	return g != NULL && in_dir(path, sizeof(path), runtime, TR_CONTROL_SOCKET) == 0 &&
+	       hand_over(runtime, g->gr_gid, 0710) && hand_over(path, g->gr_gid, 0660);
 }
 
 int listeners_open(struct listeners *l, const char *runtime, const char *http_listen, bool patient, char *why,
@@ -159,12 +171,12 @@ int listeners_open(struct listeners *l, const char *runtime, const char *http_li
 		}
 		l->jr[i] = r;
 	}
-	if ((r = listen_unix(runtime, TR_CONTROL_SOCKET, 0660)) < 0) {
+	if ((r = listen_unix(runtime, TR_CONTROL_SOCKET, 0600)) < 0) {
 		snprintf(why, size, "%s/%s: %s", runtime, TR_CONTROL_SOCKET, tr_strerror(r));
 		goto fail;
 	}
 	l->control = r;
-	give_to_group(runtime);
+	l->readers = give_to_group(runtime);
 	if ((r = write_http_addr(l, runtime)) == 0)
 		return 0;
 	snprintf(why, size, "%s/" HTTP_ADDR_FILE ": %s", runtime, tr_strerror(r));

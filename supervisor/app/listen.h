@@ -10,7 +10,8 @@
 
 struct listeners {
 	int jr[TR_NROLES]; /* 0600 */
-	int control;       /* 0660, group tribe where it exists */
+	int control;       /* 0600; 0660 for group tribe where it exists */
+	bool readers;      /* it is open to that group */
 	int http;
 	char http_address[64]; /* with the port that was really taken */
 };

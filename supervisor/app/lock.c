@@ -8,10 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define ORPHAN_PATIENCE_MS 5000
 #define LOOK_AGAIN_MS      5
+#define PID_FILE           "tribed.pid"
 
 /* Field 22 of /proc/PID/stat: with the pid it names a process for ever. 0: there is none. */
 static unsigned long long start_time(long pid)
@@ -97,19 +99,37 @@ static int sign(int fd, const char *text)
 	return 0;
 }
 
+/* Does the name still lead to the file we hold? */
+static bool in_place(const char *dir, const char *name, int fd)
+{
+	char path[4096 + 32];
+	struct stat named, held;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	return lstat(path, &named) == 0 && fstat(fd, &held) == 0 && named.st_dev == held.st_dev &&
+	       named.st_ino == held.st_ino;
+}
+
+/* Its holder removes the file before he lets go of it: a lock on one that has gone meanwhile is worth nothing. */
 static int lock_runtime(struct state_lock *l, const char *runtime, char *why, size_t size)
 {
 	char text[32];
 
-	l->runtime_fd = open_lock(runtime, "tribed.pid");
-	if (l->runtime_fd < 0) {
-		snprintf(why, size, "%s/tribed.pid: %s", runtime, tr_strerror(l->runtime_fd));
-		return l->runtime_fd;
+	for (;;) {
+		l->runtime_fd = open_lock(runtime, PID_FILE);
+		if (l->runtime_fd < 0) {
+			snprintf(why, size, "%s/" PID_FILE ": %s", runtime, tr_strerror(l->runtime_fd));
+			return l->runtime_fd;
+		}
+		if (flock(l->runtime_fd, LOCK_EX | LOCK_NB) < 0) {
+			snprintf(why, size, "another tribed uses this runtime directory");
+			return TR_EBUSY;
+		}
+		if (in_place(runtime, PID_FILE, l->runtime_fd))
+			break;
+		close(l->runtime_fd);
 	}
-	if (flock(l->runtime_fd, LOCK_EX | LOCK_NB) < 0) {
-		snprintf(why, size, "another tribed uses this runtime directory");
-		return TR_EBUSY;
-	}
+	l->runtime = runtime;
 	snprintf(text, sizeof(text), "%d\n", getpid());
 	return sign(l->runtime_fd, text);
 }
@@ -146,7 +166,11 @@ void state_lock_drop(struct state_lock *l)
 		close(l->state_fd);
 	}
 	if (l->runtime_fd >= 0) {
-		(void)!ftruncate(l->runtime_fd, 0);
+		char path[4096 + 32];
+
+		snprintf(path, sizeof(path), "%s/" PID_FILE, l->runtime);
+		if (in_place(l->runtime, PID_FILE, l->runtime_fd))
+			(void)unlink(path);
 		close(l->runtime_fd);
 	}
 	*l = (struct state_lock){.state_fd = -1, .runtime_fd = -1};

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* Returns in the daemon only. */
 static int background(const struct app_opts *opts, char *why, unsigned size)
 {
 	char log_path[4200];
@@ -12,7 +13,9 @@ static int background(const struct app_opts *opts, char *why, unsigned size)
 
 	fd = detach(why, size);
 	if (fd < 0) {
-		if (why[0] != '\0')
+		if (fd == -1)
+			fputs(why, stdout);
+		else if (why[0] != '\0')
 			fprintf(stderr, "tribed: %s\n", why);
 		exit(-1 - fd);
 	}
@@ -29,7 +32,7 @@ int main(int argc, char **argv)
 {
 	static struct app_opts opts; /* large, and lives as long as the program */
 	static struct tribe tribe;
-	char why[512] = "";
+	char why[DETACH_TEXT_MAX + 512] = "";
 	int report_fd = -1, r;
 
 	if (detach_guard_stdio() < 0)
@@ -49,5 +52,5 @@ int main(int argc, char **argv)
 	else
 		r = tribe_run(&tribe);
 	tribe_free(&tribe);
-	return r < 0 ? 1 : r;
+	return r == TR_ECONFIG ? 2 : r < 0 ? 1 : r;
 }

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include <uv.h>
 
 #define USAGE                                                                                                   \
@@ -15,8 +16,6 @@
 
 struct raw {
 	const char *dev, *state, *runtime, *config;
-	const char **set; /* in their order; room for argc */
-	int nset;
 	bool check;
 };
 
@@ -79,7 +78,7 @@ static int read_flags(struct raw *raw, struct app_opts *o, int argc, char **argv
 			raw->config = optarg;
 			break;
 		case SET:
-			raw->set[raw->nset++] = optarg;
+			o->set[o->nset++] = optarg;
 			break;
 		case DETACH:
 			o->detach = true;
@@ -105,42 +104,52 @@ static int read_flags(struct raw *raw, struct app_opts *o, int argc, char **argv
 	return 0;
 }
 
+int app_opts_reread(const struct app_opts *o, struct tr_config *cfg, struct cfg_origins *origins, struct cfg_error *err)
+{
+	const char *file = o->paths.config_place;
+	int r;
+
+	cfg_defaults(cfg, origins);
+	if ((o->config_given || access(file, F_OK) == 0) && (r = cfg_load_file(cfg, origins, file, err)) < 0)
+		return r;
+	for (int i = 0; i < o->nset; i++)
+		if ((r = cfg_set(cfg, origins, o->set[i], err)) < 0)
+			return r;
+	return cfg_check_at(cfg, origins, err);
+}
+
 static int read_config(const struct raw *raw, struct app_opts *o, struct cfg_error *err)
 {
 	int r;
 
-	cfg_defaults(&o->cfg, &o->origins);
+	o->config_given = raw->config != NULL;
 	if ((r = cfg_paths(&o->paths, raw->dev, raw->state, raw->runtime, raw->config, err)) < 0)
 		return r;
-	if (o->paths.config[0] != '\0' && (r = cfg_load_file(&o->cfg, &o->origins, o->paths.config, err)) < 0)
+	if ((r = app_opts_reread(o, &o->cfg, &o->origins, err)) < 0)
 		return r;
-	for (int i = 0; i < raw->nset; i++)
-		if ((r = cfg_set(&o->cfg, &o->origins, raw->set[i], err)) < 0)
-			return r;
-	return cfg_check_at(&o->cfg, &o->origins, err);
+	return cfg_check_places(&o->cfg, &o->origins, o->paths.state, err);
 }
 
 int app_opts_parse(struct app_opts *o, int argc, char **argv)
 {
-	struct raw raw = {.set = calloc((size_t)argc + 1, sizeof(*raw.set))};
+	struct raw raw = {.check = false};
 	struct cfg_error err;
 	int r;
 
-	if (raw.set == NULL)
-		return TR_ENOMEM;
 	memset(o, 0, sizeof(*o));
+	o->set = calloc((size_t)argc + 1, sizeof(*o->set)); /* never more of them than words */
+	if (o->set == NULL)
+		return TR_ENOMEM;
 	if ((r = read_flags(&raw, o, argc, argv)) != 0)
-		goto out;
+		return r;
 	if ((r = read_config(&raw, o, &err)) < 0) {
 		fprintf(stderr, "%s\n", err.text);
-		goto out;
+		return r;
 	}
 	if (raw.check) {
 		puts("the configuration is good");
 		r = 1;
 	}
-out:
-	free(raw.set);
 	return r;
 }
 

@@ -89,7 +89,7 @@ static void fill_jr(struct report *r, struct item_jr *jr, const struct worker *w
 void report_sentience(struct tribe *t, struct sentience *out)
 {
 	const struct worker *memory = &t->workers[TR_ROLE_MEMORY];
-	struct sentience_in in = {.heartbeat_ms = t->opts->cfg.heartbeat_ms, .recalls = t->recalls_seen};
+	struct sentience_in in = {.heartbeat_ms = t->cfg.heartbeat_ms, .recalls = t->recalls_seen};
 	uint64_t now = tr_mono_ms();
 
 	for (int i = 0; i < TR_NROLES; i++) {
@@ -131,15 +131,16 @@ static bool is_up(const struct tribe *t, enum tr_role role)
 	return t->workers[role].lc.state == LC_UP;
 }
 
-static const char *overall(const struct tribe *t, const struct res_status *res)
+enum event_kind report_overall(const struct tribe *t)
 {
-	const struct item_role_flags *up = &res->jrs_running;
+	const struct worker *memory = &t->workers[TR_ROLE_MEMORY];
 
 	if (!is_up(t, TR_ROLE_MEMORY) || !is_up(t, TR_ROLE_EXECUTIVE))
-		return "down";
-	if (up->meta_jr && up->integration_jr && res->has_archive_healthy && res->archive_healthy)
-		return "operational";
-	return "degraded";
+		return EVENT_IS_DOWN;
+	if (is_up(t, TR_ROLE_META) && is_up(t, TR_ROLE_INTEGRATION) && worker_fresh(memory, tr_mono_ms()) &&
+	    memory->beat.has_archive_healthy && memory->beat.archive_healthy)
+		return EVENT_OPERATIONAL;
+	return EVENT_DEGRADED;
 }
 
 void report_fill(struct report *r, struct tribe *t)
@@ -161,7 +162,7 @@ void report_fill(struct report *r, struct tribe *t)
 	if (worker_fresh(memory, now) && memory->beat.has_archive_healthy)
 		PUT(res, archive_healthy, memory->beat.archive_healthy);
 	fill_sentience(&res->sentience, t);
-	res->status = wire_s(overall(t, res));
+	res->status = wire_s(event_words[report_overall(t)]);
 	res->uptime_s = (now - t->start_ms) / 1000;
 	res->supervisor_pid = (uint32_t)getpid();
 	res->supervisor_rss_bytes = own_rss();

@@ -9,6 +9,8 @@ struct report {
 	struct item_reason reasons[TR_NROLES][NDEATHS];
 };
 void report_fill(struct report *r, struct tribe *t);
+/* EVENT_OPERATIONAL, EVENT_DEGRADED or EVENT_IS_DOWN; its word is the status' word. */
+enum event_kind report_overall(const struct tribe *t);
 void report_sentience(struct tribe *t, struct sentience *out);
 void report_beat(const struct msg_heartbeat *m, struct item_beat *out); /* strings stay borrowed */
 

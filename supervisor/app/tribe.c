@@ -2,14 +2,20 @@
 #include "common/base/clock.h"
 #include "common/log/log.h"
 #include "supervisor/app/control.h"
+#include "supervisor/app/feed.h"
 #include "supervisor/app/notify.h"
+#include "supervisor/app/reload.h"
 #include "supervisor/app/report.h"
 #include "supervisor/proc/detach.h"
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
+
+#define HOPELESS 3 /* so many equal exits in a row of a Jr that was never up */
 
 /* ---- shutdown: the reverse of the order of start, each after the one before has left ---- */
 
@@ -32,6 +38,7 @@ void tribe_shutdown(struct tribe *t)
 		return;
 	t->stopping = true;
 	log_info("shutting down");
+	feed_word(t, EVENT_SHUTDOWN, NULL);
 	notify_stopping();
 	stop_next(t);
 }
@@ -42,6 +49,53 @@ static void on_stopper(void *arg)
 }
 
 /* ---- what the workers tell ---- */
+
+/* After a first start beyond loopback: once, then the token is forgotten. The journal gets it without the token. */
+static void welcome_text(struct tribe *t, struct buf *text)
+{
+	const char *journal = getenv("JOURNAL_STREAM");
+	char have[64] = "";
+	struct stat st;
+	bool quiet;
+
+	if (fstat(STDOUT_FILENO, &st) == 0)
+		snprintf(have, sizeof(have), "%ju:%ju", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino);
+	quiet = journal != NULL && strcmp(journal, have) == 0;
+	if (credentials_welcome(&t->credentials, t->opts->paths.state, t->listeners.http_address, quiet, text) < 0)
+		log_error("out of memory");
+	explicit_bzero(t->credentials.token, sizeof(t->credentials.token));
+}
+
+static void wipe(struct buf *text)
+{
+	if (text->len > 0)
+		explicit_bzero(text->p, text->len);
+	buf_free(text);
+}
+
+static void welcome(struct tribe *t)
+{
+	struct buf text = {0};
+
+	welcome_text(t, &text);
+	if (text.len > 0) {
+		(void)!fwrite(text.p, 1, text.len, stdout);
+		fflush(stdout);
+	}
+	wipe(&text);
+}
+
+/* The daemon's own standard output is gone: through the process that waits. */
+static void welcome_detached(struct tribe *t)
+{
+	struct buf text = {0};
+
+	if (t->report_fd < 0)
+		return;
+	welcome_text(t, &text);
+	detach_ready(&t->report_fd, text.p);
+	wipe(&text);
+}
 
 static void announce(struct tribe *t, unsigned up)
 {
@@ -58,8 +112,29 @@ static void announce(struct tribe *t, unsigned up)
 	log_info("ready start_ms=%llu http=%s", (unsigned long long)(tr_mono_ms() - t->start_ms),
 		 t->listeners.http_address);
 	notify_ready();
-	detach_report(&t->report_fd, NULL);
+	welcome_detached(t);
 	loop_timer_stop(t->late);
+}
+
+/* Operational, degraded or down: told when it turns. Silent while starting, while leaving, and while a memory-jr that
+ * is up has not yet said how its archive is. */
+static void judge(struct tribe *t)
+{
+	const struct worker *memory = &t->workers[TR_ROLE_MEMORY];
+	enum event_kind now = report_overall(t);
+
+	if (t->stopping || now == t->told || (memory->lc.state == LC_UP && !memory->has_beat) ||
+	    (t->told == EVENT_NKINDS && now != EVENT_OPERATIONAL))
+		return;
+	t->told = now;
+	feed_word(t, now, NULL);
+}
+
+/* Who waits behind --detach need not wait for the end of the start timeout: not from in here, a turn later. */
+static void look_for_hopeless(struct tribe *t, const struct worker *w)
+{
+	if (t->report_fd >= 0 && !t->announced && w->exits >= HOPELESS)
+		loop_timer_start(t->late, 0, 0);
 }
 
 static void on_change(void *arg, struct worker *w)
@@ -71,10 +146,15 @@ static void on_change(void *arg, struct worker *w)
 		up += t->workers[i].lc.state == LC_UP;
 	if (t->control != NULL)
 		control_on_change(t->control, w);
-	if (t->stopping)
+	if (t->stopping) {
 		stop_next(t);
-	else
-		announce(t, up);
+		return;
+	}
+	look_for_hopeless(t, w);
+	announce(t, up);
+	judge(t);
+	if (t->reload != NULL)
+		reload_on_change(t->reload);
 }
 
 static void on_beat(void *arg, struct worker *w, const struct msg_heartbeat *beat)
@@ -83,17 +163,27 @@ static void on_beat(void *arg, struct worker *w, const struct msg_heartbeat *bea
 
 	if (w->id == TR_ROLE_MEMORY && beat->has_recalls_total)
 		t->recalls_seen = sentience_recalls(&t->recalls, beat->recalls_total);
-	if (t->control != NULL)
-		control_on_beat(t->control, beat);
+	feed_beat(t, beat);
+	if (w->id == TR_ROLE_MEMORY)
+		judge(t);
 }
 
-/* messages.def says who may ask what; status is all there is so far. */
-static void on_ask(void *arg, struct worker *w, enum wire_msg_id id, uint32_t msgid)
+static void on_event(void *arg, struct event *e)
+{
+	feed_event(arg, e);
+}
+
+/* messages.def says who may ask what. */
+static void on_ask(void *arg, struct worker *w, enum wire_msg_id id, uint32_t msgid, const void *msg)
 {
 	struct tribe *t = arg;
 	struct tr_fault fault;
 	struct report r;
 
+	if (id == MSG_events) {
+		feed_answer(t, w, msgid, msg);
+		return;
+	}
 	if (id != MSG_status) {
 		tr_fault_set(&fault, TR_EMETHOD, "", "tribed does not answer that here");
 		packet_fail(w->chan, msgid, &fault);
@@ -103,7 +193,7 @@ static void on_ask(void *arg, struct worker *w, enum wire_msg_id id, uint32_t ms
 	packet_reply(w->chan, MSG_status, msgid, &r.res);
 }
 
-static const struct worker_ops worker_ops = {on_change, on_beat, on_ask};
+static const struct worker_ops worker_ops = {on_change, on_beat, on_ask, on_event};
 
 /* ---- timers and signals ---- */
 
@@ -115,22 +205,34 @@ static void on_tick(void *arg)
 		worker_tick(&t->workers[i]);
 }
 
-/* --detach promised an answer within the start timeout. */
+/* --detach promised an answer within the start timeout; also when there is no hope. */
 static void on_late(void *arg)
 {
 	struct tribe *t = arg;
 	char *why = t->failure;
+	bool hopeless = false;
+	size_t n;
 
-	snprintf(why, sizeof(t->failure), "not every Jr came up in time:");
+	if (t->stopping || t->announced)
+		return;
+	for (int i = 0; i < TR_NROLES; i++)
+		hopeless = hopeless || t->workers[i].exits >= HOPELESS;
+	snprintf(why, sizeof(t->failure), "not every Jr came up%s", hopeless ? "" : " in time");
 	for (int i = 0; i < TR_NROLES; i++) {
 		const struct worker *w = &t->workers[i];
-		size_t n = strlen(why);
 
-		if (w->lc.state != LC_UP)
-			snprintf(why + n, sizeof(t->failure) - n, " %s %s%s%s;", tr_roles[i].program,
-				 lc_word(w->lc.state), w->last_exit[0] != '\0' ? ", last: " : "", w->last_exit);
+		if (w->lc.state == LC_UP || (hopeless && w->exits < HOPELESS))
+			continue; /* those that were still on their way are not to blame */
+		n = strlen(why);
+		snprintf(why + n, sizeof(t->failure) - n, "%s %s %s", why[n - 1] == ')' ? "," : ":",
+			 tr_roles[i].program, w->exits >= HOPELESS ? "leaves each time" : "did not");
+		n = strlen(why);
+		snprintf(why + n, sizeof(t->failure) - n, " (%s)",
+			 w->last_exit[0] != '\0' ? w->last_exit : lc_word(w->lc.state));
 	}
 	log_error("%s", why);
+	n = strlen(why);
+	snprintf(why + n, sizeof(t->failure) - n, "; the reason is in %s/tribed.log", t->opts->paths.state);
 	tribe_shutdown(t);
 }
 
@@ -139,7 +241,7 @@ static void on_signal(uv_signal_t *h, int signum)
 	struct tribe *t = h->data;
 
 	if (signum == SIGHUP)
-		log_warn("SIGHUP: this version does not reload; a new configuration needs a restart");
+		reload_begin(t->reload, NULL);
 	else
 		tribe_shutdown(t);
 }
@@ -161,18 +263,33 @@ static int watch_signals(struct tribe *t)
 	return 0;
 }
 
+static uint64_t finer(uint64_t period, uint32_t heartbeat_ms, uint32_t hang_after_ms)
+{
+	uint64_t p = heartbeat_ms < hang_after_ms / 4 ? heartbeat_ms : hang_after_ms / 4;
+
+	return p < period ? p : period;
+}
+
+void tribe_retime(struct tribe *t)
+{
+	uint64_t period = finer(UINT64_MAX, t->cfg.heartbeat_ms, t->cfg.hang_after_ms);
+
+	for (int i = 0; i < TR_NROLES; i++)
+		if (t->workers[i].proc != NULL)
+			period = finer(period, t->workers[i].heartbeat_ms, t->workers[i].hang_after_ms);
+	loop_timer_start(t->tick, period, period);
+}
+
 static int start_timers(struct tribe *t)
 {
-	const struct tr_config *cfg = &t->opts->cfg;
-	uint64_t period = cfg->heartbeat_ms < cfg->hang_after_ms / 4 ? cfg->heartbeat_ms : cfg->hang_after_ms / 4;
 	int r;
 
 	if ((r = loop_timer_new(&t->tick, &t->loop, on_tick, t)) < 0 ||
 	    (r = loop_timer_new(&t->late, &t->loop, on_late, t)) < 0 ||
-	    (r = loop_timer_new(&t->stopper, &t->loop, on_stopper, t)) < 0 ||
-	    (r = loop_timer_start(t->tick, period, period)) < 0)
+	    (r = loop_timer_new(&t->stopper, &t->loop, on_stopper, t)) < 0)
 		return r;
-	return t->report_fd < 0 ? 0 : loop_timer_start(t->late, cfg->start_timeout_ms, 0);
+	tribe_retime(t);
+	return t->report_fd < 0 ? 0 : loop_timer_start(t->late, t->cfg.start_timeout_ms, 0);
 }
 
 /* ---- together ---- */
@@ -187,9 +304,10 @@ static int open_parts(struct tribe *t)
 	t->loop_open = true;
 	if ((r = proc_set_new(&t->procs, &t->loop, &worker_proc_ops)) < 0 || (r = watch_signals(t)) < 0 ||
 	    (r = start_timers(t)) < 0 || (r = notify_new(&t->notify, &t->loop)) < 0 ||
-	    (r = launch_init(&t->launch, &o->cfg, &o->paths, &t->listeners, t->lock.state_fd)) < 0)
+	    (r = launch_init(&t->launch, &o->paths, &t->listeners, &t->credentials, t->lock.state_fd)) < 0 ||
+	    (r = launch_configure(&t->launch, &t->cfg)) < 0 || (r = reload_new(&t->reload, t)) < 0)
 		return r;
-	t->env = (struct worker_env){&t->loop, t->procs, &t->launch, &o->cfg, &worker_ops, t};
+	t->env = (struct worker_env){&t->loop, t->procs, &t->launch, &t->cfg, &worker_ops, t};
 	for (int i = 0; i < TR_NROLES; i++)
 		if ((r = worker_init(&t->workers[i], &t->env, (enum tr_role)i)) < 0)
 			return r;
@@ -204,6 +322,8 @@ int tribe_open(struct tribe *t, const struct app_opts *opts, int report_fd)
 
 	memset(t, 0, sizeof(*t));
 	t->opts = opts;
+	t->cfg = opts->cfg;
+	t->told = EVENT_NKINDS;
 	t->report_fd = report_fd;
 	t->start_ms = tr_mono_ms();
 	t->lock = (struct state_lock){.state_fd = -1, .runtime_fd = -1};
@@ -214,8 +334,11 @@ int tribe_open(struct tribe *t, const struct app_opts *opts, int report_fd)
 	setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0}); /* a core would hold memories */
 	if ((r = state_lock_take(&t->lock, opts->paths.state, opts->paths.runtime, why, size)) < 0 ||
 	    (r = listeners_open(&t->listeners, opts->paths.runtime, opts->cfg.http_listen, t->lock.unclean, why,
-				size)) < 0)
+				size)) < 0 ||
+	    (r = credentials_load(&t->credentials, &t->cfg, opts->paths.state, NULL, why, size)) < 0)
 		return r;
+	if (report_fd < 0)
+		welcome(t);
 	if ((r = open_parts(t)) < 0)
 		snprintf(why, size, "%s", tr_strerror(r));
 	return r;
@@ -232,10 +355,12 @@ int tribe_run(struct tribe *t)
 
 void tribe_free(struct tribe *t)
 {
+	reload_free(&t->reload);
 	control_free(&t->control);
 	for (int i = 0; i < TR_NROLES; i++)
 		worker_free(&t->workers[i]);
 	launch_free(&t->launch);
+	credentials_free(&t->credentials);
 	if (t->notify != NULL)
 		notify_free(&t->notify);
 	loop_timer_free(&t->tick);

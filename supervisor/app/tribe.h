@@ -1,16 +1,21 @@
 /* tribed: the parts put together. On the loop's thread; nothing here blocks once the loop runs. */
 #ifndef SUPERVISOR_APP_TRIBE_H
 #define SUPERVISOR_APP_TRIBE_H
+#include "supervisor/app/credentials.h"
 #include "supervisor/app/lock.h"
 #include "supervisor/app/opts.h"
 #include "supervisor/app/worker.h"
+#include "supervisor/core/events.h"
 #include "supervisor/core/sentience.h"
 
 struct control;
 struct notify;
+struct reload;
 
 struct tribe {
-	const struct app_opts *opts; /* borrowed */
+	const struct app_opts *opts; /* borrowed; its configuration is that of the start */
+	struct tr_config cfg;        /* in force */
+	struct credentials credentials;
 	uv_loop_t loop;
 	bool loop_open;
 	struct state_lock lock;
@@ -21,6 +26,10 @@ struct tribe {
 	struct worker workers[TR_NROLES];
 	struct control *control;
 	struct notify *notify;
+	struct reload *reload;
+	struct events events;
+	uint64_t beat_due_ms[TR_NROLES]; /* when executive-jr's channel takes the next beat of each Jr */
+	enum event_kind told; /* operational, degraded or down; EVENT_NKINDS before the first time all was well */
 	struct loop_timer *tick, *late,
 		*stopper; /* late: --detach gives up; stopper: shutdown begins in a turn of its own */
 	uv_signal_t signals[3];
@@ -31,13 +40,14 @@ struct tribe {
 	int report_fd; /* --detach: who waits for us to be ready; -1: nobody */
 	bool announced, stopping;
 	unsigned up_told;  /* one more than the number of Jrs that systemd was last told are up; 0: nothing told */
-	char failure[512]; /* why it cannot be, or could not stay; for a person; empty: all is well */
+	char failure[1024]; /* why it cannot be, or could not stay; for a person; empty: all is well */
 };
 
 /* report_fd: taken over, -1 without --detach. On failure t->failure says why; tribe_free() is due anyway. */
 int tribe_open(struct tribe *t, const struct app_opts *opts, int report_fd);
 int tribe_run(struct tribe *t); /* until an ordered shutdown is done: the exit status */
 void tribe_shutdown(struct tribe *t);
+void tribe_retime(struct tribe *t); /* after a change of the configuration or of who lives by which one */
 /* Last of all tells who waits behind report_fd: by then the locks are free again. */
 void tribe_free(struct tribe *t);
 

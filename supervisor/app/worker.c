@@ -28,6 +28,20 @@ static const char *api_name(const struct worker *w)
 	return tr_roles[w->id].api_name;
 }
 
+/* Something happened to this Jr's life. */
+static void tell(struct worker *w, enum event_kind kind, const char *detail)
+{
+	struct event e = {.kind = kind,
+			  .role = (int)w->id,
+			  .pid = w->proc != NULL ? (uint32_t)proc_pid(w->proc) : 0,
+			  .generation = w->lc.generation,
+			  .epoch = w->role.epoch};
+
+	if (detail != NULL)
+		tr_copy(e.detail, sizeof(e.detail), detail, strlen(detail));
+	w->env->ops->on_event(w->env->arg, &e);
+}
+
 /* ---- the end of a life ---- */
 
 static uint32_t any_32_bits(void)
@@ -72,21 +86,36 @@ static void blame(struct worker *w, enum death why)
 		w->why = w->ordered ? DEATH_DRILL : why;
 }
 
+/* The same exit status again and again, and never a hello: nothing that time would heal. */
+static void count_exits(struct worker *w, const struct proc_end *end)
+{
+	if (w->was_up || end->how != PROC_EXITED || leaving(w)) {
+		w->exits = 0;
+		return;
+	}
+	w->exits = w->exits > 0 && w->exit_value == end->value ? w->exits + 1 : 1;
+	w->exit_value = end->value;
+}
+
 static void on_end(void *arg, struct proc *p, const struct proc_end *end)
 {
 	struct worker *w = arg;
+	char text[96];
 
 	assert(w->proc == p);
 	(void)p;
-	w->proc = NULL;
 	lost(w, end->at_ns);
 	blame(w, end->how == PROC_EXITED ? DEATH_EXIT : DEATH_SIGNAL);
+	count_exits(w, end);
 	if (end->how == PROC_EXITED)
 		snprintf(w->last_exit, sizeof(w->last_exit), "exit %d", end->value);
 	else
 		snprintf(w->last_exit, sizeof(w->last_exit), "signal %d (%s)", end->value, strsignal(end->value));
 	log_info("jr ended jr=%s pid=%d generation=%" PRIu32 " end=\"%s\" cause=%s", api_name(w), end->pid,
 		 w->lc.generation, w->last_exit, leaving(w) ? "stop" : death_names[w->why]);
+	snprintf(text, sizeof(text), "%s, cause: %s", w->last_exit, leaving(w) ? "stop" : death_names[w->why]);
+	tell(w, EVENT_EXIT, text);
+	w->proc = NULL;
 	step(w, death_event(w));
 }
 
@@ -94,11 +123,14 @@ static void on_end(void *arg, struct proc *p, const struct proc_end *end)
 static void on_stop(void *arg, struct proc *p, int sig)
 {
 	struct worker *w = arg;
+	char text[96];
 
 	assert(w->proc == p);
 	log_warn("jr stopped jr=%s pid=%d signal=%d", api_name(w), proc_pid(p), sig);
 	lost(w, tr_mono_ns());
 	blame(w, DEATH_STOPPED);
+	snprintf(text, sizeof(text), "signal %d (%s)", sig, strsignal(sig));
+	tell(w, EVENT_STOPPED, text);
 	step(w, EV_STOPPED);
 }
 
@@ -150,16 +182,23 @@ static void on_message(void *arg, struct packet *ch, enum wire_msg_id id, uint32
 	else if (id == MSG_heartbeat)
 		take_beat(w, msg);
 	else if (wire_methods[id].kind == WIRE_REQUEST)
-		w->env->ops->on_ask(w->env->arg, w, id, msgid);
+		w->env->ops->on_ask(w->env->arg, w, id, msgid, msg);
+}
+
+static void close_channel(struct worker *w)
+{
+	if (w->chan != NULL && packet_stats(w->chan)->dropped > 0)
+		log_info("channel was full at times jr=%s dropped=%" PRIu64, api_name(w),
+			 packet_stats(w->chan)->dropped);
+	packet_free(&w->chan);
+	w->follows = false;
 }
 
 /* The process is dying, or has lost its mind: SIGCHLD or the missing beats will tell. */
 static void on_close(void *arg, struct packet *ch)
 {
-	struct worker *w = arg;
-
 	(void)ch;
-	packet_free(&w->chan);
+	close_channel(arg);
 }
 
 static const struct packet_ops channel_ops = {on_message, on_close};
@@ -178,7 +217,10 @@ static int spawn(struct worker *w)
 	if (w->why != DEATH_NONE)
 		w->restarts[w->why]++;
 	w->why = DEATH_NONE;
-	w->ordered = w->starved = false;
+	w->ordered = w->starved = w->follows = false;
+	w->revision = w->env->launch->revision;
+	w->heartbeat_ms = w->env->cfg->heartbeat_ms;
+	w->hang_after_ms = w->env->cfg->hang_after_ms;
 	w->up_ms = 0;
 	w->spawned_ms = tr_mono_ms();
 	r = launch_jr(w->env->launch, w->env->procs, &life, w, &w->proc, &fd);
@@ -191,10 +233,13 @@ static int spawn(struct worker *w)
 	if (r == 0) {
 		log_info("jr started jr=%s pid=%d generation=%" PRIu32 " epoch=%" PRIu64, api_name(w),
 			 proc_pid(w->proc), life.generation, life.epoch);
+		tell(w, EVENT_SPAWN, NULL);
+		tell(w, EVENT_PROMOTE, NULL);
 		return 0;
 	}
 	log_error("jr cannot be started jr=%s: %s", api_name(w), tr_strerror(r));
 	snprintf(w->last_exit, sizeof(w->last_exit), "not started: %.48s", tr_strerror(r));
+	tell(w, EVENT_EXIT, w->last_exit);
 	recovery_lost(&w->recovery, tr_mono_ns());
 	w->why = DEATH_START_FAILED;
 	return r;
@@ -202,7 +247,7 @@ static int spawn(struct worker *w)
 
 static void gone(struct worker *w)
 {
-	packet_free(&w->chan);
+	close_channel(w);
 	w->has_beat = false;
 	role_step(&w->role, RV_LOST, SLOT);
 }
@@ -210,8 +255,11 @@ static void gone(struct worker *w)
 static void up(struct worker *w)
 {
 	uint64_t now = tr_mono_ms();
+	char text[96];
 	double s;
 
+	w->was_up = true;
+	w->exits = 0;
 	w->up_ms = w->heard_ms = now;
 	w->heard_wall = tr_wall_ms();
 	hang_start(&w->hang, now);
@@ -222,6 +270,12 @@ static void up(struct worker *w)
 	else
 		log_info("jr up jr=%s pid=%d start_ms=%" PRIu64 " away_ms=%.3f", api_name(w), proc_pid(w->proc),
 			 now - w->spawned_ms, s * 1e3);
+	if (s < 0)
+		snprintf(text, sizeof(text), "after %" PRIu64 " ms", now - w->spawned_ms);
+	else
+		snprintf(text, sizeof(text), "after %" PRIu64 " ms, was away for %.1f ms", now - w->spawned_ms,
+			 s * 1e3);
+	tell(w, EVENT_READY, text);
 }
 
 static void drain(struct worker *w)
@@ -240,6 +294,17 @@ static void arm(struct worker *w)
 		loop_timer_stop(w->timer);
 	else
 		loop_timer_start(w->timer, w->lc.wake_ms > now ? w->lc.wake_ms - now : 1, 0);
+}
+
+/* Waiting for another start is worth telling. */
+static void tell_wait(struct worker *w)
+{
+	char text[96];
+
+	if (w->lc.state != LC_BACKOFF && w->lc.state != LC_FAILED)
+		return;
+	snprintf(text, sizeof(text), "next start in %" PRIu64 " ms, last: %.40s", w->retry_ms, w->last_exit);
+	tell(w, w->lc.state == LC_BACKOFF ? EVENT_BACKOFF : EVENT_FAILED, text);
 }
 
 static void step_once(struct worker *w, enum lc_event ev, int *spawned)
@@ -293,6 +358,7 @@ static void step(struct worker *w, enum lc_event ev)
 	if (w->lc.state == before && w->lc.generation == generation)
 		return;
 	avail_step(&w->avail, w->lc.state == LC_UP, tr_mono_ms());
+	tell_wait(w);
 	w->env->ops->on_change(w->env->arg, w);
 }
 
@@ -310,6 +376,7 @@ static void on_timer(void *arg)
 		log_warn("jr said no hello in time jr=%s pid=%d", api_name(w), proc_pid(w->proc));
 		lost(w, tr_mono_ns());
 		blame(w, DEATH_START_TIMEOUT);
+		tell(w, EVENT_LATE, NULL);
 	}
 	step(w, EV_TIMEOUT);
 }
@@ -350,17 +417,17 @@ static struct hang_sample read_sample(pid_t pid)
 
 void worker_tick(struct worker *w)
 {
-	const struct tr_config *cfg = w->env->cfg;
 	uint64_t now = tr_mono_ms();
 	struct hang_sample s, *sample = NULL;
+	char text[96];
 
 	if (w->lc.state != LC_UP)
 		return;
-	if (hang_wants_sample(&w->hang, cfg->heartbeat_ms, now)) {
+	if (hang_wants_sample(&w->hang, w->heartbeat_ms, now)) {
 		s = read_sample(proc_pid(w->proc));
 		sample = &s;
 	}
-	switch (hang_tick(&w->hang, cfg->hang_after_ms, sample, now)) {
+	switch (hang_tick(&w->hang, w->hang_after_ms, sample, now)) {
 	case HANG_ALIVE:
 		break;
 	case HANG_STARVED:
@@ -372,6 +439,8 @@ void worker_tick(struct worker *w)
 		log_warn("jr hung jr=%s pid=%d silent_ms=%" PRIu64, api_name(w), proc_pid(w->proc), now - w->heard_ms);
 		lost(w, tr_mono_ns());
 		blame(w, DEATH_HANG);
+		snprintf(text, sizeof(text), "silent for %" PRIu64 " ms", now - w->heard_ms);
+		tell(w, EVENT_HANG, text);
 		step(w, EV_HUNG);
 		break;
 	}
@@ -381,44 +450,63 @@ void worker_tick(struct worker *w)
 
 void worker_start(struct worker *w)
 {
+	if (w->role.state == ROLE_IDLE || w->role.state == ROLE_CLOSING)
+		tell(w, EVENT_START, NULL);
 	role_step(&w->role, RV_START, SLOT);
 	step(w, EV_START);
 }
 
 void worker_stop(struct worker *w)
 {
+	if (w->role.state != ROLE_IDLE && w->role.state != ROLE_CLOSING)
+		tell(w, EVENT_STOP, NULL);
 	role_step(&w->role, RV_STOP, SLOT);
 	step(w, EV_STOP);
 	recovery_forget(&w->recovery);
 	w->why = DEATH_NONE;
 }
 
-void worker_restart(struct worker *w)
+static void again(struct worker *w, enum death why)
 {
 	if (!lc_alive(w->lc.state) || leaving(w)) {
 		worker_start(w);
 		return;
 	}
+	tell(w, EVENT_STOP, why == DEATH_RELOAD ? "to start again with the new configuration" : "to start again");
 	step(w, EV_STOP);
 	recovery_forget(&w->recovery);
-	w->why = DEATH_REQUEST;
+	w->why = why;
+}
+
+void worker_restart(struct worker *w)
+{
+	again(w, DEATH_REQUEST);
+}
+
+void worker_replace(struct worker *w)
+{
+	again(w, DEATH_RELOAD);
 }
 
 int worker_harm(struct worker *w, int sig, uint32_t *pid, uint64_t *monotonic_ns)
 {
+	char text[96];
+
 	if (w->proc == NULL || leaving(w))
 		return TR_EUNAVAILABLE;
 	w->ordered = true;
 	*pid = (uint32_t)proc_pid(w->proc);
 	log_info("fault injected jr=%s pid=%d generation=%" PRIu32 " signal=%d", api_name(w), proc_pid(w->proc),
 		 w->lc.generation, sig);
+	snprintf(text, sizeof(text), "signal %d (%s)", sig, strsignal(sig));
+	tell(w, EVENT_DRILL, text);
 	*monotonic_ns = tr_mono_ns();
 	return proc_signal(w->proc, sig);
 }
 
 bool worker_fresh(const struct worker *w, uint64_t now_ms)
 {
-	return w->lc.state == LC_UP && w->has_beat && now_ms - w->heard_ms <= w->env->cfg->hang_after_ms;
+	return w->lc.state == LC_UP && w->has_beat && now_ms - w->heard_ms <= w->hang_after_ms;
 }
 
 uint64_t worker_restarts(const struct worker *w)

@@ -6,6 +6,7 @@
 #include "supervisor/app/launch.h"
 #include "supervisor/core/avail.h"
 #include "supervisor/core/backoff.h"
+#include "supervisor/core/events.h"
 #include "supervisor/core/hang.h"
 #include "supervisor/core/lifecycle.h"
 #include "supervisor/core/recovery.h"
@@ -20,7 +21,8 @@
 	X(START_TIMEOUT, "start_timeout", "no hello in time: killed")   \
 	X(START_FAILED, "start_failed", "the program could not be run") \
 	X(DRILL, "drill", "ordered by fault.inject; costs nothing")     \
-	X(REQUEST, "request", "jr.restart")
+	X(REQUEST, "request", "jr.restart")                             \
+	X(RELOAD, "reload", "replaced, for a new configuration")
 enum death {
 #define X(id, name, doc) DEATH_##id,
 	DEATHS(X) NDEATHS
@@ -33,7 +35,9 @@ struct worker;
 struct worker_ops {
 	void (*on_change)(void *arg, struct worker *w); /* its state is another */
 	void (*on_beat)(void *arg, struct worker *w, const struct msg_heartbeat *beat);
-	void (*on_ask)(void *arg, struct worker *w, enum wire_msg_id id, uint32_t msgid); /* over its channel */
+	void (*on_ask)(void *arg, struct worker *w, enum wire_msg_id id, uint32_t msgid,
+		       const void *msg);              /* over its channel */
+	void (*on_event)(void *arg, struct event *e); /* number and time are the receiver's to fill in */
 };
 struct worker_env { /* shared by all, borrowed */
 	uv_loop_t *loop;
@@ -59,11 +63,17 @@ struct worker {
 	struct msg_heartbeat beat; /* the last one of this life; its strings lie in beat_state and tr_roles */
 	char beat_state[17];
 	bool has_beat, starved, ordered;
-	uint64_t heard_ms; /* hello or the last beat */
+	bool follows;                         /* it asked for events, over its channel */
+	uint32_t revision;                    /* of the configuration this life was given */
+	uint32_t heartbeat_ms, hang_after_ms; /* by which this life is judged: those it was given */
+	uint64_t heard_ms;                    /* hello or the last beat */
 	int64_t heard_wall;
 	uint64_t spawned_ms, up_ms;
 	enum death why;     /* of the end under way, else of the last death that no life has followed yet */
 	char last_exit[64]; /* empty: it never ended */
+	int exit_value;     /* with which it left last, before it was ever up ... */
+	unsigned exits;     /* ... and how often in a row with that one; 0: it has been up, or ended otherwise */
+	bool was_up;
 	uint64_t restarts[NDEATHS];
 	uint64_t retry_ms; /* what the back-off said last */
 };
@@ -76,7 +86,8 @@ void worker_free(struct worker *w); /* the process, if any, is the proc_set's to
 void worker_start(struct worker *w);
 void worker_stop(struct worker *w);
 void worker_restart(struct worker *w);
-void worker_tick(struct worker *w); /* about every heartbeat: hang detection */
+void worker_replace(struct worker *w); /* the same, for a new configuration */
+void worker_tick(struct worker *w);    /* about every heartbeat: hang detection */
 /* SIGKILL or SIGSTOP on purpose. *pid and *monotonic_ns are those right before the signal. TR_EUNAVAILABLE: no process.
  */
 int worker_harm(struct worker *w, int sig, uint32_t *pid, uint64_t *monotonic_ns);

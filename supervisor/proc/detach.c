@@ -14,7 +14,7 @@ static int wait_for_report(int fd, pid_t middle, char *reason, unsigned size)
 
 	while (waitpid(middle, NULL, 0) < 0 && errno == EINTR)
 		;
-	for (;;) {
+	while (n < size - 1) {
 		ssize_t got = read(fd, reason + n, size - 1 - n);
 
 		if (got < 0 && errno == EINTR)
@@ -25,8 +25,8 @@ static int wait_for_report(int fd, pid_t middle, char *reason, unsigned size)
 	}
 	reason[n] = '\0';
 	close(fd);
-	if (strcmp(reason, READY) == 0) {
-		reason[0] = '\0';
+	if (strncmp(reason, READY, strlen(READY)) == 0) {
+		memmove(reason, reason + strlen(READY), n - strlen(READY) + 1);
 		return -1;
 	}
 	if (n == 0)
@@ -63,11 +63,18 @@ void detach_report(int *fd, const char *why)
 {
 	if (*fd < 0)
 		return;
-	if (why == NULL)
-		why = READY;
 	(void)!write(*fd, why, strlen(why)); /* at most PIPE_BUF: whole or not at all */
 	close(*fd);
 	*fd = -1;
+}
+
+void detach_ready(int *fd, const char *text)
+{
+	char both[sizeof(READY) + DETACH_TEXT_MAX];
+
+	snprintf(both, sizeof(both), READY "%s", text == NULL ? "" : text);
+	detach_report(fd, both);
+	explicit_bzero(both, sizeof(both));
 }
 
 int detach_stdio(const char *log_path)

@@ -96,8 +96,11 @@ static void errors_name_file_line_key_and_rule(void **state)
 		 "tribe.yaml:3: http.listen: is given twice, first on line 2"},
 		{"http: 5\n", "tribe.yaml:1: http: there is no such setting"},
 		{"http:\n- listen\n", "tribe.yaml:2: http: takes one value, not a list"},
-		{"- a\n", "tribe.yaml:1: takes one value, not a list"},
+		{"- a\n", "tribe.yaml:1: must hold KEY: VALUE lines"},
 		{"drills:\n  a: true\n", "tribe.yaml:2: drills: takes one value, not a mapping"},
+		{"heartbeat_ms: 100\xff\n", "tribe.yaml:1: is not YAML: invalid leading UTF-8 octet"},
+		{"# \xc3\xa4\r\n\rdrills: true\n\nheartbeat_ms: 1\xff", "tribe.yaml:5: is not YAML: invalid leading UTF-8 octet"},
+		{"drills: true\nlog.level: a\x01\n", "tribe.yaml:2: is not YAML: control characters are not allowed"},
 		{"just text\n", "tribe.yaml:1: must hold KEY: VALUE lines"},
 		{"drills: &a true\n", "tribe.yaml:1: drills: anchors and tags are not used here"},
 		{"drills: !!bool true\n", "tribe.yaml:1: drills: anchors and tags are not used here"},
@@ -162,9 +165,7 @@ static void rules_between_settings(void **state)
 	static const struct {
 		const char *text, *error;
 	} rows[] = {
-		{"http.listen: 0.0.0.0:8000\n", "this version serves on loopback"},
-		{"http.listen: '[::]:8000'\n", "this version serves on loopback"},
-		{"http.listen: 192.168.1.1:80\n", "this version serves on loopback"},
+		{"http.certificate: /c.pem\n", "tribe.yaml:1: http.certificate: must be given together with http.private_key"},
 		{"http.listen: '127.0.0.1'\n", "must be HOST:PORT"},
 		{"http.listen: ':8000'\n", "must be HOST:PORT"},
 		{"http.listen: 127.0.0.1:65536\n", "must be HOST:PORT"},
@@ -186,6 +187,13 @@ static void rules_between_settings(void **state)
 		{"http.listen: '[::1]:8000'\n", NULL},
 		{"http.listen: 'localhost:0'\n", NULL},
 		{"http.listen: '127.255.0.9:1'\n", NULL},
+		{"http.listen: 0.0.0.0:8000\n", NULL},
+		{"http.listen: '[::]:8000'\n", NULL},
+		{"http.listen: 192.168.1.1:80\n", NULL},
+		{"http.certificate: /c.pem\nhttp.private_key: /k.pem\n", NULL},
+		{"http.certificate: c.pem\nhttp.private_key: /k.pem\n", "http.certificate: must be an absolute path"},
+		{"http.certificate: /c.pem\nhttp.private_key: k.pem\n", "http.private_key: must be an absolute path"},
+		{"http.private_key: /k.pem\n", "tribe.yaml:1: http.private_key: must be given together with http.certificate"},
 	};
 	/* clang-format on */
 	struct tr_config cfg;
@@ -204,6 +212,29 @@ static void rules_between_settings(void **state)
 		} else if (r != TR_ECONFIG || strncmp(err.text, "tribe.yaml:", 11) != 0 ||
 			   strstr(err.text, rows[i].error) == NULL) {
 			fail_msg("%s: %s", rows[i].text, err.text);
+		}
+	}
+}
+
+/* Of each setting: changing it is seen, in its own row only. */
+static void changes_are_seen(void **state)
+{
+	static const char *const sets[] = {"http.listen=127.0.0.1:1", "heartbeat_ms=50", "drills=true",
+					   "understudies=meta=1"};
+	struct tr_config a, b;
+	struct cfg_origins o;
+	struct cfg_setting s;
+	struct cfg_error err;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(sets) / sizeof(sets[0]); i++) {
+		cfg_defaults(&a, &o);
+		cfg_defaults(&b, &o);
+		assert_int_equal(cfg_set(&b, &o, sets[i], &err), 0);
+		for (unsigned n = 0; cfg_setting_at(n, &s); n++) {
+			size_t len = strlen(s.key);
+
+			assert_int_equal(cfg_same(&a, &b, n), strncmp(sets[i], s.key, len) != 0 || sets[i][len] != '=');
 		}
 	}
 }
@@ -462,6 +493,54 @@ static void listen_addresses(void **state)
 	assert_int_equal(cfg_listen_parse("", &ss), TR_EINVAL);
 }
 
+static void the_archive_s_directory_must_be_there(void **state)
+{
+	char base[] = "/tmp/tribe-test-XXXXXX", here[64], fresh[64], file[64];
+	/* clang-format off */
+	const struct {
+		const char *state, *text, *error;
+	} rows[] = {
+		{fresh, "drills: true\n", NULL},
+		{fresh, "archive.url: sqlite:a.db\n", NULL},
+		{fresh, "archive.url: sqlite:./a.db\n", NULL},
+		{fresh, "archive.url: sqlite:%s/new//a.db\n", NULL},
+		{here, "archive.url: sqlite:%s/a.db\n", NULL},
+		{here, "archive.url: sqlite:/a.db\n", NULL},
+		{here, "archive.url: sqlite:sub/a.db\n", "tribe.yaml:1: archive.url: the directory its path names does not exist"},
+		{here, "\narchive.url: sqlite:%s/x/a.db\n", "tribe.yaml:2: archive.url: the directory its path names does not exist"},
+		{here, "archive.url: sqlite:%s/file/a.db\n", "tribe.yaml:1: archive.url: the directory its path names is not a directory"},
+		{here, "archive.url: sqlite:file/x/a.db\n", "tribe.yaml:1: archive.url: the directory its path names cannot be reached"},
+	};
+	/* clang-format on */
+	struct tr_config cfg;
+	struct cfg_origins o;
+	struct cfg_error err;
+	FILE *f;
+
+	(void)state;
+	assert_non_null(mkdtemp(base));
+	(void)snprintf(here, sizeof(here), "%s", base);
+	(void)snprintf(fresh, sizeof(fresh), "%s/new", base);
+	(void)snprintf(file, sizeof(file), "%s/file", base);
+	assert_non_null(f = fopen(file, "w"));
+	(void)fclose(f);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const char *mark = strstr(rows[i].text, "%s");
+		char text[256];
+		int r;
+
+		(void)snprintf(text, sizeof(text), "%.*s%s%s", mark ? (int)(mark - rows[i].text) : 200, rows[i].text,
+			       mark ? base : "", mark ? mark + 2 : "");
+		assert_int_equal(load(&cfg, &o, text, &err), 0);
+		r = cfg_check_places(&cfg, &o, rows[i].state, &err);
+		assert_int_equal(r, rows[i].error == NULL ? 0 : TR_ECONFIG);
+		if (rows[i].error != NULL)
+			assert_string_equal(err.text, rows[i].error);
+	}
+	(void)unlink(file);
+	(void)rmdir(base);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -469,7 +548,9 @@ int main(void)
 		cmocka_unit_test(nested_and_dotted_keys_are_the_same),
 		cmocka_unit_test(errors_name_file_line_key_and_rule),
 		cmocka_unit_test(what_is_not_yaml_is_refused),
+		cmocka_unit_test(the_archive_s_directory_must_be_there),
 		cmocka_unit_test(rules_between_settings),
+		cmocka_unit_test(changes_are_seen),
 		cmocka_unit_test(places_of_rules),
 		cmocka_unit_test(command_line),
 		cmocka_unit_test(dump_is_taken_back),

@@ -314,20 +314,23 @@ static void nothing_leaks_over_many_lives(void **state)
 /* The daemon's side runs in a grandchild; what it reports comes out of the first process. */
 static void detach_brings_the_report_back(void **state)
 {
-	static const char *const why[] = {NULL, "no luck", ""};
-	static const int want[] = {-1, -2, -2};
+	static const char *const why[] = {NULL, "no luck", "", "a word\nto its user\n"};
+	static const int want[] = {-1, -2, -2, -1};
 	char reason[64];
 
 	(void)state;
-	for (int i = 0; i < 3; i++) {
+	for (int i = 0; i < 4; i++) {
 		int fd = detach(reason, sizeof(reason));
 
 		if (fd >= 0) {
-			detach_report(&fd, why[i]);
+			if (want[i] == -1)
+				detach_ready(&fd, why[i]);
+			else
+				detach_report(&fd, why[i]);
 			_exit(fd == -1 ? 0 : 1);
 		}
 		assert_int_equal(fd, want[i]);
-		assert_string_equal(reason, i == 0 ? "" : i == 1 ? "no luck" : "it died while starting");
+		assert_string_equal(reason, i == 0 ? "" : i == 2 ? "it died while starting" : why[i]);
 	}
 }
 

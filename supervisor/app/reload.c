@@ -1,0 +1,291 @@
+#include "supervisor/app/reload.h"
+#include "common/base/text.h"
+#include "common/log/log.h"
+#include "supervisor/app/feed.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define WAITING_MAX 8
+
+_Static_assert(CFG_NSETTINGS <= 64, "a set of settings is one word, a bit each");
+
+/* What was read and is good. */
+struct fresh {
+	struct tr_config cfg;
+	struct cfg_origins origins;
+	struct credentials credentials;
+	uint64_t changed; /* bits by row of the table */
+};
+
+struct reload {
+	struct tribe *tribe;
+	bool rolling;
+	struct {
+		struct chan_call *call; /* NULL: free */
+		uint64_t changed;
+	} waiting[WAITING_MAX];
+};
+
+/* What a running tribe cannot change: sockets are held for life, and the archive is not to be swapped under its
+ * callers. */
+static const char *const fixed[] = {"http.listen", "archive.url"};
+
+/* ---- reading ---- */
+
+static uint64_t changes(const struct tribe *t, const struct fresh *f)
+{
+	bool same_files = credentials_same(&t->credentials, &f->credentials);
+	struct cfg_setting s;
+	uint64_t bits = 0;
+
+	for (unsigned i = 0; cfg_setting_at(i, &s); i++)
+		if (!cfg_same(&t->cfg, &f->cfg, i) || (!same_files && strcmp(s.key, "http.certificate") == 0))
+			bits |= UINT64_C(1) << i;
+	return bits;
+}
+
+static int refuse_fixed(const struct tribe *t, const struct fresh *f, struct tr_fault *fault)
+{
+	struct cfg_setting s;
+
+	for (unsigned i = 0; cfg_setting_at(i, &s); i++)
+		for (unsigned k = 0; k < sizeof(fixed) / sizeof(fixed[0]); k++)
+			if (strcmp(s.key, fixed[k]) == 0 && !cfg_same(&t->cfg, &f->cfg, i))
+				return tr_fault_set(fault, TR_EUNSUPPORTED, s.key,
+						    "needs a restart of tribed; nothing was changed");
+	return 0;
+}
+
+/* The directory of the file is left out: the rest fits, and the asker knows it. */
+static int wrong(const struct tribe *t, const char *text, struct tr_fault *fault)
+{
+	const char *file = t->opts->paths.config_place, *slash = strrchr(file, '/');
+	size_t n = (size_t)(slash + 1 - file);
+
+	if (strncmp(text, file, n) == 0)
+		text += n;
+	return tr_fault_set(fault, TR_ECONFIG, "", "%s", text);
+}
+
+/* On failure there is nothing to free in *f. */
+static int read_all(const struct tribe *t, struct fresh *f, struct tr_fault *fault)
+{
+	struct cfg_error err;
+	char why[512] = "";
+	int r;
+
+	if (app_opts_reread(t->opts, &f->cfg, &f->origins, &err) < 0)
+		return wrong(t, err.text, fault);
+	if ((r = refuse_fixed(t, f, fault)) < 0)
+		return r;
+	r = credentials_load(&f->credentials, &f->cfg, t->opts->paths.state, &t->credentials, why, sizeof(why));
+	if (r < 0)
+		return tr_fault_set(fault, r, "", "%s", why[0] != '\0' ? why : tr_strerror(r));
+	f->changed = changes(t, f);
+	return 0;
+}
+
+/* ---- answering ---- */
+
+static void answer(struct chan_call *call, uint64_t changed)
+{
+	wire_str keys[CFG_NSETTINGS];
+	struct res_reload res = {.changed = {.v = keys}};
+	struct cfg_setting s;
+
+	for (unsigned i = 0; cfg_setting_at(i, &s); i++)
+		if (changed & UINT64_C(1) << i)
+			keys[res.changed.n++] = wire_s(s.key);
+	chan_reply(call, &res);
+}
+
+static void answer_all(struct reload *r)
+{
+	for (int i = 0; i < WAITING_MAX; i++)
+		if (r->waiting[i].call != NULL) {
+			struct chan_call *call = r->waiting[i].call;
+
+			r->waiting[i].call = NULL;
+			answer(call, r->waiting[i].changed);
+		}
+}
+
+static void fail_all(struct reload *r, int code, const char *field, const char *text)
+{
+	for (int i = 0; i < WAITING_MAX; i++)
+		if (r->waiting[i].call != NULL) {
+			struct chan_call *call = r->waiting[i].call;
+
+			r->waiting[i].call = NULL;
+			chan_failf(call, code, field, "%s", text);
+		}
+}
+
+/* ---- one after the other ---- */
+
+/* True: it has the new configuration, or will have it when somebody wants it again. */
+static bool has_it(const struct tribe *t, const struct worker *w)
+{
+	if (w->role.state == ROLE_IDLE || w->role.state == ROLE_CLOSING)
+		return true;
+	return w->lc.state == LC_UP && w->revision == t->launch.revision;
+}
+
+static void not_up(struct reload *r, const struct worker *w)
+{
+	char text[160];
+
+	snprintf(
+		text, sizeof(text),
+		"it does not come up with the new configuration (%.40s); those after it keep the old one until it does",
+		w->last_exit);
+	fail_all(r, TR_EUNAVAILABLE, tr_roles[w->id].api_name, text);
+}
+
+/* Looks only at what is, so it may be called at any time and from inside itself: worker_... may tell of a change at
+ * once. */
+static void roll(struct reload *r)
+{
+	struct tribe *t = r->tribe;
+
+	if (!r->rolling || t->stopping)
+		return;
+	for (int i = 0; i < TR_NROLES; i++) {
+		struct worker *w = &t->workers[i];
+		bool old = w->revision != t->launch.revision;
+
+		if (has_it(t, w))
+			continue;
+		if (old && (w->lc.state == LC_UP || w->lc.state == LC_STARTING))
+			worker_replace(w);
+		else if (old && (w->lc.state == LC_BACKOFF || w->lc.state == LC_FAILED))
+			worker_start(w); /* the old configuration may be what it died of */
+		else if (w->lc.state == LC_BACKOFF || w->lc.state == LC_FAILED)
+			not_up(r, w);
+		return;
+	}
+	r->rolling = false;
+	log_info("reload: every Jr has the new configuration");
+	feed_word(t, EVENT_RELOAD, "every Jr has the new configuration");
+	tribe_retime(t);
+	answer_all(r);
+}
+
+void reload_on_change(struct reload *r)
+{
+	roll(r);
+}
+
+/* ---- orders ---- */
+
+static int apply(struct tribe *t, struct fresh *f)
+{
+	int level, r;
+
+	if ((r = launch_configure(&t->launch, &f->cfg)) < 0)
+		return r;
+	t->cfg = f->cfg;
+	credentials_free(&t->credentials);
+	t->credentials = f->credentials;
+	f->credentials = (struct credentials){.own = false}; /* moved */
+	level = log_level_find(t->cfg.log_level);
+	log_open("tribed", (enum log_level)level);
+	tribe_retime(t);
+	return 0;
+}
+
+static void list_keys(uint64_t changed, char *out, size_t size)
+{
+	struct cfg_setting s;
+	size_t n;
+
+	snprintf(out, size, "changed:");
+	for (unsigned i = 0; cfg_setting_at(i, &s); i++) {
+		n = strlen(out);
+		if (changed & UINT64_C(1) << i)
+			snprintf(out + n, size - n, " %s", s.key);
+	}
+}
+
+static void refused(struct reload *r, struct chan_call *call, const struct tr_fault *fault)
+{
+	char text[96];
+
+	log_warn("reload refused: %s%s%s", fault->field, fault->field[0] != '\0' ? ": " : "", fault->rule);
+	snprintf(text, sizeof(text), "refused: %.60s%s%s", fault->field, fault->field[0] != '\0' ? ": " : "",
+		 tr_strerror(fault->code));
+	feed_word(r->tribe, EVENT_RELOAD, text);
+	if (call != NULL)
+		chan_fail(call, fault);
+}
+
+static void go(struct reload *r, struct chan_call *call, uint64_t changed)
+{
+	char text[96];
+
+	for (int i = 0; i < WAITING_MAX && call != NULL; i++)
+		if (r->waiting[i].call == NULL) {
+			r->waiting[i].call = call;
+			r->waiting[i].changed = changed;
+			call = NULL;
+		}
+	if (call != NULL) /* it is under way all the same */
+		chan_failf(call, TR_EBUSY, "", "too many reloads are waited for; the configuration is in force");
+	list_keys(changed, text, sizeof(text));
+	log_info("reload: %s", text);
+	feed_word(r->tribe, EVENT_RELOAD, text);
+	r->rolling = true;
+	roll(r);
+}
+
+void reload_begin(struct reload *r, struct chan_call *call)
+{
+	struct tribe *t = r->tribe;
+	struct tr_fault fault = {0};
+	struct fresh *f;
+	int e;
+
+	if (t->stopping) {
+		if (call != NULL)
+			chan_failf(call, TR_EUNAVAILABLE, "", "the tribe is shutting down");
+		return;
+	}
+	f = calloc(1, sizeof(*f));
+	e = f == NULL ? tr_fault_set(&fault, TR_ENOMEM, "", "out of memory") : read_all(t, f, &fault);
+	if (e == 0 && f->changed != 0 && (e = apply(t, f)) < 0)
+		tr_fault_set(&fault, e, "", "%s", tr_strerror(e));
+	if (e < 0) {
+		refused(r, call, &fault);
+	} else if (f->changed == 0) {
+		log_debug("reload: nothing has changed");
+		feed_word(t, EVENT_RELOAD, "nothing has changed");
+		if (call != NULL)
+			answer(call, 0);
+	} else {
+		go(r, call, f->changed);
+	}
+	if (f != NULL)
+		credentials_free(&f->credentials);
+	free(f);
+}
+
+int reload_new(struct reload **out, struct tribe *t)
+{
+	struct reload *r = calloc(1, sizeof(*r));
+
+	if (r == NULL)
+		return TR_ENOMEM;
+	r->tribe = t;
+	*out = r;
+	return 0;
+}
+
+void reload_free(struct reload **r)
+{
+	if (*r == NULL)
+		return;
+	fail_all(*r, TR_EUNAVAILABLE, "", "the tribe is shutting down");
+	free(*r);
+	*r = NULL;
+}
