@@ -48,6 +48,8 @@ struct jr {
 	void *beat_arg;
 	void (*on_drain)(void *arg);
 	void *drain_arg;
+	peer_note_cb *on_note;
+	void *note_arg;
 };
 
 static const char *api_name(const struct jr *jr)
@@ -169,6 +171,8 @@ static void on_message(void *arg, struct packet *ch, enum wire_msg_id id, uint32
 			log_warn("channel: drain for generation=%" PRIu32 " is not for us", m->generation);
 		else /* a tenth earlier: to be gone by the deadline, not to begin to go */
 			begin_drain(jr, m->deadline_ms - m->deadline_ms / 10, "tribed");
+	} else if (jr->on_note != NULL) {
+		jr->on_note(jr->note_arg, id, msg);
 	}
 }
 
@@ -345,6 +349,12 @@ void jr_on_drain(struct jr *jr, void (*drain)(void *arg), void *arg)
 {
 	jr->on_drain = drain;
 	jr->drain_arg = arg;
+}
+
+void jr_on_note(struct jr *jr, peer_note_cb *cb, void *arg)
+{
+	jr->on_note = cb;
+	jr->note_arg = arg;
 }
 
 void jr_drained(struct jr *jr)

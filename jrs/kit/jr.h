@@ -3,7 +3,8 @@
  *
  * tribed hands over (LISTEN_FDS, LISTEN_PID, LISTEN_FDNAMES): "channel" (SOCK_SEQPACKET), "config" (memfd, YAML dump),
  * "socket" (the Jr's listening Unix socket); executive-jr also "http" (listening TCP), memory-jr also "lock" (state lock, kept
- * open for life). Environment: TRIBE_GENERATION, TRIBE_EPOCH, TRIBE_STATE, TRIBE_RUNTIME. */
+ * open for life). For TLS and tokens executive-jr also gets "certificate" and "private_key" (PEM files) and "token_hash"
+ * (the SHA-256 of the admin token, as 64 hexadecimal digits). Environment: TRIBE_GENERATION, TRIBE_EPOCH, TRIBE_STATE, TRIBE_RUNTIME. */
 #ifndef JRS_KIT_JR_H
 #define JRS_KIT_JR_H
 #include "common/config/config.h"
@@ -18,6 +19,7 @@ struct jr_opts {
 	uint32_t generation;
 	uint64_t epoch;
 	int channel_fd, socket_fd, http_fd, lock_fd; /* -1: not handed over */
+	int certificate_fd, private_key_fd, token_hash_fd;
 };
 
 struct tr_library; /* common/base/version.h */
@@ -27,7 +29,8 @@ void jr_libraries(const struct tr_library *libs, size_t n);
  * stderr. Fills opts from the environment. TR_ECONFIG for that and for anything malformed. */
 int jr_opts_parse(struct jr_opts *opts, enum tr_role role, int argc, char **argv);
 void jr_opts_close(struct jr_opts *opts); /* the descriptors of opts, if jr_open() is not reached */
-/* channel_fd, socket_fd and lock_fd are the kit's from here on, also on failure; http_fd stays the Jr's own.
+/* channel_fd, socket_fd and lock_fd are the kit's from here on, also on failure; http_fd, certificate_fd,
+ * private_key_fd and token_hash_fd stay the Jr's own.
  * Logging, signals (SIGPIPE and SIGHUP ignored; SIGTERM and SIGINT drain), no core dumps, no_new_privs, loop, channel, server. */
 int jr_open(struct jr **out, const struct jr_opts *opts);
 void jr_handle(struct jr *jr, enum wire_msg_id id, chan_handler *fn, void *arg);
@@ -50,6 +53,8 @@ const struct jr_opts *jr_options(const struct jr *jr);
 struct peer *jr_peer(struct jr *jr, enum tr_role role);
 /* Ask tribed over the channel (only what messages.def allows this role). Same promise as peer_call(). */
 int jr_ask_supervisor(struct jr *jr, enum wire_msg_id id, const void *msg, uint32_t timeout_ms, peer_cb *cb, void *arg);
+/* Notifications of tribed's that are not the kit's own business (event, heartbeat: for who asked to follow). msg: borrowed. */
+void jr_on_note(struct jr *jr, peer_note_cb *cb, void *arg);
 /* Counts for the heartbeat that the kit cannot see: work done outside the Jr's own socket (HTTP requests). */
 void jr_count(struct jr *jr, uint64_t handled, uint64_t errors);
 void jr_gauge(struct jr *jr, uint32_t inflight, uint32_t queue_depth); /* added to what the kit knows */

@@ -176,6 +176,9 @@ static int take_fds(struct jr_opts *o, const char *program, int *config_fd)
 		{"socket", &o->socket_fd, AF_UNIX, SOCK_STREAM, 1},
 		{"http", &o->http_fd, AF_UNSPEC, SOCK_STREAM, 1},
 		{"lock", &o->lock_fd, AF_UNSPEC, -1, -1},
+		{"certificate", &o->certificate_fd, AF_UNSPEC, -1, -1},
+		{"private_key", &o->private_key_fd, AF_UNSPEC, -1, -1},
+		{"token_hash", &o->token_hash_fd, AF_UNSPEC, -1, -1},
 		{"config", config_fd, AF_UNSPEC, -1, -1},
 	};
 	char **names = NULL;
@@ -276,12 +279,22 @@ void jr_opts_close(struct jr_opts *o)
 	close_fd(&o->socket_fd);
 	close_fd(&o->http_fd);
 	close_fd(&o->lock_fd);
+	close_fd(&o->certificate_fd);
+	close_fd(&o->private_key_fd);
+	close_fd(&o->token_hash_fd);
 }
 
 int jr_opts_parse(struct jr_opts *opts, enum tr_role role, int argc, char **argv)
 {
 	const char *program = tr_roles[role].program;
-	struct jr_opts o = {.role = role, .channel_fd = -1, .socket_fd = -1, .http_fd = -1, .lock_fd = -1};
+	struct jr_opts o = {.role = role,
+			    .channel_fd = -1,
+			    .socket_fd = -1,
+			    .http_fd = -1,
+			    .lock_fd = -1,
+			    .certificate_fd = -1,
+			    .private_key_fd = -1,
+			    .token_hash_fd = -1};
 	int config_fd = -1, r;
 
 	if ((r = parse_flags(program, argc, argv)) != 0)

@@ -84,12 +84,12 @@ static void say(struct client *c, const char *p, size_t n)
 }
 #define SAY(c, text) say(c, text, strlen(text))
 
-static bool has(struct client *c, const char *text)
+static inline bool has(struct client *c, const char *text)
 {
 	return c->in.p != NULL && strstr(c->in.p, text) != NULL;
 }
 
-static unsigned count(struct client *c, const char *text)
+static inline unsigned count(struct client *c, const char *text)
 {
 	unsigned n = 0;
 

@@ -141,6 +141,13 @@ static void ask_and_hold(struct site *s, uint32_t n)
 	SPIN(&s->w, s->nheld == n);
 }
 
+static void wait_longer_than_idle(struct site *s)
+{
+	uint64_t end = tr_mono_ms() + 250;
+
+	SPIN(&s->w, tr_mono_ms() > end);
+}
+
 static void answers(void **state)
 {
 	struct site *s = *state;
@@ -500,16 +507,64 @@ static void more_wait_in_the_kernel(void **state)
 {
 	struct site *s = *state;
 
-	open_server(s, 1, 4, 1 << 20, on_ping);
-	raw_open(&s->c, &s->w);
+	open_server(s, 1, 4, 1 << 20, on_held);
+	ask_and_hold(s, 1);
 	raw_open(&s->d, &s->w);
-	ask(&s->c, 1);
 	ask(&s->d, 2);
-	assert_int_equal(raw_answer(&s->w, &s->c, 1, NULL), 0);
-	world_settle(&s->w);
-	assert_int_equal(raw_has(&s->d), 0);
+	wait_longer_than_idle(s);
+	assert_int_equal(chan_server_stats(s->server)->accepted, 1);
 	raw_close(&s->c);
+	answer(s->held[0]); /* nobody reads it; the place is free */
+	SPIN(&s->w, s->nheld == 2);
+	answer(s->held[1]);
 	assert_int_equal(raw_answer(&s->w, &s->d, 2, NULL), 0);
+}
+
+/* What is idle gives way, the longest idle first; who follows, or waits for an answer, stays. */
+static void the_idle_make_room(void **state)
+{
+	struct site *s = *state;
+	struct raw *crowd = calloc(4, sizeof(*crowd));
+
+	assert_non_null(crowd);
+	open_server(s, 3, 4, 1 << 20, on_held);
+	ask_and_hold(s, 1); /* c waits */
+	raw_open(&crowd[0], &s->w);
+	ask(&crowd[0], 1);
+	SPIN(&s->w, s->nheld == 2);
+	chan_conn_keep(chan_call_conn(s->held[1]));
+	answer(s->held[1]);
+	assert_int_equal(raw_answer(&s->w, &crowd[0], 1, NULL), 0);
+	for (int i = 1; i < 4; i++)
+		raw_open(&crowd[i], &s->w);
+	SPIN(&s->w, raw_gone(&crowd[1]) && raw_gone(&crowd[2]));
+	assert_false(raw_gone(&crowd[0]) || raw_gone(&crowd[3]) || raw_gone(&s->c));
+	assert_int_equal(s->closed, 2);
+	raw_open(&s->d, &s->w);
+	ask(&s->d, 7);
+	SPIN(&s->w, s->nheld == 3);
+	answer(s->held[2]);
+	assert_int_equal(raw_answer(&s->w, &s->d, 7, NULL), 0);
+	assert_true(raw_gone(&crowd[3]));
+	assert_int_equal(chan_server_stats(s->server)->conns, 3);
+	answer(s->held[0]);
+	assert_int_equal(raw_answer(&s->w, &s->c, 1, NULL), 0);
+	for (int i = 0; i < 4; i++)
+		raw_close(&crowd[i]);
+	free(crowd);
+}
+
+static void server_freed_while_making_room(void **state)
+{
+	struct site *s = *state;
+
+	open_server(s, 1, 4, 1 << 20, on_ping);
+	s->free_in_close = true;
+	raw_open(&s->c, &s->w);
+	SPIN(&s->w, chan_server_stats(s->server)->conns == 1);
+	raw_open(&s->d, &s->w);
+	SPIN(&s->w, s->server == NULL);
+	SPIN(&s->w, raw_gone(&s->c) && raw_gone(&s->d));
 }
 
 static void drain(void **state)
@@ -590,6 +645,7 @@ int main(void)
 		T(answers), T(byte_by_byte_and_many_at_once), T(large_request), T(broken_frames), T(bad_requests),
 		T(stranger), T(inflight_pauses), T(slow_reader_is_choked), T(follower_that_never_reads), T(asker_gone),
 		T(half_closed), T(server_freed_first), T(server_freed_in_its_handler), T(server_freed_in_on_close),
+		T(the_idle_make_room), T(server_freed_while_making_room),
 		T(more_wait_in_the_kernel), T(drain), T(held_until_started), T(answer_over_the_limit),
 	};
 	/* clang-format on */

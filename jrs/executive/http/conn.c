@@ -5,15 +5,9 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
-struct out { /* what uv_try_write left over */
-	uv_write_t req;
-	struct buf data; /* owned */
-};
-
 static void on_read(uv_stream_t *tcp, ssize_t n, const uv_buf_t *buf);
 
-/* UINT64_MAX: none. Nobody slow holds up a drain for long. */
-static void set_deadline(struct conn *c, uint64_t in_ms)
+void conn_deadline(struct conn *c, uint64_t in_ms)
 {
 	if (in_ms != UINT64_MAX) {
 		if (c->srv->draining && in_ms > HTTP_DRAIN_MS)
@@ -31,7 +25,7 @@ static void on_alloc(uv_handle_t *h, size_t suggested, uv_buf_t *buf)
 	*buf = uv_buf_init(c->srv->read_buf, HTTP_READ_SIZE);
 }
 
-static void set_reading(struct conn *c, bool on)
+void conn_reading(struct conn *c, bool on)
 {
 	if (c->reading == on || c->state == CONN_CLOSED || (on && c->eof))
 		return;
@@ -47,16 +41,39 @@ static void on_closed(uv_handle_t *h)
 {
 	struct conn *c = h->data;
 
+	tls_free(&c->tls);
 	buf_free(&c->ahead);
 	free(c);
+}
+
+static void count_drop(struct http_server *s, enum http_drop why)
+{
+	s->stats.dropped[why]++;
+	if (s->cfg.on_dropped != NULL)
+		s->cfg.on_dropped(s->cfg.arg, why);
+}
+
+void conn_drop(struct conn *c, enum http_drop why)
+{
+	if (c->state == CONN_CLOSED)
+		return;
+	if (c->srv != NULL && !c->dropped)
+		count_drop(c->srv, why);
+	c->dropped = true;
+	conn_close(c);
 }
 
 void conn_close(struct conn *c)
 {
 	if (c->state == CONN_CLOSED)
 		return;
-	if (c->srv != NULL && (c->state == CONN_HEAD || c->state == CONN_BODY || c->state == CONN_FLIGHT))
+	if (c->srv != NULL && !c->dropped &&
+	    (c->state == CONN_HEAD || c->state == CONN_BODY || c->state == CONN_FLIGHT)) {
 		c->srv->stats.closed_early++;
+		count_drop(c->srv, HTTP_DROP_EARLY);
+	}
+	if (c->state == CONN_IDLE && c->tls != NULL && c->queued == 0)
+		conn_bye(c);
 	c->state = CONN_CLOSED;
 	if (c->req != NULL) {
 		c->req->conn = NULL;
@@ -64,9 +81,13 @@ void conn_close(struct conn *c)
 			req_free(c->req);
 		c->req = NULL;
 	}
-	if (c->srv != NULL)
+	if (c->srv != NULL) {
+		c->srv->held -= c->queued;
 		server_conn_gone(c->srv, c);
+	}
 	c->srv = NULL;
+	if (c->stream != NULL)
+		stream_lost(c->stream);
 	uv_close((uv_handle_t *)&c->tcp, on_closed);
 }
 
@@ -76,7 +97,8 @@ int conn_new(struct http_server *s)
 
 	if (c == NULL)
 		return TR_ENOMEM;
-	if (uv_tcp_init(s->cfg.loop, &c->tcp) < 0) {
+	if ((s->tls != NULL && tls_new(&c->tls, s->tls) < 0) || uv_tcp_init(s->cfg.loop, &c->tcp) < 0) {
+		tls_free(&c->tls);
 		free(c);
 		return TR_ENOMEM;
 	}
@@ -93,138 +115,9 @@ int conn_new(struct http_server *s)
 	}
 	s->stats.accepted++;
 	uv_tcp_nodelay(&c->tcp, 1);
-	set_deadline(c, s->cfg.idle_timeout_ms);
-	set_reading(c, true);
+	conn_deadline(c, c->tls != NULL ? s->cfg.head_timeout_ms : s->cfg.idle_timeout_ms);
+	conn_reading(c, true);
 	return 0;
-}
-
-/* ---- writing ---- */
-static void linger(struct conn *c)
-{
-	int fd;
-
-	c->state = CONN_LINGER;
-	buf_free(&c->ahead);
-	if (c->eof || uv_fileno((uv_handle_t *)&c->tcp, &fd) < 0 || shutdown(fd, SHUT_WR) < 0) {
-		conn_close(c);
-		return;
-	}
-	set_deadline(c, HTTP_LINGER_MS);
-	set_reading(c, true);
-}
-
-/* The answer has left. */
-static void sent(struct conn *c)
-{
-	c->served = true;
-	if (!c->close_after) {
-		c->state = CONN_IDLE;
-		set_deadline(c, c->srv->cfg.idle_timeout_ms);
-	} else if (c->linger_after || c->ahead.len > 0) {
-		linger(c); /* closing with bytes unread would reset the connection before the client has read the answer
-			    */
-	} else {
-		conn_close(c);
-	}
-}
-
-static void on_written(uv_write_t *req, int status)
-{
-	struct out *o = (struct out *)(void *)req;
-	struct conn *c = req->handle->data;
-
-	buf_free(&o->data);
-	free(o);
-	if (c->state != CONN_WRITE)
-		return;
-	if (status < 0) {
-		conn_close(c);
-		return;
-	}
-	sent(c);
-	conn_resume(c);
-}
-
-/* Queues what is left from byte `done` on of head and body. */
-static int queue(struct conn *c, struct buf *head, const void *body, size_t n, struct buf *owned, size_t done)
-{
-	struct out *o = calloc(1, sizeof(*o));
-	size_t skip = 0;
-	uv_buf_t v;
-	int r;
-
-	if (o == NULL)
-		return TR_ENOMEM;
-	if (owned != NULL && done >= head->len) {
-		o->data = *owned;
-		buf_init(owned, owned->max);
-		skip = done - head->len;
-	} else {
-		if (done < head->len)
-			buf_append(&o->data, head->p + done, head->len - done);
-		skip = done > head->len ? done - head->len : 0;
-		buf_append(&o->data, (const char *)body + skip, n - skip);
-		skip = 0;
-	}
-	v = uv_buf_init(o->data.p + skip, (unsigned)(o->data.len - skip));
-	r = o->data.failed != 0 ? o->data.failed : uv_write(&o->req, (uv_stream_t *)&c->tcp, &v, 1, on_written);
-	if (r < 0) {
-		buf_free(&o->data);
-		free(o);
-	}
-	return r;
-}
-
-void conn_send(struct conn *c, struct buf *head, const void *body, size_t n, struct buf *owned)
-{
-	uv_buf_t v[2];
-	int r;
-
-	c->state = CONN_WRITE;
-	v[0] = uv_buf_init(head->p, (unsigned)head->len);
-	v[1] = uv_buf_init((char *)(uintptr_t)body, (unsigned)n);
-	r = uv_try_write((uv_stream_t *)&c->tcp, v, n > 0 ? 2 : 1);
-	if (r < 0 && r != UV_EAGAIN) {
-		conn_close(c);
-		return;
-	}
-	if (r >= 0 && (size_t)r == head->len + n) {
-		sent(c);
-		return;
-	}
-	set_deadline(c, c->srv->cfg.body_timeout_ms);
-	if (queue(c, head, body, n, owned, r > 0 ? (size_t)r : 0) < 0)
-		conn_close(c);
-}
-
-static void on_continue_written(uv_write_t *req, int status)
-{
-	struct conn *c = req->handle->data;
-
-	free(req);
-	if (status < 0 && status != UV_ECANCELED)
-		conn_close(c);
-}
-
-static void send_continue(struct conn *c)
-{
-	static char text[] = "HTTP/1.1 100 Continue\r\n\r\n";
-	uv_buf_t v = uv_buf_init(text, sizeof(text) - 1);
-	int r = uv_try_write((uv_stream_t *)&c->tcp, &v, 1);
-	uv_write_t *req;
-
-	if (r == (int)v.len)
-		return;
-	if (r < 0 && r != UV_EAGAIN) {
-		conn_close(c);
-		return;
-	}
-	v = uv_buf_init(text + (r > 0 ? r : 0), (unsigned)(v.len - (size_t)(r > 0 ? r : 0)));
-	req = calloc(1, sizeof(*req));
-	if (req == NULL || uv_write(req, (uv_stream_t *)&c->tcp, &v, 1, on_continue_written) < 0) {
-		free(req);
-		conn_close(c);
-	}
 }
 
 /* ---- reading ---- */
@@ -235,22 +128,23 @@ static int begin(struct conn *c)
 		return TR_ENOMEM;
 	}
 	c->req->conn = c;
+	c->req->srv = c->srv;
 	c->req->started_ns = tr_mono_ns();
 	c->state = CONN_HEAD;
-	set_deadline(c, c->srv->cfg.head_timeout_ms);
+	conn_deadline(c, c->srv->cfg.head_timeout_ms);
 	return 0;
 }
 
-static void dispatch(struct conn *c)
+/* unread: the handler does not want the body. */
+static void dispatch(struct conn *c, bool unread)
 {
 	struct http_server *s = c->srv;
 	struct http_req *r = c->req;
 
 	c->state = CONN_FLIGHT;
-	set_deadline(c, UINT64_MAX);
-	c->close_after = !r->ps.keep_alive || s->draining;
-	c->linger_after = false;
-	r->srv = s;
+	conn_deadline(c, UINT64_MAX);
+	c->close_after = !r->ps.keep_alive || s->draining || unread;
+	c->linger_after = unread;
 	r->in_flight = true;
 	r->next = s->flights;
 	r->prev = NULL;
@@ -260,6 +154,30 @@ static void dispatch(struct conn *c)
 	s->stats.requests++;
 	s->stats.inflight++;
 	s->cfg.on_request(s->cfg.arg, r);
+}
+
+/* The body's memory goes on the server's books; false: there is too much on them. A small body always has room. */
+static bool charge(struct conn *c)
+{
+	struct http_req *r = c->req;
+
+	c->srv->held += r->ps.body.cap - r->charged;
+	r->charged = r->ps.body.cap;
+	return r->charged <= HTTP_SMALL || c->srv->held <= c->srv->cfg.max_held;
+}
+
+static void on_head(struct conn *c, bool all_read)
+{
+	struct http_server *s = c->srv;
+
+	if (s->cfg.wants_body != NULL && !s->cfg.wants_body(s->cfg.arg, c->req)) {
+		dispatch(c, true);
+		return;
+	}
+	c->state = CONN_BODY;
+	conn_deadline(c, s->cfg.body_timeout_ms);
+	if (c->req->ps.expect_continue && all_read)
+		conn_continue(c);
 }
 
 /* Takes requests out of p, one after the other, as long as each is answered at once. Returns the bytes taken. */
@@ -280,14 +198,14 @@ static size_t advance(struct conn *c, const char *p, size_t n)
 			break;
 		}
 		done += used;
-		if (r == PARSE_HEAD) {
-			c->state = CONN_BODY;
-			set_deadline(c, c->srv->cfg.body_timeout_ms);
-			if (c->req->ps.expect_continue && done == n)
-				send_continue(c);
-		} else if (r == PARSE_COMPLETE) {
-			dispatch(c);
+		if (!charge(c)) {
+			req_refuse(c, 503, "too many large requests at once");
+			break;
 		}
+		if (r == PARSE_HEAD)
+			on_head(c, done == n);
+		else if (r == PARSE_COMPLETE)
+			dispatch(c, false);
 	}
 	c->advancing = false;
 	return done;
@@ -297,20 +215,26 @@ void conn_resume(struct conn *c)
 {
 	if (c->advancing || c->state > CONN_BODY)
 		return;
-	if (c->ahead.len > 0)
-		buf_consume(&c->ahead, advance(c, c->ahead.p, c->ahead.len));
+	if (c->ahead.len > 0) {
+		size_t used = advance(c, c->ahead.p, c->ahead.len);
+
+		if (c->state >= CONN_LINGER) /* the last answer is given: the rest is nobody's */
+			buf_free(&c->ahead);
+		else
+			buf_consume(&c->ahead, used);
+	}
 	if (c->state > CONN_BODY)
 		return;
 	if (c->eof)
 		conn_close(c);
 	else
-		set_reading(c, true);
+		conn_reading(c, true);
 }
 
 static void on_eof(struct conn *c)
 {
 	c->eof = true;
-	set_reading(c, false);
+	conn_reading(c, false);
 	if (c->state <= CONN_BODY || c->state == CONN_LINGER)
 		conn_close(c); /* else: it may only have shut down its sending side; the answer follows */
 }
@@ -330,16 +254,42 @@ static void on_data(struct conn *c, const char *p, size_t n)
 	if (used == n || c->state == CONN_CLOSED || c->state == CONN_LINGER)
 		return;
 	if (buf_append(&c->ahead, p + used, n - used) < 0)
-		conn_close(c);
+		conn_drop(c, HTTP_DROP_MEMORY);
 	else if (c->ahead.len >= HTTP_AHEAD_MAX)
-		set_reading(c, false);
+		conn_reading(c, false);
+}
+
+/* Bytes of the wire, which TLS makes plain. */
+static void on_wire(struct conn *c, const char *p, size_t n)
+{
+	char plain[TLS_PIECE];
+	int r = TLS_MORE;
+
+	tls_feed(c->tls, p, n);
+	while (c->state < CONN_LINGER && (r = tls_read(c->tls, plain, sizeof(plain))) > 0)
+		on_data(c, plain, (size_t)r);
+	tls_feed(c->tls, NULL, 0);
+	if (c->state >= CONN_LINGER)
+		return;
+	if (!c->secured && tls_ready(c->tls)) {
+		c->secured = true;
+		if (c->state == CONN_IDLE)
+			conn_deadline(c, c->srv->cfg.idle_timeout_ms);
+	}
+	conn_flush(c); /* a handshake's answer, a ticket, an alert */
+	if (r == TLS_END)
+		on_eof(c);
+	else if (r < 0)
+		conn_drop(c, r == TLS_PLAIN ? HTTP_DROP_PLAIN : HTTP_DROP_TLS);
 }
 
 static void on_read(uv_stream_t *tcp, ssize_t n, const uv_buf_t *buf)
 {
 	struct conn *c = tcp->data;
 
-	if (n > 0)
+	if (n > 0 && c->tls != NULL && c->state != CONN_LINGER)
+		on_wire(c, buf->base, (size_t)n);
+	else if (n > 0)
 		on_data(c, buf->base, (size_t)n);
 	else if (n == UV_EOF)
 		on_eof(c);
@@ -358,7 +308,13 @@ void conn_timeout(struct conn *c)
 		req_refuse(c, 408, "the request body took too long");
 		break;
 	case CONN_FLIGHT: /* the handler keeps its own deadline */
-		set_deadline(c, UINT64_MAX);
+		conn_deadline(c, UINT64_MAX);
+		break;
+	case CONN_WRITE:
+		conn_drop(c, HTTP_DROP_SLOW);
+		break;
+	case CONN_IDLE:
+		conn_drop(c, c->tls != NULL && !c->secured ? HTTP_DROP_TLS_SLOW : HTTP_DROP_IDLE);
 		break;
 	default:
 		conn_close(c);
@@ -372,7 +328,7 @@ void conn_drain(struct conn *c)
 
 	c->close_after = true;
 	if (c->state == CONN_HEAD || c->state == CONN_BODY || c->state == CONN_WRITE)
-		set_deadline(c, HTTP_DRAIN_MS);
+		conn_deadline(c, HTTP_DRAIN_MS);
 	if (c->state != CONN_IDLE)
 		return;
 	if (uv_fileno((uv_handle_t *)&c->tcp, &fd) == 0)
@@ -380,5 +336,5 @@ void conn_drain(struct conn *c)
 	if (c->served && waiting == 0)
 		conn_close(c);
 	else
-		set_deadline(c, HTTP_FRESH_MS);
+		conn_deadline(c, HTTP_FRESH_MS);
 }

@@ -11,6 +11,7 @@
 #include <uv.h>
 
 const char *http_parser_version(void); /* of llhttp, which is built in: "8.1.0" */
+const char *http_tls_version(void);    /* of OpenSSL */
 
 struct http_server;
 struct http_req; /* one request in flight; freed by http_respond() */
@@ -19,21 +20,52 @@ struct http_str {
 	const char *p; /* NUL-terminated as well; NULL = absent */
 	size_t n;
 };
+/* Why a connection was closed without an answer. */
+#define HTTP_DROPS(X)              \
+	X(PLAIN, "plain_http")     \
+	X(TLS, "tls_failed")       \
+	X(TLS_SLOW, "tls_timeout") \
+	X(EARLY, "client_left")    \
+	X(SLOW, "slow_reader")     \
+	X(MEMORY, "memory")        \
+	X(IDLE, "idle")
+enum http_drop {
+#define X(id, name) HTTP_DROP_##id,
+	HTTP_DROPS(X)
+#undef X
+		HTTP_NDROPS
+};
+extern const char *const http_drop_names[HTTP_NDROPS];
+
 struct http_server_cfg {
 	uv_loop_t *loop;
 	int fd; /* listening TCP socket; taken over */
 	unsigned max_conns;
 	size_t max_body; /* bytes; more is 413 */
 	uint32_t head_timeout_ms, body_timeout_ms, idle_timeout_ms;
+	/* Bytes of bodies that arrive and of answers that wait for slow readers, all connections together; 0: 512 MiB.
+	 * Past it a large body is 503 and a connection that does not read is closed. */
+	size_t max_held;
+	/* PEM texts, for TLS; NULL: plain HTTP. Borrowed; the key is wiped by http_server_new(), also when it fails. */
+	const char *certificate;
+	size_t certificate_n;
+	char *private_key;
+	size_t private_key_n;
 	/* Called once per request; must lead to exactly one http_respond(), now or later, even after
 	 * http_server_free(). */
 	void (*on_request)(void *arg, struct http_req *req);
 	/* For refused bytes that never became a request: its status, for counting. May be NULL. */
 	void (*on_refused)(void *arg, int status);
+	/* For connections closed without an answer, for counting. May be NULL. */
+	void (*on_dropped)(void *arg, enum http_drop why);
+	/* Asked when a head is complete and a body follows. false: the handler is called at once, sees an empty body,
+	 * and the connection closes behind its answer. NULL: every body is wanted. */
+	bool (*wants_body)(void *arg, const struct http_req *req);
 	void *arg;
 };
 struct http_stats {
 	uint64_t accepted, requests, refused, closed_early;
+	uint64_t dropped[HTTP_NDROPS];
 	uint32_t conns, inflight;
 };
 int http_server_new(struct http_server **out, const struct http_server_cfg *cfg);
@@ -63,7 +95,13 @@ bool http_query_at(const struct http_req *req, unsigned i, struct http_str *name
 const char *http_request_id(
 	const struct http_req *req); /* X-Request-Id if it was sane (1..128 of [A-Za-z0-9._-]), else a new UUID */
 uint64_t http_started_ns(const struct http_req *req); /* first byte seen, CLOCK_MONOTONIC */
-bool http_gone(const struct http_req *req);           /* the connection is lost; answering is still required */
+bool http_secure(const struct http_req *req);         /* came by TLS */
+/* The address that was dialled, as a Host header names it: "10.0.0.1", "[::1]". false: lost. */
+#define HTTP_ADDRESS_MAX 64
+bool http_local_address(const struct http_req *req, char out[HTTP_ADDRESS_MAX]);
+/* Does the server's certificate speak for this host (name, address, "[IPv6]")? false without TLS. */
+bool http_certified(const struct http_req *req, const char *host);
+bool http_gone(const struct http_req *req); /* the connection is lost; answering is still required */
 
 /* extra: further header lines, each "Name: value\r\n", or NULL. body is copied or, with http_respond_buf, taken over (b
  * becomes empty). Content-Length, Date, X-Request-Id, X-Content-Type-Options and Connection are added here; HEAD sends
@@ -71,5 +109,24 @@ bool http_gone(const struct http_req *req);           /* the connection is lost;
 void http_respond(struct http_req *req, int status, const char *content_type, const char *extra, const void *body,
 		  size_t n);
 void http_respond_buf(struct http_req *req, int status, const char *content_type, const char *extra, struct buf *b);
+
+/* stream.c: an answer in pieces, 200, of no known length; the connection closes behind it. Chunked, so that a reader
+ * can tell its end from a loss; HEAD gets the head only. A stream holds up a drain until it is ended. */
+struct http_stream;
+struct http_stream_cfg {
+	size_t max_queue; /* bytes that wait for a slow reader, beside what the kernel holds */
+	/* The client is gone: called from the loop, never from inside a function of this header but http_server_free();
+	 * call http_stream_end() or http_stream_cut() inside or later. */
+	void (*on_gone)(void *arg);
+	void *arg;
+};
+/* Answers the request, as http_respond() does. TR_ENOMEM: it is still to be answered. *out may be a stream whose client
+ * had gone: its writes fail. */
+int http_stream_begin(struct http_stream **out, struct http_req *req, const char *content_type, const char *extra,
+		      const struct http_stream_cfg *cfg);
+/* Copied. TR_EBUSY: the reader is too slow, nothing was taken; TR_ECLOSED: it is gone (on_gone does not follow). */
+int http_stream_write(struct http_stream *s, const void *p, size_t n);
+void http_stream_end(struct http_stream **s); /* what waits still goes out; NULL is fine */
+void http_stream_cut(struct http_stream **s); /* at once, without an end: the reader sees a loss */
 
 #endif

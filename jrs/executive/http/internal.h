@@ -5,6 +5,7 @@
 #include "jrs/executive/http/http.h"
 #include "jrs/executive/http/parse.h"
 #include "jrs/executive/http/problem.h"
+#include "jrs/executive/http/tls.h"
 #include "jrs/executive/http/wheel.h"
 
 #define HTTP_READ_SIZE  65536 /* the server's read buffer, shared: libuv fills and hands it over in one go */
@@ -14,6 +15,8 @@
 #define HTTP_FRESH_MS   250  /* while draining: time for the first byte of a connection that was just accepted */
 #define HTTP_DRAIN_MS   2000 /* while draining: at most so long for any head, body or slow reader */
 #define HTTP_ID_MAX     128
+#define HTTP_SMALL      65536        /* bytes of a body, or of what waits to be read, for which there is always room */
+#define HTTP_HELD_MAX   (512u << 20) /* cfg.max_held when it is 0 */
 
 enum conn_state {
 	CONN_IDLE, /* between two requests */
@@ -21,6 +24,7 @@ enum conn_state {
 	CONN_BODY,
 	CONN_FLIGHT, /* the handler has it */
 	CONN_WRITE,  /* the answer is on its way */
+	CONN_STREAM, /* an answer in pieces; stream.c writes it */
 	CONN_LINGER, /* answered and shut down; reads and drops */
 	CONN_CLOSED
 };
@@ -29,11 +33,16 @@ struct conn {
 	struct http_server *srv;  /* NULL once the server is freed */
 	struct conn *prev, *next; /* the server's list */
 	struct wheel_node timer;
-	struct http_req *req; /* owned while it is read; in flight: also the handler's */
-	struct buf ahead;     /* bytes behind the request in flight */
+	struct http_req *req;       /* owned while it is read; in flight: also the handler's */
+	struct http_stream *stream; /* CONN_STREAM: borrowed */
+	size_t queued;              /* bytes that wait to be written */
+	struct buf ahead;           /* bytes behind the request in flight */
 	uint64_t lingered;
 	enum conn_state state;
+	struct tls *tls; /* owned; NULL: plain HTTP */
 	bool reading, eof, served, close_after, linger_after, advancing;
+	bool secured; /* hands are shaken */
+	bool dropped; /* why it closes is counted */
 };
 struct join { /* the value of a header given several times */
 	struct join *next;
@@ -42,9 +51,10 @@ struct join { /* the value of a header given several times */
 struct http_req {
 	struct http_parser ps;
 	struct conn *conn;            /* NULL: lost */
-	struct http_server *srv;      /* NULL: freed */
+	struct http_server *srv;      /* NULL: freed, or not read from yet */
 	struct http_req *prev, *next; /* the server's list of requests in flight */
 	struct join *joins;
+	size_t charged; /* bytes of the body on the server's books */
 	uint64_t started_ns;
 	char id[HTTP_ID_MAX + 1];
 	bool in_flight, answered;
@@ -57,6 +67,8 @@ struct http_server {
 	struct conn *conns;
 	struct http_req *flights;
 	struct http_stats stats;
+	struct tls_ctx *tls; /* owned; NULL: plain HTTP */
+	size_t held; /* bytes of bodies that arrive or are worked on, and of answers that wait for their readers */
 	void (*drained)(void *arg);
 	void *drained_arg;
 	unsigned handles;  /* not closed yet; at 0 after free the struct goes */
@@ -70,7 +82,14 @@ struct http_server {
 /* server.c */
 void server_conn_gone(struct http_server *s, struct conn *c); /* takes it off the books */
 const char *server_date(struct http_server *s);
+/* write.c */
+void conn_flush(struct conn *c); /* what TLS has to say; may close */
+void conn_bye(struct conn *c);   /* close_notify, if it can leave at once */
+void conn_continue(struct conn *c);
 /* conn.c */
+void conn_deadline(struct conn *c, uint64_t in_ms); /* UINT64_MAX: none. Nobody slow holds up a drain for long. */
+void conn_reading(struct conn *c, bool on);
+void conn_drop(struct conn *c, enum http_drop why); /* conn_close(), counted */
 int conn_new(struct http_server *s);
 void conn_close(struct conn *c); /* at once; the memory goes when libuv is done */
 void conn_timeout(struct conn *c);
@@ -78,11 +97,20 @@ void conn_drain(struct conn *c);
 /* Writes head and body in one go and takes what could not be written at once. body is taken over when owned is not
  * NULL. */
 void conn_send(struct conn *c, struct buf *head, const void *body, size_t n, struct buf *owned);
-void conn_resume(struct conn *c); /* after an answer: the next request, if its bytes are here */
+/* Writes a piece of a stream, copying what must wait. < 0: the connection is lost and the caller closes it. */
+int conn_put(struct conn *c, const void *p, size_t n);
+void conn_put_end(struct conn *c); /* the last piece was put: closes once all has left */
+void conn_resume(struct conn *c);  /* after an answer: the next request, if its bytes are here */
 /* request.c */
 struct http_req *req_new(size_t max_body);
 void req_reset(struct http_req *r);
 void req_free(struct http_req *r);
 void req_refuse(struct conn *c, int status, const char *why);
+void req_landed(struct http_req *r); /* takes it out of the server's books */
+/* Status line and headers. framing: the lines that say how the body ends. */
+int req_head(struct buf *head, const struct conn *c, const struct http_req *r, int status, const char *type,
+	     const char *framing, const char *extra);
+/* stream.c */
+void stream_lost(struct http_stream *s); /* its connection closes */
 
 #endif

@@ -1,6 +1,7 @@
 #include "common/base/text.h"
 #include "jrs/executive/http/internal.h"
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,8 +24,16 @@ static void free_joins(struct http_req *r)
 	}
 }
 
+static void discharge(struct http_req *r)
+{
+	if (r->srv != NULL)
+		r->srv->held -= r->charged;
+	r->charged = 0;
+}
+
 void req_reset(struct http_req *r)
 {
+	discharge(r);
 	free_joins(r);
 	http_parser_reset(&r->ps);
 	r->in_flight = r->answered = false;
@@ -35,6 +44,7 @@ void req_free(struct http_req *r)
 {
 	if (r == NULL)
 		return;
+	discharge(r);
 	free_joins(r);
 	http_parser_free(&r->ps);
 	free(r);
@@ -173,26 +183,65 @@ uint64_t http_started_ns(const struct http_req *req)
 	return req->started_ns;
 }
 
+bool http_secure(const struct http_req *req)
+{
+	return req->conn != NULL && req->conn->tls != NULL;
+}
+
+bool http_local_address(const struct http_req *req, char out[HTTP_ADDRESS_MAX])
+{
+	struct sockaddr_storage ss;
+	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)(const void *)&ss;
+	int n = sizeof(ss);
+	char text[INET6_ADDRSTRLEN];
+
+	if (req->conn == NULL || uv_tcp_getsockname(&req->conn->tcp, (struct sockaddr *)&ss, &n) < 0)
+		return false;
+	if (ss.ss_family == AF_INET)
+		return uv_ip4_name((const struct sockaddr_in *)(const void *)&ss, out, HTTP_ADDRESS_MAX) == 0;
+	if (ss.ss_family != AF_INET6)
+		return false;
+	if (IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr))
+		return uv_inet_ntop(AF_INET, &v6->sin6_addr.s6_addr[12], out, HTTP_ADDRESS_MAX) == 0;
+	if (uv_ip6_name(v6, text, sizeof(text)) != 0)
+		return false;
+	snprintf(out, HTTP_ADDRESS_MAX, "[%s]", text);
+	return true;
+}
+
+bool http_certified(const struct http_req *req, const char *host)
+{
+	return http_secure(req) && req->conn->srv != NULL && tls_ctx_covers(req->conn->srv->tls, host);
+}
+
 bool http_gone(const struct http_req *req)
 {
 	return req->conn == NULL;
 }
 
 /* ---- the answer ---- */
+int req_head(struct buf *head, const struct conn *c, const struct http_req *r, int status, const char *type,
+	     const char *framing, const char *extra)
+{
+	buf_printf(head, "HTTP/1.1 %d %s\r\nDate: %s\r\n", status, http_statuses[http_status_row(status)].text,
+		   server_date(c->srv));
+	if (type != NULL && status != 204)
+		buf_printf(head, "Content-Type: %s\r\n", type);
+	buf_printf(head, "%sX-Request-Id: %s\r\nX-Content-Type-Options: nosniff\r\n%sConnection: %s\r\n\r\n", framing,
+		   http_request_id(r), extra != NULL ? extra : "", c->close_after ? "close" : "keep-alive");
+	return head->failed;
+}
+
 static void answer(struct conn *c, struct http_req *r, int status, const char *type, const char *extra,
 		   const void *body, size_t n, struct buf *owned)
 {
 	bool head_only = r->ps.ll_head && r->ps.ll.method == HTTP_HEAD;
 	struct buf head = {0};
+	char length[64] = "";
 
-	buf_printf(&head, "HTTP/1.1 %d %s\r\nDate: %s\r\n", status, http_statuses[http_status_row(status)].text,
-		   server_date(c->srv));
-	if (type != NULL && status != 204)
-		buf_printf(&head, "Content-Type: %s\r\n", type);
 	if (status != 204)
-		buf_printf(&head, "Content-Length: %zu\r\n", n);
-	buf_printf(&head, "X-Request-Id: %s\r\nX-Content-Type-Options: nosniff\r\n%sConnection: %s\r\n\r\n",
-		   http_request_id(r), extra != NULL ? extra : "", c->close_after ? "close" : "keep-alive");
+		snprintf(length, sizeof(length), "Content-Length: %zu\r\n", n);
+	req_head(&head, c, r, status, type, length, extra);
 	if (head.failed != 0)
 		conn_close(c);
 	else
@@ -200,8 +249,7 @@ static void answer(struct conn *c, struct http_req *r, int status, const char *t
 	buf_free(&head);
 }
 
-/* Takes the request out of the server's books. */
-static void landed(struct http_req *r)
+void req_landed(struct http_req *r)
 {
 	struct http_server *s = r->srv;
 
@@ -217,6 +265,7 @@ static void landed(struct http_req *r)
 	if (r->next != NULL)
 		r->next->prev = r->prev;
 	s->stats.inflight--;
+	discharge(r);
 	r->srv = NULL;
 }
 
@@ -225,7 +274,7 @@ static void respond(struct http_req *r, int status, const char *type, const char
 {
 	struct conn *c = r->conn;
 
-	landed(r);
+	req_landed(r);
 	if (c != NULL)
 		answer(c, r, status, type, extra, body, n, owned);
 	if (r->conn == NULL) { /* the client had gone, or went just now */
@@ -264,7 +313,7 @@ void req_refuse(struct conn *c, int status, const char *why)
 		return;
 	}
 	r->answered = true; /* conn_close() leaves it to us */
-	answer(c, r, status, HTTP_PROBLEM_TYPE, NULL, body.p, body.len, &body);
+	answer(c, r, status, HTTP_PROBLEM_TYPE, status == 503 ? "Retry-After: 1\r\n" : NULL, body.p, body.len, &body);
 	buf_free(&body);
 	if (r->conn == NULL)
 		req_free(r);

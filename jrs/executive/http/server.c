@@ -1,3 +1,4 @@
+#include "common/log/log.h"
 #include "jrs/executive/http/internal.h"
 #include <assert.h>
 #include <stdlib.h>
@@ -5,6 +6,17 @@
 #include <time.h>
 
 #define BACKLOG 1024 /* the kernel cuts it to somaxconn */
+
+const char *const http_drop_names[HTTP_NDROPS] = {
+#define X(id, name) [HTTP_DROP_##id] = (name),
+	HTTP_DROPS(X)
+#undef X
+};
+
+const char *http_tls_version(void)
+{
+	return tls_version();
+}
 
 static uint32_t tick_of(const struct http_server_cfg *cfg)
 {
@@ -31,15 +43,20 @@ static void check_drained(struct http_server *s)
 	done(s->drained_arg);
 }
 
+static void destroy(struct http_server *s)
+{
+	tls_ctx_free(&s->tls);
+	free(s->read_buf);
+	free(s);
+}
+
 static void on_closed(uv_handle_t *h)
 {
 	struct http_server *s = h->data;
 
 	assert(s->handles > 0);
-	if (--s->handles == 0 && s->freed) {
-		free(s->read_buf);
-		free(s);
-	}
+	if (--s->handles == 0 && s->freed)
+		destroy(s);
 }
 
 static void stop_listening(struct http_server *s)
@@ -126,21 +143,39 @@ const char *server_date(struct http_server *s)
 	return s->date;
 }
 
+static int secure(struct http_server *s)
+{
+	struct http_server_cfg *cfg = &s->cfg;
+	const char *why = NULL;
+	int r;
+
+	if (cfg->certificate == NULL && cfg->private_key == NULL)
+		return 0;
+	r = tls_ctx_new(&s->tls, cfg->certificate, cfg->certificate_n, cfg->private_key, cfg->private_key_n, &why);
+	if (r < 0)
+		log_error("TLS is not possible reason=\"%s\"", why);
+	cfg->certificate = cfg->private_key = NULL; /* were borrowed */
+	cfg->certificate_n = cfg->private_key_n = 0;
+	return r;
+}
+
 int http_server_new(struct http_server **out, const struct http_server_cfg *cfg)
 {
 	struct http_server *s = calloc(1, sizeof(*s));
-	int r;
+	int r = TR_ENOMEM;
 
 	if (s == NULL || (s->read_buf = malloc(HTTP_READ_SIZE)) == NULL) {
+		tls_wipe(cfg->private_key, cfg->private_key_n);
 		free(s);
 		return TR_ENOMEM;
 	}
 	s->cfg = *cfg;
+	if (s->cfg.max_held == 0)
+		s->cfg.max_held = HTTP_HELD_MAX;
 	s->date_s = -1;
 	wheel_init(&s->wheel, tick_of(cfg), uv_now(cfg->loop));
-	if ((r = uv_tcp_init(cfg->loop, &s->tcp)) < 0) {
-		free(s->read_buf);
-		free(s);
+	if ((r = secure(s)) < 0 || (r = uv_tcp_init(cfg->loop, &s->tcp)) < 0) {
+		destroy(s);
 		return r;
 	}
 	s->tcp.data = s->tick.data = s;
