@@ -38,12 +38,16 @@ void metrics_observe(struct metrics_histogram *h, double value)
 	}
 }
 
-/* A short text that reads back as the same double. */
+/* A short text that reads back as the same double; whole numbers plainly. */
 static void put_number(struct buf *out, double v)
 {
 	char text[32];
-	int digits = 6; /* no less: 10 is not to become 1e+01 */
+	int digits = 6;
 
+	if (fabs(v) < 9007199254740992.0 && v == floor(v)) { /* 2^53: all whole numbers below are exact */
+		buf_printf(out, "%.0f", v == 0 ? 0.0 : v);   /* not -0 */
+		return;
+	}
 	do
 		snprintf(text, sizeof(text), "%.*g", digits, v);
 	while (strtod(text, NULL) != v && ++digits <= 17);

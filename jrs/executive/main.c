@@ -1,15 +1,17 @@
 /* executive-jr: the face. HTTP in front, the other Jrs behind. */
+#include "common/base/text.h"
 #include "common/base/version.h"
 #include "common/log/log.h"
 #include "jrs/executive/api/api.h"
+#include "jrs/executive/http/secret.h"
 #include "jrs/kit/jr.h"
 #include <jansson.h>
 #include <string.h>
 
-#define HEAD_TIMEOUT_MS 10000
-#define BODY_TIMEOUT_MS 30000
-#define IDLE_TIMEOUT_MS 75000
-#define SYNTHESIS_MS    1500
+#define SYNTHESIS_MS 1500
+#define STREAMS_MAX  64
+#define STREAM_QUEUE (256u << 10) /* seconds of events and heartbeats */
+#define KEEPALIVE_MS 15000
 
 struct face {
 	struct jr *jr;
@@ -24,6 +26,13 @@ static int ask_tribed(void *arg, uint32_t timeout_ms, peer_cb *cb, void *cb_arg)
 	struct msg_status msg = {0};
 
 	return jr_ask_supervisor(f->jr, MSG_status, &msg, timeout_ms, cb, cb_arg);
+}
+
+static int ask_events(void *arg, const struct msg_events *msg, uint32_t timeout_ms, peer_cb *cb, void *cb_arg)
+{
+	struct face *f = arg;
+
+	return jr_ask_supervisor(f->jr, MSG_events, msg, timeout_ms, cb, cb_arg);
 }
 
 static void on_done(void *arg, bool error)
@@ -45,7 +54,33 @@ static void on_drain(void *arg)
 {
 	struct face *f = arg;
 
+	api_drain(f->api);
 	http_server_drain(f->http, on_drained, f);
+}
+
+struct secrets {
+	struct secret certificate, key, hash_text;
+	unsigned char hash[TR_SHA256_LEN];
+};
+
+/* What tribed handed over for TLS and tokens. On failure what was read is still to be wiped. */
+static int take_secrets(struct secrets *s, const struct jr_opts *opts)
+{
+	int r = secret_take(&s->certificate, opts->certificate_fd), k = secret_take(&s->key, opts->private_key_fd);
+	int h = secret_take(&s->hash_text, opts->token_hash_fd);
+
+	if (r < 0 || k < 0 || h < 0)
+		return r < 0 ? r : k < 0 ? k : h;
+	if ((s->certificate.p == NULL) != (s->key.p == NULL))
+		return TR_EPROTO;
+	return s->hash_text.p == NULL ? 0 : api_token_hash(s->hash_text.p, s->hash_text.n, s->hash);
+}
+
+static void wipe_secrets(struct secrets *s)
+{
+	secret_wipe(&s->certificate);
+	secret_wipe(&s->key);
+	secret_wipe(&s->hash_text);
 }
 
 static int face_open(struct face *f, const struct jr_opts *opts)
@@ -54,6 +89,11 @@ static int face_open(struct face *f, const struct jr_opts *opts)
 			      .integration = jr_peer(f->jr, TR_ROLE_INTEGRATION),
 			      .meta = jr_peer(f->jr, TR_ROLE_META),
 			      .status = ask_tribed,
+			      .events = ask_events,
+			      .loop = jr_loop(f->jr),
+			      .max_streams = STREAMS_MAX,
+			      .stream_queue = STREAM_QUEUE,
+			      .keepalive_ms = KEEPALIVE_MS,
 			      .on_done = on_done,
 			      .arg = f,
 			      .request_timeout_ms = opts->cfg.request_timeout_ms,
@@ -64,34 +104,48 @@ static int face_open(struct face *f, const struct jr_opts *opts)
 				       .fd = opts->http_fd,
 				       .max_conns = opts->cfg.http_max_conns,
 				       .max_body = API_MAX_BODY,
-				       .head_timeout_ms = HEAD_TIMEOUT_MS,
-				       .body_timeout_ms = BODY_TIMEOUT_MS,
-				       .idle_timeout_ms = IDLE_TIMEOUT_MS,
+				       .head_timeout_ms = opts->cfg.http_head_timeout_ms,
+				       .body_timeout_ms = opts->cfg.http_body_timeout_ms,
+				       .idle_timeout_ms = opts->cfg.http_idle_timeout_ms,
 				       .on_request = api_request,
-				       .on_refused = api_refused};
+				       .on_refused = api_refused,
+				       .on_dropped = api_dropped,
+				       .wants_body = api_wants_body};
+	struct secrets secrets = {0};
 	int r;
 
-	if (opts->http_fd < 0)
-		return TR_EPROTO; /* tribed hands it over */
-	if (api.memory == NULL || api.integration == NULL || api.meta == NULL)
-		return TR_ENOMEM;
+	if ((r = take_secrets(&secrets, opts)) < 0)
+		goto out;
+	api.token_hash = secrets.hash_text.p != NULL ? secrets.hash : NULL;
+	http.certificate = secrets.certificate.p;
+	http.certificate_n = secrets.certificate.n;
+	http.private_key = secrets.key.p;
+	http.private_key_n = secrets.key.n;
+	r = opts->http_fd < 0 ? TR_EPROTO : TR_ENOMEM; /* tribed hands it over */
+	if (opts->http_fd < 0 || api.memory == NULL || api.integration == NULL || api.meta == NULL)
+		goto out;
 	memcpy(f->host, opts->cfg.http_listen, sizeof(f->host));
 	if (strrchr(f->host, ':') != NULL)
 		*strrchr(f->host, ':') = '\0';
 	if ((r = api_new(&f->api, &api)) < 0)
-		return r;
+		goto out;
 	http.arg = f->api;
 	if ((r = http_server_new(&f->http, &http)) < 0)
-		return r;
+		goto out;
+	api_conns(f->api, &http_server_stats(f->http)->conns);
 	jr_handle(f->jr, MSG_executive_ask, api_rpc_ask, f->api);
+	jr_on_note(f->jr, api_note, f->api);
 	jr_on_beat(f->jr, on_beat, f);
 	jr_on_drain(f->jr, on_drain, f);
-	return 0;
+out:
+	wipe_secrets(&secrets);
+	return r;
 }
 
 int main(int argc, char **argv)
 {
-	const struct tr_library libs[] = {{"llhttp", http_parser_version()}, {"jansson", jansson_version_str()}};
+	const struct tr_library libs[] = {
+		{"llhttp", http_parser_version()}, {"jansson", jansson_version_str()}, {"openssl", http_tls_version()}};
 	struct face f = {0};
 	struct jr_opts opts;
 	int r;

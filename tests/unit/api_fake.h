@@ -37,6 +37,11 @@ static struct fixture {
 	char request_id[129], last[128]; /* of the last effect; what the last handler saw */
 	uint32_t last_n, deadline;
 	unsigned errors;
+	enum mood events_mood;
+	uint64_t ring_first, ring_last;
+	bool ring_falls;
+	unsigned events_asked;
+	bool followed;
 } fx;
 
 /* ---- the played Jrs ---- */
@@ -99,10 +104,15 @@ static void on_recall(void *arg, struct chan_call *call, const void *msg)
 		return;
 	for (unsigned i = 0; i < fx.found; i++)
 		v[i] = memory(i);
-	snprintf(fx.last, sizeof(fx.last), "q=%.*s limit=%u touch=%d tag=%.*s before=%lld min=%g",
+	for (unsigned i = 0; i < fx.found && m->has_explain && m->explain; i++) {
+		v[i].has_explanation = v[i].explanation.has_match = true;
+		v[i].explanation.match = 1.5;
+	}
+	snprintf(fx.last, sizeof(fx.last), "q=%.*s limit=%u touch=%d tag=%.*s before=%lld min=%g explain=%d",
 		 m->has_q ? (int)m->q.n : 1, m->has_q ? m->q.p : "-", m->has_limit ? m->limit : 0,
 		 m->has_touch ? m->touch : -1, (int)m->tag.n, m->has_tag ? m->tag.p : "",
-		 m->has_before ? (long long)m->before : 0, m->has_min_temperature ? m->min_temperature : -1);
+		 m->has_before ? (long long)m->before : 0, m->has_min_temperature ? m->min_temperature : -1,
+		 m->has_explain && m->explain);
 	chan_reply(call, &res);
 }
 
@@ -119,6 +129,32 @@ static void on_get(void *arg, struct chan_call *call, const void *msg)
 		chan_failf(call, TR_ENOTFOUND, "id", "is not the id of a memory");
 	else
 		chan_reply(call, &res);
+}
+
+static void on_patch(void *arg, struct chan_call *call, const void *msg)
+{
+	const struct msg_memory_patch *m = msg;
+	struct res_memory_patch res = {.memory = memory(0)};
+
+	(void)arg;
+	if (moody(fx.memory_mood, call))
+		return;
+	snprintf(fx.last, sizeof(fx.last), "%.*s tags=%d importance=%g sacred=%d metadata=%d", (int)m->id.n, m->id.p,
+		 m->has_tags ? (int)m->tags.n : -1, m->has_importance ? m->importance : -1,
+		 m->has_sacred ? m->sacred : -1, m->has_metadata);
+	chan_reply(call, &res);
+}
+
+static void on_forget(void *arg, struct chan_call *call, const void *msg)
+{
+	const struct msg_memory_forget *m = msg;
+	struct res_memory_forget res = {.id = m->id};
+
+	(void)arg;
+	if (moody(fx.memory_mood, call))
+		return;
+	snprintf(fx.last, sizeof(fx.last), "%.*s now=%d", (int)m->id.n, m->id.p, m->has_now ? m->now : -1);
+	chan_reply(call, &res);
 }
 
 static void on_thermal(void *arg, struct chan_call *call, const void *msg)
@@ -211,6 +247,50 @@ static int status(void *arg, uint32_t timeout_ms, peer_cb *cb, void *cb_arg)
 	return loop_timer_start(status_call.timer, 0, 0);
 }
 
+/* so do tribed's events: those from fx.ring_first to fx.ring_last, the newest first when fx.ring_falls */
+static struct {
+	peer_cb *cb[8];
+	void *arg[8];
+	unsigned n;
+	struct loop_timer *timer;
+} events_calls;
+
+static struct item_event event_of(uint64_t seq)
+{
+	return (struct item_event){
+		.seq = seq, .at = 1700000000000, .kind = wire_s("spawn"), .jr = wire_s("memory_jr"), .has_jr = true};
+}
+
+static void answer_events(void *arg)
+{
+	static const struct tr_fault away = {.code = TR_EDEADLINE};
+	struct item_event v[64];
+	struct res_events res = {.events = {v, 0}};
+	unsigned n = events_calls.n;
+
+	(void)arg;
+	if (fx.ring_last - fx.ring_first >= 64)
+		fx.ring_first = fx.ring_last - 63;
+	for (uint64_t seq = fx.ring_first; seq != 0 && seq <= fx.ring_last; seq++)
+		v[res.events.n++] = event_of(fx.ring_falls ? fx.ring_first + fx.ring_last - seq : seq);
+	events_calls.n = 0;
+	for (unsigned i = 0; i < n; i++)
+		events_calls.cb[i](events_calls.arg[i], fx.events_mood == ANSWER ? 0 : TR_EDEADLINE,
+				   fx.events_mood == ANSWER ? &res : NULL, fx.events_mood == ANSWER ? NULL : &away);
+}
+
+static int events(void *arg, const struct msg_events *msg, uint32_t timeout_ms, peer_cb *cb, void *cb_arg)
+{
+	(void)arg;
+	(void)timeout_ms;
+	assert_true(msg->has_follow && msg->has_limit && events_calls.n < 8);
+	fx.events_asked += msg->follow;
+	fx.followed = msg->follow;
+	events_calls.cb[events_calls.n] = cb;
+	events_calls.arg[events_calls.n++] = cb_arg;
+	return fx.events_mood == SILENT ? 0 : loop_timer_start(events_calls.timer, 0, 0);
+}
+
 static void on_done(void *arg, bool error)
 {
 	(void)arg;
@@ -259,8 +339,11 @@ static void start_http(void)
 
 static int set_up(void **state)
 {
-	struct api_cfg api = {
-		.status = status, .on_done = on_done, .request_timeout_ms = 5000, .synthesis_timeout_ms = 300};
+	struct api_cfg api = {.status = status,
+			      .events = events,
+			      .on_done = on_done,
+			      .request_timeout_ms = 5000,
+			      .synthesis_timeout_ms = 300};
 
 	(void)state;
 	memset(&fx, 0, sizeof(fx));
@@ -275,6 +358,8 @@ static int set_up(void **state)
 	chan_server_handle(fx.memory, MSG_memory_add, on_add, NULL);
 	chan_server_handle(fx.memory, MSG_memory_get, on_get, NULL);
 	chan_server_handle(fx.memory, MSG_memory_recall, on_recall, NULL);
+	chan_server_handle(fx.memory, MSG_memory_patch, on_patch, NULL);
+	chan_server_handle(fx.memory, MSG_memory_forget, on_forget, NULL);
 	chan_server_handle(fx.memory, MSG_memory_thermal, on_thermal, NULL);
 	chan_server_handle(fx.memory, MSG_memory_decide, on_decide, NULL);
 	chan_server_handle(fx.memory, MSG_memory_decisions, on_decisions, NULL);
@@ -283,6 +368,12 @@ static int set_up(void **state)
 	api.memory = fx.to_memory;
 	api.integration = fx.to_integration;
 	api.meta = fx.to_meta;
+	api.loop = &fx.loop;
+	api.max_streams = 2;
+	api.stream_queue = 32768;
+	api.keepalive_ms = 20;
+	memset(&events_calls, 0, sizeof(events_calls));
+	assert_int_equal(loop_timer_new(&events_calls.timer, &fx.loop, answer_events, NULL), 0);
 	assert_int_equal(api_new(&fx.api, &api), 0);
 	chan_server_handle(fx.executive, MSG_executive_ask, api_rpc_ask, fx.api);
 	start_http();
@@ -299,6 +390,8 @@ static int tear_down(void **state)
 	(void)state;
 	for (unsigned i = 0; i < fx.nsilent; i++)
 		chan_failf(fx.silent[i], TR_ECLOSED, "", "the test is over");
+	fx.events_mood = FAIL;
+	answer_events(NULL);
 	peer_free(&fx.to_executive);
 	peer_free(&fx.to_memory);
 	peer_free(&fx.to_integration);
@@ -310,6 +403,7 @@ static int tear_down(void **state)
 	chan_server_free(&fx.meta);
 	chan_server_free(&fx.executive);
 	loop_timer_free(&status_call.timer);
+	loop_timer_free(&events_calls.timer);
 	loop_timer_free(&fx.watchdog);
 	r = loop_finish(&fx.loop);
 	for (unsigned i = 0; i < sizeof(names) / sizeof(*names); i++) {

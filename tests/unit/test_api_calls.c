@@ -7,142 +7,7 @@
 
 #include <cmocka.h>
 
-#include "common/loop/loop.h"
-#include "jrs/executive/api/api.h"
-#include "proto/json/json.h"
-#include "tests/unit/api_fake.h"
-#include <arpa/inet.h>
-#include <errno.h>
-#include <netinet/in.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
-
-/* ---- the client: one request a connection, read to its end ---- */
-static struct reply {
-	struct buf raw;
-	int status;
-	const char *body;
-	json_t *doc; /* NULL when the body is not JSON */
-	bool end;
-} rp;
-
-static void on_poll(uv_poll_t *p, int status_, int events)
-{
-	char tmp[65536];
-	int fd = *(int *)p->data;
-	ssize_t n = recv(fd, tmp, sizeof(tmp), MSG_DONTWAIT);
-
-	(void)status_;
-	(void)events;
-	if (n > 0)
-		buf_append(&rp.raw, tmp, (size_t)n);
-	else if (n == 0 || errno != EAGAIN)
-		rp.end = true;
-}
-
-static void on_poll_closed(uv_handle_t *h)
-{
-	h->data = NULL;
-}
-
-static void forget(void)
-{
-	json_decref(rp.doc);
-	buf_free(&rp.raw);
-	memset(&rp, 0, sizeof(rp));
-}
-
-static int exchange(const char *p, size_t n)
-{
-	struct tr_fault fault;
-	uv_poll_t poll;
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	forget();
-	assert_int_equal(connect(fd, (struct sockaddr *)&fx.addr, sizeof(fx.addr)), 0);
-	uv_poll_init(&fx.loop, &poll, fd);
-	poll.data = &fd;
-	uv_poll_start(&poll, UV_READABLE, on_poll);
-	loop_timer_start(fx.watchdog, WAIT_MS, 0);
-	while (n > 0) {
-		ssize_t k = send(fd, p, n, MSG_DONTWAIT | MSG_NOSIGNAL);
-
-		if (k < 0 && errno != EAGAIN)
-			break;
-		p += k < 0 ? 0 : k;
-		n -= k < 0 ? 0 : (size_t)k;
-		uv_run(&fx.loop, UV_RUN_NOWAIT);
-	}
-	while (!rp.end)
-		uv_run(&fx.loop, UV_RUN_ONCE);
-	uv_close((uv_handle_t *)&poll, on_poll_closed);
-	while (poll.data != NULL)
-		uv_run(&fx.loop, UV_RUN_NOWAIT);
-	loop_timer_stop(fx.watchdog);
-	close(fd);
-	assert_non_null(rp.raw.p);
-	rp.status = atoi(rp.raw.p + strlen("HTTP/1.1 "));
-	rp.body = strstr(rp.raw.p, "\r\n\r\n") + 4;
-	if (json_parse(&rp.doc, rp.body, strlen(rp.body), &fault) < 0)
-		rp.doc = NULL;
-	return rp.status;
-}
-
-static int request(const char *method, const char *target, const char *headers, const char *body)
-{
-	struct buf b = {0};
-	int r;
-
-	buf_printf(&b, "%s %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n%s", method, target, headers);
-	if (body != NULL)
-		buf_printf(&b, "Content-Length: %zu\r\n\r\n%s", strlen(body), body);
-	else
-		buf_puts(&b, "\r\n");
-	r = exchange(b.p, b.len);
-	buf_free(&b);
-	return r;
-}
-#define SEND(bytes)        exchange(bytes, strlen(bytes))
-#define JSON               "Content-Type: application/json\r\n"
-#define NDJSON             "Content-Type: application/x-ndjson\r\n"
-#define GET(target)        request("GET", target, "", NULL)
-#define POST(target, body) request("POST", target, JSON, body)
-
-static const char *text(const char *name)
-{
-	const char *s = json_string_value(json_object_get(rp.doc, name));
-
-	return s == NULL ? "(none)" : s;
-}
-
-static bool has(const char *needle)
-{
-	return strstr(rp.raw.p, needle) != NULL;
-}
-
-/* Every error is a problem with all its members, and says nothing of the inside. */
-static void check_problem(int status_, const char *name, const char *detail)
-{
-	char type[128];
-
-	if (rp.status != status_)
-		fail_msg("%d instead of %d: %s", rp.status, status_, rp.raw.p);
-	snprintf(type, sizeof(type), "urn:tribe:problem:%s", name);
-	assert_true(has("Content-Type: application/problem+json\r\n"));
-	assert_true(has("Cache-Control: no-store\r\n"));
-	assert_non_null(rp.doc);
-	assert_string_equal(text("type"), type);
-	assert_int_equal(json_integer_value(json_object_get(rp.doc, "status")), status_);
-	assert_true(strlen(text("title")) > 3 && strlen(text("request_id")) > 3);
-	if (strstr(text("detail"), detail) == NULL)
-		fail_msg("\"%s\" is not in: %s", detail, text("detail"));
-	assert_int_equal(has("Retry-After: "), status_ == 503);
-}
+#include "tests/unit/api_client.h"
 
 /* ---- tests ---- */
 static void add_memories(void **state)
@@ -281,21 +146,25 @@ static void recall(void **state)
 	assert_int_equal(GET("/api/v1/memories?q=Wo+ist%20sie%3F&limit=200&tag=t&touch=false&min_temperature=3.5"
 			     "&before=1970-01-01T00:00:01Z"),
 			 200);
-	assert_string_equal(fx.last, "q=Wo ist sie? limit=200 touch=0 tag=t before=1000 min=3.5");
+	assert_string_equal(fx.last, "q=Wo ist sie? limit=200 touch=0 tag=t before=1000 min=3.5 explain=0");
+	assert_int_equal(GET("/api/v1/memories?q=Wo&explain=true"), 200);
+	assert_true(strstr(fx.last, "explain=1") != NULL);
+	assert_true(json_real_value(json_object_get(
+			    json_object_get(json_array_get(json_object_get(rp.doc, "memories"), 0), "explanation"),
+			    "match")) == 1.5);
 	assert_int_equal(json_array_size(json_object_get(rp.doc, "memories")), 2);
 	assert_true(json_is_null(json_object_get(rp.doc, "next_cursor")));
 	assert_int_equal(GET("/api/v1/memories"), 200);
-	assert_string_equal(fx.last, "q=- limit=0 touch=-1 tag= before=0 min=-1");
+	assert_string_equal(fx.last, "q=- limit=0 touch=-1 tag= before=0 min=-1 explain=0");
 	assert_int_equal(request("HEAD", "/api/v1/memories", "", NULL), 200);
 	assert_string_equal(rp.body, "");
 	GET("/api/v1/memories?colour=1");
 	check_problem(422, "invalid", "\"colour\" is not a parameter of this call");
-	GET(
-		"/api/v1/"
-		"memories?%C3%A4%C3%A4%C3%A4%C3%A4%C3%A4%C3%A4%C3%A4%C3%A4%C3%A4%C3%A4%C3%A4%C3%A4%C3%A4%C3%A4%C3%A4%"
-		"C3%A4%C3%A4"
-		"%C3%A4%C3%A4%C3%A4%C3%A4%C3%A4%C3%A4%C3%A4%C3%A4%C3%A4%C3%A4%C3%A4%C3%A4%C3%A4%C3%A4%C3%A4%C3%A4%C3%"
-		"A4"); /* too long */
+	GET("/api/v1/"
+	    "memories?%C3%A4%C3%A4%C3%A4%C3%A4%C3%A4%C3%A4%C3%A4%C3%A4%C3%A4%C3%A4%C3%A4%C3%A4%C3%A4%C3%A4%C3%A4%"
+	    "C3%A4%C3%A4"
+	    "%C3%A4%C3%A4%C3%A4%C3%A4%C3%A4%C3%A4%C3%A4%C3%A4%C3%A4%C3%A4%C3%A4%C3%A4%C3%A4%C3%A4%C3%A4%C3%A4%C3%"
+	    "A4"); /* too long */
 	check_problem(422, "invalid", "is not a parameter of this call");
 	GET("/api/v1/memories?toucher=x"); /* known inside, not outside */
 	check_problem(422, "invalid", "\"toucher\"");
@@ -321,6 +190,58 @@ static void recall(void **state)
 	check_problem(404, "not_found", "\"id\"");
 	GET("/api/v1/memories/m?limit=1");
 	check_problem(422, "invalid", "\"limit\"");
+}
+
+static void patch_and_delete(void **state)
+{
+	static const struct {
+		const char *headers, *body;
+		int status;
+		const char *name, *detail;
+	} t[] = {
+		{JSON, "{\"id\":\"m-2\"}", 422, "invalid", "\"id\" stands in the path"},
+		{JSON, "{\"content\":\"new\"}", 422, "invalid", "\"content\""},
+		{JSON, "{\"importance\":2}", 422, "invalid", "\"importance\" must be a number from 0 to 1"},
+		{JSON, "{\"sacred\":\"yes\"}", 422, "invalid", "\"sacred\""},
+		{JSON, "[]", 422, "invalid", "object"},
+		{JSON, "{", 400, "malformed", "line 1"},
+		{"Content-Type: application/merge-patch+json\r\n", "{}", 415, "unsupported_media_type", ""},
+		{JSON "Idempotency-Key: a b\r\n", "{}", 422, "invalid", "\"Idempotency-Key\""},
+	};
+
+	(void)state;
+	assert_int_equal(request("PATCH", "/api/v1/memories/a%2Fb", JSON,
+				 "{\"tags\":[\"x\",\"y\"],\"importance\":0.5,\"sacred\":true,\"metadata\":{}}"),
+			 200);
+	assert_string_equal(fx.last, "a/b tags=2 importance=0.5 sacred=1 metadata=1");
+	assert_string_equal(text("content"), "Caroline moved to Berlin in May.");
+	assert_int_equal(strncmp(fx.request_id, "req:", 4), 0);
+	assert_int_equal(request("PATCH", "/api/v1/memories/m", JSON "Idempotency-Key: p\r\n", "{\"tags\":[]}"), 200);
+	assert_string_equal(fx.last, "m tags=0 importance=-1 sacred=-1 metadata=0");
+	assert_string_equal(fx.request_id, "key:p");
+	for (size_t i = 0; i < sizeof(t) / sizeof(*t); i++) {
+		request("PATCH", "/api/v1/memories/m", t[i].headers, t[i].body);
+		check_problem(t[i].status, t[i].name, t[i].detail);
+	}
+	assert_int_equal(request("DELETE", "/api/v1/memories/m", "Idempotency-Key: d\r\n", NULL), 204);
+	assert_string_equal(fx.last, "m now=-1");
+	assert_string_equal(fx.request_id, "key:d");
+	assert_int_equal(request("DELETE", "/api/v1/memories/m?now=true", "", NULL), 204);
+	assert_string_equal(fx.last, "m now=1");
+	request("DELETE", "/api/v1/memories/m?now=1", "", NULL);
+	check_problem(422, "invalid", "\"now\" must be true or false");
+	assert_int_equal(request("OPTIONS", "/api/v1/memories/m", "", NULL), 204);
+	assert_true(has("Allow: GET, HEAD, PATCH, DELETE, OPTIONS\r\nAccept-Patch: application/json\r\n"));
+
+	fx.memory_mood = FAIL;
+	fx.code = TR_EREFUSED;
+	request("PATCH", "/api/v1/memories/m", JSON, "{\"sacred\":false}");
+	check_problem(403, "sacred", "");
+	request("DELETE", "/api/v1/memories/m", "", NULL);
+	check_problem(403, "sacred", "");
+	fx.code = TR_ENOTFOUND;
+	request("DELETE", "/api/v1/memories/m", "", NULL);
+	check_problem(404, "not_found", "");
 }
 
 static void routing(void **state)
@@ -360,136 +281,6 @@ static void routing(void **state)
 	check_problem(406, "not_acceptable", "");
 }
 
-static void ask(void **state)
-{
-	(void)state;
-	fx.found = 3;
-	assert_int_equal(
-		POST("/api/v1/ask", "{\"question\":\"When did Caroline move?\",\"detail\":\"full\",\"limit\":3}"), 200);
-	assert_string_equal(fx.last, "When did Caroline move? sources=3 detail=full");
-	assert_string_equal(text("answer"), "In May.");
-	assert_string_equal(text("memory_id"), "m-0");
-	assert_string_equal(text("synthesis"), "extractive");
-	assert_string_equal(text("confidence_basis"), "played");
-	assert_true(json_real_value(json_object_get(rp.doc, "confidence")) == 0.8);
-	assert_true(json_real_value(json_object_get(rp.doc, "phase_coherence")) == 0.5); /* of the two that are known */
-	assert_int_equal(json_array_size(json_object_get(rp.doc, "sources")), 3);
-	assert_true(json_is_array(json_object_get(rp.doc, "degraded")));
-	assert_int_equal(json_array_size(json_object_get(rp.doc, "degraded")), 0);
-	assert_int_equal(strlen(text("timestamp")), 24);
-	assert_true(has(text("request_id")));
-
-	fx.found = 0;
-	assert_int_equal(POST("/api/v1/ask", "{\"question\":\"Why?\"}"), 200);
-	assert_string_equal(fx.last, "q=Why? limit=5 touch=-1 tag= before=0 min=-1");
-	assert_true(strstr(text("answer"), "Nothing") != NULL);
-	assert_true(json_number_value(json_object_get(rp.doc, "confidence")) == 0);
-	assert_int_equal(json_array_size(json_object_get(rp.doc, "sources")), 0);
-	assert_null(json_object_get(rp.doc, "memory_id"));
-	assert_true(json_is_null(json_object_get(rp.doc, "phase_coherence")));
-	assert_int_equal(POST("/api/v1/ask", "{\"question\":\"Why?\",\"context\":\"Berlin\",\"tag\":\"t\"}"), 200);
-	assert_string_equal(fx.last, "q=Why? Berlin limit=5 touch=-1 tag=t before=0 min=-1");
-
-	POST("/api/v1/ask", "{\"question\":\"\"}");
-	check_problem(422, "invalid", "\"question\"");
-	POST("/api/v1/ask", "{\"question\":\"a\",\"detail\":\"long\"}");
-	check_problem(422, "invalid", "\"detail\" must be concise, summary or full");
-	POST("/api/v1/ask", "[]");
-	check_problem(422, "invalid", "object");
-}
-
-static void ask_lengths(void **state)
-{
-	struct buf b = {0};
-
-	(void)state;
-	for (int past = 0; past < 2; past++) { /* characters, not bytes; with a context the words still fit */
-		buf_clear(&b);
-		buf_puts(&b, "{\"question\":\"");
-		for (int i = 0; i < 1000 + past; i++)
-			buf_puts(&b, "\xc3\xa4");
-		buf_puts(&b, "\",\"context\":\"\xc3\xa4\xc3\xa4\"}");
-		assert_int_equal(POST("/api/v1/ask", b.p), past ? 422 : 200);
-	}
-	buf_free(&b);
-}
-
-static void ask_degraded(void **state)
-{
-	(void)state;
-	fx.found = 2;
-	for (int i = 0; i < 2; i++) {
-		fx.integration_mood = i == 0 ? FAIL : SILENT;
-		fx.code = TR_EINTERNAL;
-		assert_int_equal(POST("/api/v1/ask", "{\"question\":\"When did Caroline move?\"}"), 200);
-		assert_string_equal(text("answer"), "Caroline moved to Berlin in May.");
-		assert_string_equal(text("synthesis"), "extractive");
-		assert_string_equal(json_string_value(json_array_get(json_object_get(rp.doc, "degraded"), 0)),
-				    "integration_jr");
-		assert_true(json_real_value(json_object_get(rp.doc, "confidence")) <= 0.5);
-		assert_non_null(strstr(text("confidence_basis"), "integration_jr"));
-		assert_string_equal(text("memory_id"), "m-0");
-	}
-	fx.memory_mood = FAIL;
-	fx.code = TR_EUNAVAILABLE;
-	POST("/api/v1/ask", "{\"question\":\"When?\"}");
-	check_problem(503, "unavailable", "");
-}
-
-struct rpc {
-	int r;
-	bool done;
-	char answer[64], field[64], id[64];
-};
-
-static void on_rpc(void *arg, int r, const void *res, const struct tr_fault *fault)
-{
-	const struct res_executive_ask *a = res;
-	struct rpc *rpc = arg;
-
-	rpc->r = r;
-	rpc->done = true;
-	if (r == 0) {
-		snprintf(rpc->answer, sizeof(rpc->answer), "%.*s", (int)a->answer.n, a->answer.p);
-		snprintf(rpc->id, sizeof(rpc->id), "%.*s", (int)a->request_id.n, a->request_id.p);
-	} else {
-		snprintf(rpc->field, sizeof(rpc->field), "%s", fault->field);
-	}
-}
-
-static struct rpc rpc_ask(const char *detail)
-{
-	struct msg_executive_ask q = {.question = wire_s("When?"), .detail = wire_s(detail), .has_detail = true};
-	struct rpc rpc = {0};
-
-	q.common.request_id = wire_s("rpc-1");
-	q.common.has_request_id = true;
-	assert_int_equal(peer_call(fx.to_executive, MSG_executive_ask, &q, 5000, on_rpc, &rpc, NULL), 0);
-	loop_timer_start(fx.watchdog, WAIT_MS, 0);
-	while (!rpc.done)
-		uv_run(&fx.loop, UV_RUN_ONCE);
-	loop_timer_stop(fx.watchdog);
-	return rpc;
-}
-
-static void ask_by_rpc(void **state)
-{
-	struct rpc rpc;
-
-	(void)state;
-	fx.found = 1;
-	rpc = rpc_ask("concise");
-	assert_int_equal(rpc.r, 0);
-	assert_string_equal(rpc.answer, "In May.");
-	assert_string_equal(rpc.id, "rpc-1");
-	rpc = rpc_ask("long");
-	assert_int_equal(rpc.r, TR_EINVAL);
-	assert_string_equal(rpc.field, "detail");
-	fx.memory_mood = FAIL;
-	fx.code = TR_EBUSY;
-	assert_int_equal(rpc_ask("full").r, TR_EBUSY);
-}
-
 static void decisions(void **state)
 {
 	(void)state;
@@ -505,6 +296,12 @@ static void decisions(void **state)
 	check_problem(422, "invalid", "\"by\"");
 	assert_int_equal(GET("/api/v1/analysis/anomalies"), 200);
 	assert_true(json_is_null(json_object_get(rp.doc, "analysed_at")));
+	GET("/api/v1/analysis/regression");
+	check_problem(404, "not_found", "this version has no such analysis");
+	GET("/api/v1/analysis/patterns");
+	check_problem(404, "not_found", "this version has no such analysis");
+	GET("/api/v1/analysis/other");
+	check_problem(404, "not_found", "no such path");
 }
 
 static void health(void **state)
@@ -519,7 +316,7 @@ static void health(void **state)
 	assert_string_equal(fx.last, "hottest=10");
 	assert_true(json_is_null(json_object_get(rp.doc, "average_temperature")));
 	assert_int_equal(GET("/readyz"), 200);
-	assert_string_equal(fx.last, "q=- limit=1 touch=0 tag= before=0 min=-1");
+	assert_string_equal(fx.last, "q=- limit=1 touch=0 tag= before=0 min=-1 explain=0");
 	fx.status_mood = FAIL;
 	GET("/api/v1/status");
 	check_problem(503, "unavailable", "");
@@ -546,6 +343,7 @@ static void scrapes(void **state)
 		has("\ncherokee_api_requests_total{method=\"POST\",endpoint=\"/api/v1/memories\",status=\"422\"} 1\n"));
 	assert_true(has("\ncherokee_api_requests_total{method=\"other\",endpoint=\"other\",status=\"400\"} 1\n"));
 	assert_true(has("\ncherokee_query_latency_seconds_count{endpoint=\"/healthz\"} 1\n"));
+	assert_true(has("\ncherokee_http_refused_total{status=\"400\"} 1\n") && has("\ncherokee_sse_streams 0\n"));
 	fx.memory_mood = fx.status_mood = FAIL;
 	fx.code = TR_EUNAVAILABLE;
 	assert_int_equal(GET("/metrics"), 200);
@@ -567,11 +365,8 @@ int main(void)
 		T(add_refused),
 		T(errors_of_memory_jr),
 		T(recall),
+		T(patch_and_delete),
 		T(routing),
-		T(ask),
-		T(ask_lengths),
-		T(ask_degraded),
-		T(ask_by_rpc),
 		T(decisions),
 		T(health),
 		T(scrapes),

@@ -53,11 +53,41 @@ static void text_format(void **state)
 				 "cherokee_jr_up{jr=\"meta_jr\"} 0\n"
 				 "# HELP cherokee_jr_restarts_total Restarts since the supervisor started.\n"
 				 "# TYPE cherokee_jr_restarts_total counter\n"
-				 "cherokee_jr_restarts_total{jr=\"a\\\"b\",reason=\"c\\\\d\\ne\"} 3e+09\n"
+				 "cherokee_jr_restarts_total{jr=\"a\\\"b\",reason=\"c\\\\d\\ne\"} 3000000000\n"
 				 "# HELP cherokee_uptime_seconds Seconds since the tribe started.\n"
 				 "# TYPE cherokee_uptime_seconds gauge\n"
 				 "cherokee_uptime_seconds 0.1\n");
 	buf_free(&b);
+}
+
+static void whole_numbers(void **state)
+{
+	static const struct {
+		double v;
+		const char *text;
+	} t[] = {{0, "0"},
+		 {-0.0, "0"},
+		 {-7, "-7"},
+		 {1e6, "1000000"},
+		 {1700000000123, "1700000000123"},
+		 {9007199254740991, "9007199254740991"},
+		 {9007199254740992, "9007199254740992"},
+		 {1e300, "1e+300"},
+		 {1700000000.25, "1700000000.25"},
+		 {0.000015, "1.5e-05"}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(t) / sizeof(*t); i++) {
+		struct metrics_writer w;
+		struct buf b = {0};
+
+		metrics_begin(&w, &b);
+		metrics_put(&w, METRIC_UPTIME, t[i].v);
+		assert_int_equal(metrics_end(&w), 0);
+		b.p[b.len - 1] = '\0'; /* the line's end */
+		assert_string_equal(strrchr(b.p, ' ') + 1, t[i].text);
+		buf_free(&b);
+	}
 }
 
 static void histogram_text(void **state)
@@ -145,9 +175,13 @@ static void promtool(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(table_is_well_formed), cmocka_unit_test(text_format),
-		cmocka_unit_test(histogram_text),       cmocka_unit_test(latency_bounds),
-		cmocka_unit_test(failure_sticks),       cmocka_unit_test(promtool),
+		cmocka_unit_test(table_is_well_formed),
+		cmocka_unit_test(text_format),
+		cmocka_unit_test(whole_numbers),
+		cmocka_unit_test(histogram_text),
+		cmocka_unit_test(latency_bounds),
+		cmocka_unit_test(failure_sticks),
+		cmocka_unit_test(promtool),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

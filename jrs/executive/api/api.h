@@ -14,19 +14,39 @@ struct api_cfg {
 		*meta; /* borrowed; may be freed before the api, never used after api_free() */
 	/* Asks tribed for its status, with the promise of peer_call(). */
 	int (*status)(void *arg, uint32_t timeout_ms, peer_cb *cb, void *cb_arg);
+	/* Asks tribed for events (struct msg_events), with the same promise; with follow, api_note() gets the further
+	 * ones. */
+	int (*events)(void *arg, const struct msg_events *msg, uint32_t timeout_ms, peer_cb *cb, void *cb_arg);
+	uv_loop_t *loop;
+	unsigned max_streams;                   /* of events at once; one more: 503 */
+	size_t stream_queue;                    /* bytes that wait for a slow reader of events before it is cut off */
+	uint32_t keepalive_ms;                  /* between two comment lines in a stream of events */
 	void (*on_done)(void *arg, bool error); /* a request was answered (error: with 5xx); may be NULL */
 	void *arg;
 	uint32_t request_timeout_ms;
-	uint32_t synthesis_timeout_ms; /* integration-jr's share; without its answer the best source is quoted */
-	bool postgres;                 /* the archive is PostgreSQL */
-	const char *listen_host;       /* copied; accepted in Host beside localhost, 127.0.0.1 and [::1]; may be NULL */
+	uint32_t synthesis_timeout_ms;   /* integration-jr's share; without its answer the best source is quoted */
+	bool postgres;                   /* the archive is PostgreSQL */
+	const unsigned char *token_hash; /* TR_SHA256_LEN bytes, copied; NULL: no token is asked for */
+	const char *listen_host; /* copied; accepted in Host beside localhost, 127.0.0.1 and [::1]; may be NULL */
 };
 int api_new(struct api **out, const struct api_cfg *cfg);
 void api_request(void *arg, struct http_req *req); /* arg: struct api; for http_server_cfg.on_request */
 void api_refused(void *arg, int status);           /* for http_server_cfg.on_refused */
+void api_dropped(void *arg, enum http_drop why);   /* for http_server_cfg.on_dropped */
+/* For http_server_cfg.wants_body: who has no token need not send one. */
+bool api_wants_body(void *arg, const struct http_req *req);
+/* Connections that are open, for /metrics; may stay unset. */
+void api_conns(struct api *api, const uint32_t *conns);
+/* The SHA-256 of the token as tribed hands it over: 64 hexadecimal digits, a line end may follow. TR_EINVAL otherwise.
+ */
+int api_token_hash(const char *p, size_t n, unsigned char out[32]);
 void api_rpc_ask(void *arg, struct chan_call *call, const void *msg); /* a chan_handler of MSG_executive_ask */
-uint32_t api_inflight(const struct api *api);                         /* HTTP requests being worked on */
-/* Every call must have ended: shut the peers first (their callbacks still need the api). */
+void api_note(void *arg, enum wire_msg_id id, const void *msg); /* arg: struct api; event or heartbeat from tribed */
+/* Ends every stream of events, takes no new one. Before http_server_drain(), which waits for them. */
+void api_drain(struct api *api);
+uint32_t api_inflight(const struct api *api); /* HTTP requests being worked on */
+/* Every call must have ended: shut the peers first (their callbacks still need the api), then free the HTTP server
+ * (streams). */
 void api_free(struct api **api);
 
 #endif

@@ -109,6 +109,8 @@ static void synthesise(struct ask *a)
 	int r;
 
 	msg.question = a->question;
+	msg.common.request_id = a->res.request_id;
+	msg.common.has_request_id = true;
 	msg.detail = a->detail;
 	msg.has_detail = a->has_detail;
 	msg.sources = a->res.sources;
@@ -167,8 +169,10 @@ static void on_recall(void *arg, int r, const void *res, const struct tr_fault *
 	const struct res_memory_recall *m = res;
 	struct ask *a = arg;
 
+	struct tr_fault named;
+
 	if (r < 0) {
-		finish(a, r, fault);
+		finish(a, r, api_name_absent(&named, fault, tr_roles[TR_ROLE_MEMORY].api_name));
 		return;
 	}
 	api_archive_answered(a->api);
@@ -222,6 +226,8 @@ static int recall(struct ask *a, const struct msg_executive_ask *q)
 
 	if (r < 0)
 		return r;
+	msg.common.request_id = a->res.request_id;
+	msg.common.has_request_id = true;
 	msg.has_q = true;
 	msg.limit = q->has_limit ? q->limit : DEFAULT_SOURCES;
 	msg.has_limit = true;

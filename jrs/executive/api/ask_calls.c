@@ -1,4 +1,5 @@
 /* The two doors of the question pipeline: POST /api/v1/ask and the RPC method executive.ask. */
+#include "common/base/clock.h"
 #include "common/base/text.h"
 #include "jrs/executive/api/internal.h"
 
@@ -6,15 +7,59 @@
 static void on_http_answer(void *arg, int r, const struct res_executive_ask *res, const struct tr_fault *fault)
 {
 	struct api_call *call = arg;
+	struct buf body = {0};
 	json_t *doc;
 
 	if (r < 0) {
+		if (call->has_key)
+			replay_drop(call->api->answers, call->request_id);
 		api_fail(call, fault);
 		return;
 	}
 	doc = json_encode(wire_methods[MSG_executive_ask].result, res);
 	api_nulls(doc, "phase_coherence");
-	api_reply_json(call, 200, doc);
+	r = doc == NULL ? TR_ENOMEM : json_print(doc, &body);
+	json_decref(doc);
+	if (call->has_key && r == 0)
+		replay_done(call->api->answers, call->request_id, &body, tr_mono_ms());
+	else if (call->has_key)
+		replay_drop(call->api->answers, call->request_id);
+	if (r < 0)
+		api_failf(call, r, "", "%s", tr_strerror(r));
+	else
+		api_reply_text(call, 200, "application/json", &body);
+	buf_free(&body);
+}
+
+/* Is this question with this key new here? Else the call is answered. */
+static bool is_new(struct api_call *call, const struct msg_executive_ask *q)
+{
+	unsigned char digest[TR_SHA256_LEN];
+	const struct buf *known = NULL;
+	struct buf copy = {0};
+	msgpack_sbuffer sb;
+	int r;
+
+	msgpack_sbuffer_init(&sb);
+	r = wire_encode(&sb, wire_methods[MSG_executive_ask].params,
+			q); /* field by field: blanks and order do not count */
+	if (r == 0)
+		r = tr_sha256(sb.data, sb.size, digest);
+	msgpack_sbuffer_destroy(&sb);
+	if (r == 0)
+		r = replay_begin(call->api->answers, call->request_id, digest, tr_mono_ms(), &known);
+	if (r == 1)
+		r = buf_append(&copy, known->p, known->len) < 0 ? TR_ENOMEM : 1;
+	if (r == TR_ECONFLICT)
+		api_failf(call, r, "Idempotency-Key", "is that of a question which is being answered");
+	else if (r == TR_EMISMATCH)
+		api_failf(call, r, "Idempotency-Key", "was used for another request");
+	else if (r < 0)
+		api_failf(call, r, "", "%s", tr_strerror(r));
+	else if (r == 1)
+		api_reply_text(call, 200, "application/json", &copy);
+	buf_free(&copy);
+	return r == 0;
 }
 
 void api_post_ask(struct api_call *call)
@@ -22,9 +67,10 @@ void api_post_ask(struct api_call *call)
 	struct msg_executive_ask q;
 	struct tr_fault fault = {0};
 
-	if (api_body(call, wire_methods[MSG_executive_ask].params, &q) == 0 &&
-	    ask_start(call->api, &q, api_left_ms(call), http_request_id(call->req), on_http_answer, call, &fault) < 0)
-		api_fail(call, &fault);
+	if (api_body(call, wire_methods[MSG_executive_ask].params, &q) < 0 || (call->has_key && !is_new(call, &q)))
+		return;
+	if (ask_start(call->api, &q, api_left_ms(call), http_request_id(call->req), on_http_answer, call, &fault) < 0)
+		on_http_answer(call, fault.code, NULL, &fault);
 }
 
 /* ---- RPC ---- */

@@ -89,14 +89,32 @@ int api_keep(struct api_call *call, json_t *doc)
 	return 0;
 }
 
+/* The path has said it already. */
+static int put_path(json_t *doc, const char *name, struct http_str value, struct tr_fault *fault)
+{
+	if (!json_is_object(doc))
+		return 0; /* json_decode() refuses it */
+	if (json_object_get(doc, name) != NULL)
+		return tr_fault_set(fault, TR_EINVAL, name, "stands in the path and must not be in the body");
+	return json_object_set_new_nocheck(doc, name, json_stringn_nocheck(value.p, value.n)) < 0 ? TR_ENOMEM : 0;
+}
+
 int api_body(struct api_call *call, const struct wire_shape *shape, void *out)
+{
+	return api_body_at(call, shape, NULL, (struct http_str){NULL, 0}, out);
+}
+
+int api_body_at(struct api_call *call, const struct wire_shape *shape, const char *path_name,
+		struct http_str path_value, void *out)
 {
 	struct http_str body = http_body(call->req);
 	struct tr_fault fault = {0};
 	json_t *doc;
 	int r = json_parse(&doc, body.p, body.n, &fault);
 
-	if (r == 0 && (r = api_keep(call, doc)) == 0)
+	if (r == 0 && (r = api_keep(call, doc)) == 0 && path_name != NULL)
+		r = put_path(doc, path_name, path_value, &fault);
+	if (r == 0)
 		r = api_zone(call) == NULL ? TR_ENOMEM : json_decode(shape, doc, call->zone, out, &fault);
 	if (r < 0) {
 		fault.code = r;
@@ -165,12 +183,38 @@ void api_archive_answered(struct api *api)
 	api->archive_ms = tr_wall_ms();
 }
 
+static const char *asked_of(const struct api_call *call)
+{
+	const struct api_cfg *cfg = &call->api->cfg;
+
+	return tr_roles[call->peer == cfg->memory	? TR_ROLE_MEMORY
+			: call->peer == cfg->integration ? TR_ROLE_INTEGRATION
+							 : TR_ROLE_META]
+		.api_name;
+}
+
+/* Names fields as they stood in the body and the key as the header it came in. */
+static void as_sent(const struct api_call *call, struct tr_fault *f)
+{
+	size_t n = call->fault_prefix == NULL ? 0 : strlen(call->fault_prefix);
+
+	if (n > 0 && strncmp(f->field, call->fault_prefix, n) == 0)
+		memmove(f->field, f->field + n, strlen(f->field + n) + 1);
+	if (f->code == TR_EMISMATCH) {
+		tr_copy(f->field, sizeof(f->field), "Idempotency-Key", strlen("Idempotency-Key"));
+		tr_copy(f->rule, sizeof(f->rule), "was used for another request", strlen("was used for another request"));
+	}
+}
+
 static void on_answer(void *arg, int r, const void *res, const struct tr_fault *fault)
 {
 	struct api_call *call = arg;
+	struct tr_fault shown;
 
 	if (r < 0) {
-		api_fail(call, fault);
+		shown = *api_name_absent(&shown, fault, asked_of(call));
+		as_sent(call, &shown);
+		api_fail(call, &shown);
 		return;
 	}
 	if (call->peer == call->api->cfg.memory)

@@ -9,22 +9,26 @@ static bool is(const char *p, size_t n, const char *word)
 	return strlen(word) == n && strncasecmp(p, word, n) == 0;
 }
 
-bool check_host(const char *host, const char *also)
+size_t check_host_name(const char *host)
 {
 	const char *end = host[0] == '[' ? strchr(host, ']') : strchr(host, ':');
-	size_t n;
+	size_t n, digits;
 
 	if (host[0] == '[' && end == NULL)
-		return false;
+		return 0;
 	n = end == NULL ? strlen(host) : (size_t)(end - host) + (host[0] == '[');
-	if (host[n] != '\0') {
-		size_t digits = strspn(host + n + 1, "0123456789");
+	if (host[n] == '\0')
+		return n;
+	digits = strspn(host + n + 1, "0123456789");
+	return host[n] == ':' && digits <= 5 && host[n + 1 + digits] == '\0' ? n : 0;
+}
 
-		if (host[n] != ':' || digits > 5 || host[n + 1 + digits] != '\0')
-			return false;
-	}
-	return is(host, n, "localhost") || is(host, n, "127.0.0.1") || is(host, n, "[::1]") ||
-	       (also != NULL && n > 0 && is(host, n, also));
+bool check_host(const char *host, const char *also)
+{
+	size_t n = check_host_name(host);
+
+	return n > 0 && (is(host, n, "localhost") || is(host, n, "127.0.0.1") || is(host, n, "[::1]") ||
+			 (also != NULL && is(host, n, also)));
 }
 
 bool check_origin(const char *origin, const char *also)
@@ -63,12 +67,20 @@ static const struct {
 	const char *name;
 	unsigned bit;
 } types[] = {
-	{"application/json", MEDIA_JSON},
-	{"application/x-ndjson", MEDIA_NDJSON},
-	{"text/plain", MEDIA_TEXT},
-	{"application/problem+json", MEDIA_PROBLEM},
+	{"application/json", MEDIA_JSON},    {"application/x-ndjson", MEDIA_NDJSON},
+	{"text/plain", MEDIA_TEXT},          {"application/problem+json", MEDIA_PROBLEM},
+	{"text/event-stream", MEDIA_EVENTS},
 };
 #define NTYPES (sizeof(types) / sizeof(*types))
+
+const char *check_media_name(unsigned bit)
+{
+	size_t i = 0;
+
+	while (i < NTYPES - 1 && types[i].bit != bit)
+		i++;
+	return types[i].name;
+}
 
 unsigned check_content_type(const char *value)
 {
@@ -163,6 +175,16 @@ size_t check_values(const char *p, size_t n)
 			values += p[i] == ',' || p[i] == '[' || p[i] == '{' || p[i] == '\n';
 	}
 	return values;
+}
+
+int check_event_id(const char *text, uint64_t *out)
+{
+	int64_t id;
+
+	if (tr_parse_i64(text, 0, INT64_MAX, &id) < 0)
+		return TR_EINVAL;
+	*out = (uint64_t)id;
+	return 0;
 }
 
 int check_key(const char *key, size_t n, char out[KEY_MAX + 1])

@@ -3,7 +3,10 @@
 #define JRS_EXECUTIVE_API_CHECK_H
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
+/* Length of the name in a Host header "name[:port]" (brackets of an IPv6 address included); 0: malformed. */
+size_t check_host_name(const char *host);
 /* Host header "name[:port]": localhost, 127.0.0.1, [::1] or `also` (may be NULL), any port: a page on another name that
  * resolves to this machine (DNS rebinding) is turned away. */
 bool check_host(const char *host, const char *also);
@@ -11,7 +14,8 @@ bool check_host(const char *host, const char *also);
 bool check_origin(const char *origin, const char *also);
 
 /* Media types as bits. */
-enum media { MEDIA_JSON = 1, MEDIA_NDJSON = 2, MEDIA_TEXT = 4, MEDIA_PROBLEM = 8 };
+enum media { MEDIA_JSON = 1, MEDIA_NDJSON = 2, MEDIA_TEXT = 4, MEDIA_PROBLEM = 8, MEDIA_EVENTS = 16 };
+const char *check_media_name(unsigned bit); /* of one bit */
 /* Content-Type: its bit, charset only utf-8; 0: none that is known here. */
 unsigned check_content_type(const char *value);
 /* Does Accept (NULL: absent) allow at least one of these? The most specific range counts, q=0 forbids. */
@@ -23,6 +27,9 @@ bool check_accept(const char *value, unsigned media);
 size_t check_values(const char *p, size_t n);
 
 #define KEY_MAX 128
+/* Last-Event-ID -> the number it must be. TR_EINVAL: it is none. */
+int check_event_id(const char *text, uint64_t *out);
+
 /* Idempotency-Key -> request id on the wire: "key:" and the key, or its SHA-256 in hex when that would be too long.
  * TR_EINVAL unless it is 1..128 visible ASCII characters. */
 int check_key(const char *key, size_t n, char out[KEY_MAX + 1]);

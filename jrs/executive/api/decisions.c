@@ -1,4 +1,4 @@
-/* GET and POST /api/v1/decisions, GET /api/v1/analysis/anomalies */
+/* GET and POST /api/v1/decisions, GET /api/v1/analysis/... */
 #include "jrs/executive/api/internal.h"
 
 static void listed(struct api_call *call, const void *res)
@@ -43,4 +43,9 @@ void api_get_anomalies(struct api_call *call)
 	struct msg_meta_anomalies msg = {0};
 
 	api_forward(call, call->api->cfg.meta, MSG_meta_anomalies, &msg, UINT32_MAX, analysed);
+}
+
+void api_get_later(struct api_call *call)
+{
+	api_refuse(call, 404, NULL, "this version has no such analysis; /api/v1/analysis/anomalies is there");
 }

@@ -9,10 +9,10 @@
 void api_get_welcome(struct api_call *call)
 {
 	api_reply_json(call, 200,
-		       json_pack("{s:s,s:s,s:{s:s,s:s,s:s,s:s,s:s,s:s}}", "name", "tribe", "version", TRIBE_VERSION,
+		       json_pack("{s:s,s:s,s:{s:s,s:s,s:s,s:s,s:s,s:s,s:s}}", "name", "tribe", "version", TRIBE_VERSION,
 				 "links", "memories", "/api/v1/memories", "ask", "/api/v1/ask", "status",
 				 "/api/v1/status", "thermal", "/api/v1/thermal", "decisions", "/api/v1/decisions",
-				 "metrics", "/metrics"));
+				 "events", "/api/v1/events", "metrics", "/metrics"));
 }
 
 void api_get_healthz(struct api_call *call)
@@ -63,10 +63,11 @@ static void on_status(void *arg, int r, const void *res, const struct tr_fault *
 {
 	struct api_call *call = arg;
 	const struct res_status *s = res;
+	struct tr_fault named;
 	json_t *doc;
 
 	if (r < 0) {
-		api_fail(call, fault);
+		api_fail(call, api_name_absent(&named, fault, "tribed"));
 		return;
 	}
 	doc = json_encode(wire_methods[MSG_status].result, s);
@@ -106,6 +107,12 @@ static void on_scrape_status(void *arg, int r, const void *res, const struct tr_
 	write_metrics(arg, r < 0 ? NULL : res);
 }
 
+/* Not bounded by what memory-jr's silence has left of the request's time: what tribed knows is wanted then above all. */
+static int scrape_status(struct api_call *call)
+{
+	return call->api->cfg.status(call->api->cfg.arg, SCRAPE_MS, on_scrape_status, call);
+}
+
 static void on_scrape_thermal(void *arg, int r, const void *res, const struct tr_fault *fault)
 {
 	struct api_call *call = arg;
@@ -116,7 +123,7 @@ static void on_scrape_thermal(void *arg, int r, const void *res, const struct tr
 		call->thermal = *(const struct res_memory_thermal *)res;
 		call->has_thermal = true;
 	}
-	if (ask_status(call, SCRAPE_MS, on_scrape_status) < 0)
+	if (scrape_status(call) < 0)
 		write_metrics(call, NULL);
 }
 
@@ -125,6 +132,6 @@ void api_get_metrics(struct api_call *call)
 	struct msg_memory_thermal msg = {.hottest = 0, .has_hottest = true};
 
 	if (peer_call(call->api->cfg.memory, MSG_memory_thermal, &msg, SCRAPE_MS, on_scrape_thermal, call, NULL) < 0 &&
-	    ask_status(call, SCRAPE_MS, on_scrape_status) < 0)
+	    scrape_status(call) < 0)
 		write_metrics(call, NULL);
 }

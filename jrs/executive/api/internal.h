@@ -2,9 +2,12 @@
  * again. */
 #ifndef JRS_EXECUTIVE_API_INTERNAL_H
 #define JRS_EXECUTIVE_API_INTERNAL_H
+#include "common/base/text.h"
+#include "common/loop/loop.h"
 #include "common/metrics/metrics.h"
 #include "jrs/executive/api/api.h"
 #include "jrs/executive/api/check.h"
+#include "jrs/executive/api/replay.h"
 #include "jrs/executive/http/problem.h"
 #include "proto/json/json.h"
 
@@ -36,10 +39,23 @@ enum { NMETHODS = API_METHODS(X) + 1 };
 struct api {
 	struct api_cfg cfg;
 	char listen_host[256];
-	unsigned inflight;                             /* HTTP calls */
-	unsigned asks;                                 /* RPC questions */
-	bool without_integration;                      /* said once, when it begins and when it ends */
-	int64_t archive_ms;                            /* wall clock of memory-jr's last good answer; 0: none yet */
+	bool has_token;
+	unsigned char token_hash[TR_SHA256_LEN];
+	const uint32_t *conns; /* borrowed; NULL: not told */
+	uint64_t dropped[HTTP_NDROPS];
+	unsigned inflight;            /* HTTP calls */
+	unsigned asks;                /* RPC questions */
+	bool without_integration;     /* said once, when it begins and when it ends */
+	int64_t archive_ms;           /* wall clock of memory-jr's last good answer; 0: none yet */
+	struct replay *answers;       /* of POST /ask, by Idempotency-Key */
+	struct watcher *watchers;     /* events.c: streams that are open */
+	unsigned streams;             /* they, and those that wait for tribed's answer */
+	uint64_t streams_cut;         /* readers that were too slow */
+	uint64_t last_seq;            /* of the events seen; 0: none yet */
+	bool behind, syncing;         /* events were lost on the way; they are being asked for */
+	struct loop_timer *keepalive; /* while there are watchers */
+	bool draining;
+	uint64_t refused[HTTP_NSTATUSES];              /* by the HTTP side */
 	struct metrics_histogram latency[NROUTES + 1]; /* the last one: no route */
 	uint64_t requests[NROUTES + 1][NMETHODS][HTTP_NSTATUSES];
 };
@@ -52,6 +68,9 @@ struct api_call {
 	json_t **docs;      /* owned: what decoded structs borrow from */
 	size_t ndocs;
 	char request_id[KEY_MAX + 1]; /* of effects, on the wire */
+	bool has_key;                 /* it is the client's Idempotency-Key */
+	const char *refused_as;       /* problem type that TR_EREFUSED becomes here; NULL: its own */
+	const char *fault_prefix;     /* of fields in faults that the caller does not see: "memories[0]."; NULL: none */
 	struct peer *peer;            /* being asked by api_forward() */
 	void (*done)(struct api_call *call, const void *res);
 	const struct wire_shape *shape;    /* of res */
@@ -63,11 +82,16 @@ struct api_call {
 void api_reply_json(struct api_call *call, int status, json_t *doc); /* takes the reference; NULL: out of memory */
 void api_reply_text(struct api_call *call, int status, const char *type, struct buf *body);
 void api_fail(struct api_call *call, const struct tr_fault *fault);
+/* Who did not answer? Fills *out and returns it when f says that the other side is away or silent; else returns f. */
+const struct tr_fault *api_name_absent(struct tr_fault *out, const struct tr_fault *f, const char *who);
 void api_failf(struct api_call *call, int code, const char *field, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 /* extra: header lines or NULL */
 void api_refuse(struct api_call *call, int status, const char *extra, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
+/* Begins an answer in pieces; the call has ended, also on TR_ENOMEM (503). */
+int api_reply_stream(struct api_call *call, const char *type, const struct http_stream_cfg *cfg,
+		     struct http_stream **out);
 void api_reply_empty(struct api_call *call, const char *extra); /* 204 */
 
 /* call.c */
@@ -84,6 +108,9 @@ int api_body(struct api_call *call, const struct wire_shape *shape, void *out);
  * a string. On failure the call is answered. */
 int api_query(struct api_call *call, const struct wire_shape *shape, const char *path_name, struct http_str path_value,
 	      void *out);
+/* The same with the path's piece as the field path_name, which the body must not have. */
+int api_body_at(struct api_call *call, const struct wire_shape *shape, const char *path_name,
+		struct http_str path_value, void *out);
 /* Asks another Jr; done gets the result, a failure answers the call. At most timeout_ms. */
 void api_forward(struct api_call *call, struct peer *peer, enum wire_msg_id id, const void *msg, uint32_t timeout_ms,
 		 void (*done)(struct api_call *call, const void *res));

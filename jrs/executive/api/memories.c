@@ -1,4 +1,4 @@
-/* POST and GET /api/v1/memories, GET /api/v1/memories/{id} */
+/* POST and GET /api/v1/memories; GET, PATCH and DELETE /api/v1/memories/{id} */
 #include "jrs/executive/api/internal.h"
 #include <stdio.h>
 #include <string.h>
@@ -48,6 +48,7 @@ static int read_json(struct batch *b, struct http_str body, struct tr_fault *fau
 
 	if (r < 0 || (r = api_keep(b->call, doc)) < 0)
 		return r;
+	b->call->fault_prefix = json_is_array(doc) ? "memories" : "memories[0].";
 	if (!json_is_array(doc))
 		return add(b, doc, fault);
 	for (size_t i = 0; i < json_array_size(doc); i++) {
@@ -158,4 +159,42 @@ void api_get_memory(struct api_call *call)
 
 	if (api_query(call, wire_methods[MSG_memory_get].params, "id", http_segment(call->req, 3), &msg) == 0)
 		api_forward(call, call->api->cfg.memory, MSG_memory_get, &msg, UINT32_MAX, got);
+}
+
+/* ---- PATCH and DELETE ---- */
+static void patched(struct api_call *call, const void *res)
+{
+	const struct res_memory_patch *r = res;
+
+	api_reply_json(call, 200, json_encode(&wire_shape_memory, &r->memory));
+}
+
+void api_patch_memory(struct api_call *call)
+{
+	struct msg_memory_patch msg;
+
+	if (api_body_at(call, wire_methods[MSG_memory_patch].params, "id", http_segment(call->req, 3), &msg) < 0)
+		return;
+	msg.common.request_id = wire_s(call->request_id);
+	msg.common.has_request_id = true;
+	call->refused_as = "sacred";
+	api_forward(call, call->api->cfg.memory, MSG_memory_patch, &msg, UINT32_MAX, patched);
+}
+
+static void forgotten(struct api_call *call, const void *res)
+{
+	(void)res;
+	api_reply_empty(call, NULL);
+}
+
+void api_delete_memory(struct api_call *call)
+{
+	struct msg_memory_forget msg;
+
+	if (api_query(call, wire_methods[MSG_memory_forget].params, "id", http_segment(call->req, 3), &msg) < 0)
+		return;
+	msg.common.request_id = wire_s(call->request_id);
+	msg.common.has_request_id = true;
+	call->refused_as = "sacred";
+	api_forward(call, call->api->cfg.memory, MSG_memory_forget, &msg, UINT32_MAX, forgotten);
 }

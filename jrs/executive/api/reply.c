@@ -15,9 +15,9 @@ static const struct {
 	bool telling;
 } statuses[] = {
 	{TR_EINVAL, 422, true},     {TR_EMALFORMED, 400, true},   {TR_ENOTFOUND, 404, true},
-	{TR_ECONFLICT, 409, true},  {TR_EMISMATCH, 422, false},   {TR_ETOOBIG, 413, true},
-	{TR_EREFUSED, 403, true},   {TR_EBUSY, 503, false},       {TR_EUNAVAILABLE, 503, false},
-	{TR_EDEADLINE, 503, false}, {TR_ECLOSED, 503, false},     {TR_ESTORE, 503, false},
+	{TR_ECONFLICT, 409, true},  {TR_EMISMATCH, 422, true},    {TR_ETOOBIG, 413, true},
+	{TR_EREFUSED, 403, true},   {TR_EBUSY, 503, false},       {TR_EUNAVAILABLE, 503, true},
+	{TR_EDEADLINE, 503, true},  {TR_ECLOSED, 503, false},     {TR_ESTORE, 503, false},
 	{TR_ENOMEM, 503, false},    {TR_EUNSUPPORTED, 501, true},
 };
 
@@ -31,6 +31,16 @@ static void send_problem(struct api_call *call, int status, const char *problem,
 	http_problem(&body, status, problem, title, detail, http_request_id(req));
 	http_respond_buf(req, status, HTTP_PROBLEM_TYPE, head.failed == 0 ? head.p : NULL, &body);
 	buf_free(&head);
+}
+
+const struct tr_fault *api_name_absent(struct tr_fault *out, const struct tr_fault *f, const char *who)
+{
+	if (f->code != TR_EDEADLINE && f->code != TR_EUNAVAILABLE && f->code != TR_ECLOSED)
+		return f;
+	memset(out, 0, sizeof(*out));
+	tr_fault_set(out, f->code == TR_ECLOSED ? TR_EUNAVAILABLE : f->code, "", "%s %s", who,
+		     f->code == TR_EDEADLINE ? "did not answer in time" : "is not there at the moment");
+	return out;
 }
 
 void api_fail(struct api_call *call, const struct tr_fault *fault)
@@ -58,7 +68,9 @@ void api_fail(struct api_call *call, const struct tr_fault *fault)
 		snprintf(detail, sizeof(detail), "%s", fault->rule);
 	else
 		snprintf(detail, sizeof(detail), "\"%s\" %s", field, fault->rule);
-	send_problem(call, status, tr_err_name(code), tr_strerror(code), NULL, detail);
+	send_problem(call, status,
+		     code == TR_EREFUSED && call->refused_as != NULL ? call->refused_as : tr_err_name(code),
+		     tr_strerror(code), NULL, detail);
 }
 
 void api_failf(struct api_call *call, int code, const char *field, const char *fmt, ...)
@@ -101,6 +113,18 @@ void api_reply_json(struct api_call *call, int status, json_t *doc)
 void api_reply_text(struct api_call *call, int status, const char *type, struct buf *body)
 {
 	http_respond_buf(api_call_end(call, status), status, type, NO_STORE, body);
+}
+
+int api_reply_stream(struct api_call *call, const char *type, const struct http_stream_cfg *cfg,
+		     struct http_stream **out)
+{
+	struct http_req *req = api_call_end(call, 200);
+	/* nginx would gather the pieces */
+	int r = http_stream_begin(out, req, type, NO_STORE "X-Accel-Buffering: no\r\n", cfg);
+
+	if (r < 0)
+		http_respond(req, 503, NULL, TRY_LATER, NULL, 0);
+	return r;
 }
 
 void api_reply_empty(struct api_call *call, const char *extra)

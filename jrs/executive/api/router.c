@@ -1,4 +1,5 @@
 #include "common/base/text.h"
+#include "jrs/executive/api/auth.h"
 #include "jrs/executive/api/internal.h"
 #include <assert.h>
 #include <stdlib.h>
@@ -21,6 +22,14 @@ int api_new(struct api **out, const struct api_cfg *cfg)
 	api->cfg = *cfg;
 	if (cfg->listen_host != NULL)
 		tr_copy(api->listen_host, sizeof(api->listen_host), cfg->listen_host, strlen(cfg->listen_host));
+	if (cfg->token_hash != NULL) {
+		memcpy(api->token_hash, cfg->token_hash, sizeof(api->token_hash));
+		api->has_token = true;
+	}
+	if (replay_new(&api->answers, REPLAY_MAX_ENTRIES, REPLAY_MAX_BYTES) < 0) {
+		free(api);
+		return TR_ENOMEM;
+	}
 	for (unsigned i = 0; i <= NROUTES; i++)
 		metrics_latency_init(&api->latency[i]);
 	*out = api;
@@ -31,7 +40,8 @@ void api_free(struct api **api)
 {
 	if (*api == NULL)
 		return;
-	assert((*api)->inflight == 0 && (*api)->asks == 0);
+	assert((*api)->inflight == 0 && (*api)->asks == 0 && (*api)->streams == 0);
+	replay_free(&(*api)->answers);
 	free(*api);
 	*api = NULL;
 }
@@ -46,6 +56,17 @@ void api_refused(void *arg, int status)
 	struct api *api = arg;
 
 	api->requests[NROUTES][NMETHODS - 1][http_status_row(status)]++;
+	api->refused[http_status_row(status)]++;
+}
+
+void api_dropped(void *arg, enum http_drop why)
+{
+	((struct api *)arg)->dropped[why]++;
+}
+
+void api_conns(struct api *api, const uint32_t *conns)
+{
+	api->conns = conns;
 }
 
 /* ---- which route ---- */
@@ -81,6 +102,8 @@ static bool allow(struct buf *out, const struct http_req *req)
 		if (found[i])
 			buf_printf(out, "%s, ", api_method_name(i));
 	buf_puts(out, "OPTIONS\r\n");
+	if (found[api_method_row("PATCH")])
+		buf_puts(out, "Accept-Patch: application/json\r\n");
 	return any;
 }
 
@@ -95,22 +118,6 @@ static const struct route *find(const struct http_req *req, const char *method)
 }
 
 /* ---- what must hold before a handler sees it; false: the call is answered ---- */
-static bool check_source(struct api_call *call)
-{
-	struct http_str host = http_host(call->req), origin = http_header(call->req, "origin");
-	const char *also = call->api->listen_host[0] != '\0' ? call->api->listen_host : NULL;
-
-	if (host.p != NULL && !check_host(host.p, also)) {
-		api_refuse(call, 421, NULL, "the Host header must be localhost, 127.0.0.1 or [::1]");
-		return false;
-	}
-	if (origin.p != NULL && !check_origin(origin.p, also)) {
-		api_refuse(call, 403, NULL, "the Origin header must name localhost, 127.0.0.1 or [::1]");
-		return false;
-	}
-	return true;
-}
-
 static bool listed(const char *names, const char *name, size_t len)
 {
 	while (*names != '\0') {
@@ -144,7 +151,7 @@ static bool check_query(struct api_call *call)
 
 static bool check_body(struct api_call *call)
 {
-	struct http_str type = http_header(call->req, "content-type"), key = http_header(call->req, "idempotency-key");
+	struct http_str type = http_header(call->req, "content-type");
 	struct http_str encoding = http_header(call->req, "content-encoding");
 
 	if (call->route->takes == 0)
@@ -162,10 +169,21 @@ static bool check_body(struct api_call *call)
 		api_failf(call, TR_ETOOBIG, "", "the body must hold at most %d values", VALUES_MAX);
 		return false;
 	}
-	if (key.p != NULL && check_key(key.p, key.n, call->request_id) < 0) {
+	return true;
+}
+
+/* Reading needs no key. */
+static bool check_idempotency(struct api_call *call)
+{
+	struct http_str key = http_header(call->req, "idempotency-key");
+
+	if (key.p == NULL || strcmp(call->route->method, "GET") == 0)
+		return true;
+	if (check_key(key.p, key.n, call->request_id) < 0) {
 		api_failf(call, TR_EINVAL, "Idempotency-Key", "must be 1 to %d visible ASCII characters", KEY_MAX);
 		return false;
 	}
+	call->has_key = true;
 	return true;
 }
 
@@ -192,11 +210,10 @@ static void route_call(struct api_call *call)
 		return;
 	}
 	if (!check_accept(accept.p, call->route->gives)) {
-		api_refuse(call, 406, NULL, "the answer would be %s",
-			   call->route->gives == MEDIA_TEXT ? "text/plain" : "application/json");
+		api_refuse(call, 406, NULL, "the answer would be %s", check_media_name(call->route->gives));
 		return;
 	}
-	if (check_query(call) && check_body(call))
+	if (check_query(call) && check_body(call) && check_idempotency(call))
 		call->route->handler(call);
 }
 
@@ -208,6 +225,6 @@ void api_request(void *arg, struct http_req *req)
 		http_respond(req, 503, NULL, "Retry-After: 1\r\n", NULL, 0);
 		return;
 	}
-	if (check_source(call))
+	if (auth_check(call))
 		route_call(call);
 }

@@ -134,6 +134,19 @@ static void put_own(struct metrics_writer *w, const struct api *api)
 			}
 }
 
+static void put_http(struct metrics_writer *w, const struct api *api)
+{
+	for (unsigned s = 0; s < HTTP_NSTATUSES; s++) {
+		char status[8];
+
+		snprintf(status, sizeof(status), "%d", http_statuses[s].code);
+		if (api->refused[s] > 0)
+			metrics_put(w, METRIC_HTTP_REFUSED, (double)api->refused[s], status);
+	}
+	metrics_put(w, METRIC_SSE_STREAMS, (double)api->streams);
+	metrics_put(w, METRIC_SSE_CUT, (double)api->streams_cut);
+}
+
 int scrape_write(struct buf *out, const struct api *api, const struct res_status *status,
 		 const struct res_memory_thermal *thermal)
 {
@@ -146,6 +159,11 @@ int scrape_write(struct buf *out, const struct api *api, const struct res_status
 	if (status != NULL)
 		put_status(&w, status);
 	put_own(&w, api);
+	put_http(&w, api);
+	for (unsigned i = 0; i < HTTP_NDROPS; i++)
+		metrics_put(&w, METRIC_HTTP_DROPPED, (double)api->dropped[i], http_drop_names[i]);
+	if (api->conns != NULL)
+		metrics_put(&w, METRIC_HTTP_CONNS, (double)*api->conns);
 	metrics_put(&w, METRIC_ARCHIVE_UP, archive ? 1.0 : 0.0);
 	if (api->archive_ms != 0)
 		metrics_put(&w, METRIC_ARCHIVE_SUCCESS, (double)api->archive_ms / 1e3);

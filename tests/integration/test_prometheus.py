@@ -1,0 +1,135 @@
+"""Debian's Prometheus scrapes a living tribe: promtool finds nothing to object to, queries return the tribe's own figures."""
+import ctypes
+import http.client
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import unittest
+import urllib.parse
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "kit"))
+from tribe import API_NAMES, TribeCase, main, wait_for  # noqa: E402
+
+# every name that a running tribe with a few memories, recalls and a kill behind it must show
+EXPECTED = """thermal_memory_heat_mean cherokee_thermal_memory_heat_mean thermal_memory_total thermal_memory_stage
+thermal_memory_sacred_min_temperature thermal_memory_entropy cherokee_uptime_seconds cherokee_query_latency_seconds_count
+cherokee_query_latency_seconds_bucket cherokee_phase_coherence cherokee_thermal_memory_phase_coherence_mean
+cherokee_heartbeat_coherence cherokee_jr_heartbeat_timestamp cherokee_jr_up
+cherokee_jr_restarts_total cherokee_jr_recovery_seconds_bucket cherokee_jr_resident_memory_bytes cherokee_jr_cpu_seconds_total
+cherokee_jr_queue_depth cherokee_jr_loop_lag_seconds cherokee_sentience_component cherokee_api_requests_total
+cherokee_http_refused_total cherokee_sse_streams cherokee_sse_cut_total cherokee_archive_up
+cherokee_archive_last_success_timestamp cherokee_build_info""".split()
+
+
+def free_port():
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
+
+
+class Prometheus:
+    """One of our own: configuration, data and port; loopback only."""
+
+    def __init__(self, target):
+        self.base = tempfile.mkdtemp(prefix="tribe-prom-", dir="/tmp")
+        self.port, self.process = free_port(), None
+        config = os.path.join(self.base, "prometheus.yml")
+        with open(config, "w", encoding="utf-8") as f:
+            json.dump({"global": {"scrape_interval": "250ms", "scrape_timeout": "250ms"},
+                       "scrape_configs": [{"job_name": "tribe", "static_configs": [{"targets": [target]}]}]}, f)
+        with open(os.path.join(self.base, "log"), "wb") as log:
+            self.process = subprocess.Popen(
+                ["prometheus", f"--config.file={config}", f"--storage.tsdb.path={self.base}/data",
+                 f"--web.listen-address=127.0.0.1:{self.port}"], stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.base,
+                preexec_fn=lambda: ctypes.CDLL(None).prctl(1, signal.SIGKILL))
+
+    def close(self):
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(30)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait(30)
+        shutil.rmtree(self.base, ignore_errors=True)
+
+    def log(self):
+        with open(os.path.join(self.base, "log"), encoding="utf-8", errors="replace") as f:
+            return f.read()[-3000:]
+
+    def query(self, text):
+        """[(labels, value)], [] also while it does not answer yet."""
+        assert self.process.poll() is None, self.log()
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        try:
+            connection.request("GET", "/api/v1/query?" + urllib.parse.urlencode({"query": text}))
+            answer = connection.getresponse()
+            body = answer.read()
+        except OSError:
+            return []
+        finally:
+            connection.close()
+        if answer.status == 503:
+            return []
+        assert answer.status == 200, body
+        return [(row["metric"], float(row["value"][1])) for row in json.loads(body)["data"]["result"]]
+
+
+class Scraped(TribeCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.tribe.remember(*(f"The lamp in room {n} is lit at night." for n in range(7)), sacred=True)
+        for _ in range(3):
+            cls.tribe.post("/api/v1/ask", {"question": "Which lamp is lit at night?"})
+        old = cls.tribe.pids()["meta"]
+        os.kill(old, signal.SIGKILL)
+        cls.tribe.wait_new("meta", old)
+        cls.tribe.raw(b"NO REQUEST\r\n\r\n")
+        wait_for(lambda: b"cherokee_phase_coherence " in cls.tribe.get("/metrics").body, "the same memories were recalled again")
+
+    def test_promtool_objects_to_nothing(self):
+        text = self.tribe.get("/metrics").body
+        done = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, timeout=60, check=False)
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, b"", b""))
+        for line in text.decode().splitlines():  # whole numbers print plainly
+            if not line.startswith("#") and float(line.rsplit(" ", 1)[1]) == int(float(line.rsplit(" ", 1)[1])):
+                self.assertRegex(line.rsplit(" ", 1)[1], r"^-?\d+$", line)
+
+    def test_queries_return_the_values(self):
+        prometheus = Prometheus("%s:%d" % self.tribe.address())
+        self.addCleanup(prometheus.close)
+        wait_for(lambda: prometheus.query('up{job="tribe"} == 1'), "a scrape succeeded")
+        wait_for(lambda: [value for _, value in prometheus.query("count_over_time(thermal_memory_total[5m])") if value >= 8],
+                 "eight scrapes")
+        for name in EXPECTED:
+            self.assertTrue(prometheus.query(name), name)
+        self.assertEqual([value for _, value in prometheus.query("thermal_memory_total")], [7])
+        self.assertEqual([value for _, value in prometheus.query("sum(thermal_memory_stage)")], [7])
+        self.assertEqual({labels["jr"]: value for labels, value in prometheus.query("cherokee_jr_up")},
+                         {name: 1 for name in API_NAMES.values()})
+        self.assertEqual([value for _, value in prometheus.query('cherokee_http_refused_total{status="400"}')], [1])
+        self.assertEqual([value for _, value in prometheus.query('cherokee_api_requests_total{endpoint="/api/v1/ask",method="POST"}')], [3])
+        self.assertEqual([value for _, value in prometheus.query('sum(cherokee_jr_restarts_total{jr="meta_jr"})')], [1])
+        # scrapes are answered by executive-jr and count themselves
+        self.assertGreaterEqual(prometheus.query('cherokee_query_latency_seconds_count{endpoint="/metrics"}')[0][1], 8)
+        (age,) = [value for _, value in prometheus.query("time() - min(cherokee_jr_heartbeat_timestamp)")]
+        self.assertLess(abs(age), 30)
+        (labels, value), = prometheus.query("cherokee_build_info")
+        self.assertEqual((value, labels["version"]), (1, self.tribe.status()["version"]))
+        # and the figures move: what is added now is seen by a later scrape
+        self.tribe.remember("One more lamp.")
+        wait_for(lambda: [value for _, value in prometheus.query("thermal_memory_total")] == [8], "the new memory is counted")
+        self.assertEqual(prometheus.query('min_over_time(up{job="tribe"}[5m])')[0][1], 1, "no scrape failed")
+
+
+if __name__ == "__main__":
+    if not shutil.which("prometheus") or not shutil.which("promtool"):
+        print("skipped: there is no prometheus here")
+        sys.exit(77)
+    main()
