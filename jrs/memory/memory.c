@@ -46,7 +46,7 @@ static void show_phases(struct memory *m, const struct archive_answer *answer)
 	for (i = 0; i < answer->nhits; i++) {
 		struct item_memory *shown = answer->hits[i].shown;
 
-		if (entangle_phase(m->entangle, answer->hits[i].memory, &shown->phase_coherence))
+		if (shown != NULL && entangle_phase(m->entangle, answer->hits[i].memory, &shown->phase_coherence))
 			shown->has_phase_coherence = true;
 	}
 }
@@ -95,6 +95,19 @@ static void after_get(struct memory *m, const struct pending *p, const struct ar
 		touch_all(m, answer, msg->has_toucher ? msg->toucher : wire_s(NULL));
 }
 
+/* The tribe's phase coherence is that of the memories that are there. */
+static void follow_phases(struct memory *m, const struct archive_answer *answer, enum wire_msg_id id)
+{
+	unsigned i;
+
+	for (i = 0; i < answer->nhits; i++) {
+		if (id == MSG_memory_restore)
+			entangle_join(m->entangle, &answer->hits[i].seen);
+		else
+			entangle_forget(m->entangle, &answer->hits[i].seen);
+	}
+}
+
 static void show_mean_phase(struct memory *m, struct res_memory_thermal *res)
 {
 	res->has_phase_coherence_avg = entangle_mean(m->entangle, &res->phase_coherence_avg);
@@ -118,6 +131,11 @@ static void on_answer(void *arg, int r, const struct archive_answer *answer, con
 		break;
 	case MSG_memory_thermal:
 		show_mean_phase(p->m, answer->res);
+		break;
+	case MSG_memory_forget:
+	case MSG_memory_restore:
+	case MSG_memory_import_undo:
+		follow_phases(p->m, answer, chan_call_id(p->call));
 		break;
 	default:
 		break;
@@ -228,7 +246,8 @@ static int open_archive(struct memory *m)
 		r = archive_open(&m->archive, &cfg, &fault);
 	}
 	if (r < 0)
-		log_error("the archive cannot be used: %s %s", fault.field, fault.rule);
+		log_error("the archive cannot be used: %s %s", /* nobody set the key of the usual place */
+			  opts->cfg.archive_url[0] == '\0' ? "the archive" : fault.field, fault.rule);
 	else
 		log_info("archive open ms=%.1f", (double)(tr_mono_ns() - began) / 1e6);
 	return r;
@@ -236,9 +255,11 @@ static int open_archive(struct memory *m)
 
 int memory_new(struct memory **out, struct jr *jr)
 {
-	static const enum wire_msg_id served[] = {MSG_memory_add,     MSG_memory_get,    MSG_memory_recall,
-						  MSG_memory_thermal, MSG_memory_decide, MSG_memory_decisions,
-						  MSG_memory_samples};
+	static const enum wire_msg_id served[] = {
+		MSG_memory_add,          MSG_memory_get,     MSG_memory_recall,     MSG_memory_thermal,
+		MSG_memory_decide,       MSG_memory_patch,   MSG_memory_forget,     MSG_memory_decisions,
+		MSG_memory_samples,      MSG_memory_explain, MSG_memory_export,     MSG_memory_restore,
+		MSG_memory_import_begin, MSG_memory_imports, MSG_memory_import_undo};
 	struct memory *m = calloc(1, sizeof(*m));
 	struct archive_stats stats;
 	size_t i;

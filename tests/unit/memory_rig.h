@@ -91,7 +91,10 @@ static inline int rig_setup(void **s)
 	struct rig *g = rig_new();
 
 	*s = g;
-	return rig_open_again(g, NULL);
+	if (rig_open_again(g, NULL) == 0)
+		return 0;
+	rig_free(g); /* without a setup there is no teardown */
+	return -1;
 }
 
 static inline int rig_teardown(void **s)

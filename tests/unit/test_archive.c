@@ -124,6 +124,7 @@ static void own_ids(void **s)
 	m.id = other.id = wire_s("k");
 	assert_true(rig_add(g, &m)->created);
 	assert_false(rig_add(g, &m)->created);
+	assert_int_equal(rig_get(g, m.id)->access_count, 1); /* the same call again changes nothing, heat neither */
 	assert_false(rig_try_add(g, &other));
 	assert_int_equal(g->r, TR_ECONFLICT);
 	assert_string_equal(g->fault.field, "memories[0].id");
@@ -321,11 +322,14 @@ static void notes_ride_along(void **s)
 {
 	struct rig *g = *s;
 	const struct item_added *m = rig_say(g, "often read");
-	struct entangle_change change = {.phase = 0.75, .compared = 2, .npartners = 1, .partner = {{99, 3}}};
+	struct entangle_change change = {.phase = 0.75, .compared = 2, .npartners = 2};
 	struct item_recall_sample log = {rig_now, 1234, 5};
 	struct res_memory_thermal map = {.total_memories = 1, .timestamp = rig_now};
 	struct archive_stats stats;
 
+	rig_get(g, rig_say(g, "recalled with it")->id);
+	change.partner[0] = (struct entangle_partner){g->answer.hits[0].memory, 3};
+	change.partner[1] = (struct entangle_partner){99, 3}; /* of nobody */
 	rig_get(g, m->id);
 	change.memory = g->answer.hits[0].memory;
 	rig_now += WEEK;
@@ -339,7 +343,7 @@ static void notes_ride_along(void **s)
 	assert_int_equal(rig_get(g, m->id)->access_count, 2);
 	assert_true(rig_get(g, m->id)->last_access == rig_now);
 	assert_true(fabs(rig_get(g, m->id)->temperature - (40.0 + 10.0 * log2(1.5))) < 1e-6);
-	assert_true(rig_sql(g, "SELECT times FROM entanglements WHERE partner = 99") == 6.0);
+	assert_true(rig_sql(g, "SELECT sum(times) FROM entanglements") == 6.0);
 	assert_true(rig_sql(g, "SELECT latency_us FROM recall_log") == 1234.0);
 	assert_true(rig_sql(g, "SELECT total_memories FROM thermal_heat_map") == 1.0);
 	rig_reopen(g);

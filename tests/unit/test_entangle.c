@@ -193,11 +193,45 @@ static void running_mean_is_the_mean(void **s)
 	entangle_free(&e);
 }
 
+/* The tribe's mean is that of the memories that are there; the others go on as before. */
+static void forgotten_and_joined(void **s)
+{
+	struct entangle *e = NULL;
+	struct entangle_change change;
+	double mean;
+	int i;
+
+	(void)s;
+	assert_int_equal(entangle_new(&e, 1000, 1, 0.25), 0); /* one from before, of which nothing else is known */
+	RECALL(e, 1, 2, 3);
+	RECALL(e, 1, 2, 3);
+	assert_true(entangle_mean(e, &mean) && mean == (3.0 + 0.25) / 4);
+	entangle_forget(e, &(struct entangle_seen){2, 0.0, 0}); /* what we know is fresher than the row */
+	assert_true(entangle_mean(e, &mean) && mean == (2.0 + 0.25) / 3);
+	entangle_forget(e, &(struct entangle_seen){77, 0.25, 5}); /* known from the row only */
+	assert_true(entangle_mean(e, &mean) && mean == 1.0);
+	entangle_forget(e, &(struct entangle_seen){78, 0.0, 0}); /* never known */
+	entangle_join(e, &(struct entangle_seen){79, 0.5, 2});
+	entangle_join(e, &(struct entangle_seen){80, 0.0, 0});
+	assert_true(entangle_mean(e, &mean) && mean == 2.5 / 3);
+	assert_false(entangle_phase(e, 2, &mean));
+	while (entangle_take(e, &change))
+		assert_int_not_equal(change.memory, 2);
+	for (i = 0; i < 2000; i += 2) /* past the clearing out */
+		RECALL(e, 1000 + i, 1001 + i);
+	while (entangle_take(e, &change))
+		;
+	RECALL(e, 1, 3);
+	assert_true(entangle_mean(e, &mean) && mean > 0.0 && mean <= 1.0);
+	entangle_free(&e);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(jaccard),
 		cmocka_unit_test(unknown_until_recalled_twice),
+		cmocka_unit_test(forgotten_and_joined),
 		cmocka_unit_test(what_was_known_goes_on),
 		cmocka_unit_test(changes_are_taken_once),
 		cmocka_unit_test(bounded),

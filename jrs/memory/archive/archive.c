@@ -66,6 +66,11 @@ static bool lane_of(struct archive *a, enum wire_msg_id id, struct lane **out)
 	switch (id) {
 	case MSG_memory_add:
 	case MSG_memory_decide:
+	case MSG_memory_patch:
+	case MSG_memory_forget:
+	case MSG_memory_restore:
+	case MSG_memory_import_begin:
+	case MSG_memory_import_undo:
 		*out = &a->writer;
 		return true;
 	case MSG_memory_get:
@@ -73,6 +78,9 @@ static bool lane_of(struct archive *a, enum wire_msg_id id, struct lane **out)
 	case MSG_memory_thermal:
 	case MSG_memory_decisions:
 	case MSG_memory_samples:
+	case MSG_memory_explain:
+	case MSG_memory_export:
+	case MSG_memory_imports:
 		*out = &a->reader;
 		return true;
 	default:
@@ -195,9 +203,11 @@ static int open_file(struct archive *a, const struct archive_cfg *cfg, struct tr
 		return tr_fault_set(fault, TR_ESTORE, "archive.url", "cannot be read (%s)",
 				    sqlite3_errstr(sqlite3_extended_errcode(a->wdb.h)));
 	if ((r = schema_migrate(a->wdb.h, a->wall_ms(), fault)) < 0 || (r = db_prepare(&a->wdb, DB_W, fault)) < 0 ||
-	    (r = db_open(&a->rdb, cfg->path, false, fault)) < 0 || (r = db_prepare(&a->rdb, DB_R, fault)) < 0 ||
-	    (r = db_open(&a->kdb, cfg->path, false, fault)) < 0)
+	    (r = db_open(&a->rdb, cfg->path, false, fault)) < 0 || (r = explain_register(&a->rdb, fault)) < 0 ||
+	    (r = db_prepare(&a->rdb, DB_R, fault)) < 0 || (r = db_open(&a->kdb, cfg->path, false, fault)) < 0)
 		return r;
+	/* What is forgotten is overwritten in its page, and pages that get free hold nothing. */
+	sqlite3_exec(a->wdb.h, "PRAGMA secure_delete = ON", NULL, NULL, NULL);
 	sqlite3_exec(a->rdb.h, "PRAGMA cache_size = -8000; PRAGMA query_only = ON", NULL, NULL, NULL);
 	sqlite3_exec(a->kdb.h, "PRAGMA cache_size = -256", NULL, NULL, NULL);
 	sqlite3_busy_timeout(a->kdb.h, 0);

@@ -45,12 +45,14 @@ struct archive_ctx {
 /* A memory that an answer shows, in the answer's order. */
 struct archive_hit {
 	int64_t memory;            /* number inside the archive: larger is newer */
-	struct item_memory *shown; /* its place in the answer */
+	struct item_memory *shown; /* its place in the answer; NULL: it is not shown */
 	struct entangle_seen seen;
 };
 struct archive_answer {
 	void *res; /* struct res_ID in the call's zone; the caller may fill in what only it knows */
-	const struct archive_hit *hits; /* get, recall and the hottest of thermal */
+	/* get, recall, explain and the hottest of thermal; without `shown`: what forget and import_undo removed, and
+	 * what restore brought along a known phase coherence */
+	const struct archive_hit *hits;
 	unsigned nhits;
 };
 /* r == 0: answer; else fault says why. Both borrowed during the call. */

@@ -1,8 +1,10 @@
 /* Inside the archive: what its files share. */
 #ifndef JRS_MEMORY_ARCHIVE_INTERNAL_H
 #define JRS_MEMORY_ARCHIVE_INTERNAL_H
+#include "common/base/text.h"
 #include "jrs/memory/archive/archive.h"
 #include "jrs/memory/archive/db.h"
+#include "jrs/memory/recall/query.h"
 #include "jrs/memory/thermal/hist.h"
 #include <pthread.h>
 #include <stdatomic.h>
@@ -49,6 +51,7 @@ bool notes_any(const struct notes *n);
 struct heat_change {
 	double before, after;
 	bool was, was_sacred, is_sacred; /* was: it existed before */
+	bool gone;                       /* it does not exist any more */
 };
 struct heat_changes {
 	struct heat_change *v;
@@ -112,9 +115,64 @@ void *keeper_main(void *arg);
 void keeper_nudge(struct archive *a);            /* writer: the log may have grown */
 unsigned keeper_behind(const struct archive *a); /* pages of the log that the database does not have yet */
 
-/* write.c: effects, inside a savepoint */
+/* A row as far as an effect needs it. */
+struct row {
+	int64_t seq;
+	char id[WIRE_ID_MAX + 1], hash[2 * TR_SHA256_LEN + 1];
+	uint32_t id_n;
+	double heat;
+	bool sacred, hidden;
+	int64_t revision;
+	struct entangle_seen seen;
+};
+/* What one memory to be kept comes to. */
+struct entry {
+	const struct item_new_memory *m;
+	const struct item_record *taken; /* NULL, or what else the row shall be */
+	unsigned i;                      /* its place in the call */
+	bool has_source, has_import;
+	wire_str source; /* its own or the call's */
+	wire_str import; /* id of the import that brings it */
+	char hash[2 * TR_SHA256_LEN + 1];
+	unsigned char identity[TR_SHA256_LEN]; /* when it has no id of its own */
+};
+
+/* effect.c: one effect inside its savepoint, or the stored answer of an earlier one */
+int write_effect(struct archive *a, struct job *j);
+/* write.c, change.c, restore.c, imports.c: what it does; the answer goes to j->answer */
 int write_add(struct archive *a, struct job *j);
 int write_decide(struct archive *a, struct job *j);
+int write_patch(struct archive *a, struct job *j);
+int write_forget(struct archive *a, struct job *j);
+int write_restore(struct archive *a, struct job *j);
+int write_import_begin(struct archive *a, struct job *j);
+int write_import_undo(struct archive *a, struct job *j);
+
+/* write.c: rows. 1 and *out, 0 when there is none, < 0 */
+int row_by_id(struct archive *a, wire_str id, struct row *out);
+int row_by_identity(struct archive *a, const struct entry *e, struct row *out);
+int row_by_seq(struct archive *a, int64_t seq, struct row *out);
+int entry_prepare(struct entry *e);                                                   /* hash and identity */
+int entry_create(struct archive *a, struct job *j, struct entry *e, struct row *row); /* a row that is not there yet */
+int entry_fault(struct job *j, const struct entry *e, int r, const char *field, const char *rule);
+char *tags_json(const wire_strs *tags);                      /* caller frees; NULL: out of memory */
+int metadata_json(const msgpack_object *o, char **out);      /* caller frees *out; TR_EINVAL: JSON cannot hold it */
+wire_str job_text(struct job *j, const char *p, uint32_t n); /* a copy in the zone; p == NULL: out of memory */
+/* change.c: removes the row and everything about it. Not for sacred ones. */
+int forget_row(struct archive *a, const struct row *row);
+/* imports.c: may this call bring memories? Then, what it brought; both do nothing without an import_id. */
+struct import_note {
+	bool has_id, has_position, has_skipped;
+	wire_str id;
+	uint64_t position, skipped;
+};
+#define IMPORT_NOTE(msg)                                                                                       \
+	{                                                                                                      \
+		(msg)->has_import_id, (msg)->has_import_position, (msg)->has_import_skipped, (msg)->import_id, \
+			(msg)->import_position, (msg)->import_skipped                                          \
+	}
+int import_check(struct archive *a, struct job *j, const struct import_note *n);
+int import_brought(struct archive *a, const struct import_note *n, uint64_t added, uint64_t known);
 /* notes.c */
 int write_notes(struct archive *a, struct notes *n);
 int write_housekeeping(struct archive *a);
@@ -132,10 +190,25 @@ int read_decisions(struct archive *a, struct job *j);
 int read_samples(struct archive *a, struct job *j);
 int read_recall(struct archive *a, struct job *j);
 int read_thermal(struct archive *a, struct job *j);
+int read_explain(struct archive *a, struct job *j);
+int read_export(struct archive *a, struct job *j);
+int read_imports(struct archive *a, struct job *j);
+#define ANSWER_BYTES_MAX (8u << 20) /* of one answer: half of what a frame may hold */
 int figures_rebuild(struct archive *a);
+/* explain.c */
+int explain_register(struct db *db, struct tr_fault *fault); /* the SQL function memory_terms(); before db_prepare() */
+/* Fills match and terms of a memory's explanation. No word in the question: nothing. */
+int explain_match(struct archive *a, struct job *j, const struct query_words *words, int64_t memory,
+		  struct item_explanation *out);
 /* row.c: the current row of a statement whose columns are MEMORY_COLUMNS */
 int row_memory(struct archive *a, struct job *j, sqlite3_stmt *st, int64_t now_ms, struct item_memory *out,
 	       struct archive_hit *hit);
+size_t row_bytes(sqlite3_stmt *st); /* about what it takes in a frame */
+/* Why it is as hot as it is; match and terms are left empty. */
+void row_explain(struct archive *a, sqlite3_stmt *st, int64_t now_ms, struct item_memory *out);
+int64_t row_compared(sqlite3_stmt *st);
+enum { ROW_NCOLUMNS = 20 }; /* of MEMORY_COLUMNS */
+int row_opt_text(struct job *j, sqlite3_stmt *st, int col, bool *has, wire_str *out);
 int row_text(struct job *j, sqlite3_stmt *st, int col, wire_str *out); /* copies into the zone; NULL column: n == 0 */
 
 #endif

@@ -5,9 +5,10 @@
 #include <string.h>
 #include <time.h>
 
-#define QUIET_MS      1000u  /* so long after the last write even a small log is moved */
-#define CHECKPOINT_AT 1000u  /* pages: moved at once */
-#define TRUNCATE_AT   1000u  /* pages: cut back to nothing when it is quiet: who starts after a crash reads the whole log */
+#define QUIET_MS      1000u /* so long after the last write even a small log is moved */
+#define CHECKPOINT_AT 1000u /* pages: moved at once */
+#define TRUNCATE_AT \
+	1000u /* pages: cut back to nothing when it is quiet: who starts after a crash reads the whole log */
 
 static int read_one(struct archive *a, struct job *j)
 {
@@ -20,6 +21,12 @@ static int read_one(struct archive *a, struct job *j)
 		return read_thermal(a, j);
 	case MSG_memory_decisions:
 		return read_decisions(a, j);
+	case MSG_memory_explain:
+		return read_explain(a, j);
+	case MSG_memory_export:
+		return read_export(a, j);
+	case MSG_memory_imports:
+		return read_imports(a, j);
 	default:
 		return read_samples(a, j);
 	}
@@ -124,7 +131,8 @@ static void inherit(struct archive *a)
 	unsigned none = 0;
 	int pages = 0;
 
-	if (sqlite3_wal_checkpoint_v2(a->kdb.h, NULL, SQLITE_CHECKPOINT_PASSIVE, &pages, NULL) != SQLITE_OK || pages <= 0)
+	if (sqlite3_wal_checkpoint_v2(a->kdb.h, NULL, SQLITE_CHECKPOINT_PASSIVE, &pages, NULL) != SQLITE_OK ||
+	    pages <= 0)
 		return;
 	a->moved_pages = (unsigned)pages - 1;
 	atomic_compare_exchange_strong(&a->wal_pages, &none, (unsigned)pages); /* the writer's word is newer */

@@ -55,16 +55,32 @@ int request_replay(struct archive *a, struct job *j, unsigned char fingerprint[T
 	if (r == 1 && (sqlite3_column_bytes(q.st, 0) != TR_SHA256_LEN ||
 		       memcmp(sqlite3_column_blob(q.st, 0), fingerprint, TR_SHA256_LEN) != 0))
 		r = job_fault(j, TR_EMISMATCH, "request_id", "was used for another request");
+	else if (r == 1 && sqlite3_column_bytes(q.st, 1) == 0)
+		r = job_fault(j, TR_ENOTFOUND, "request_id", "was carried out; its memory has been forgotten since");
 	else if (r == 1 && (r = unpack(j, sqlite3_column_blob(q.st, 1), (size_t)sqlite3_column_bytes(q.st, 1))) == 0)
 		r = 1;
 	q_end(&q);
 	return r;
 }
 
+/* Of the import that the call belongs to; n == 0: of none. */
+static wire_str import_of(const struct job *j)
+{
+	const struct msg_memory_restore *restore = j->msg;
+	const struct msg_memory_add *add = j->msg;
+
+	if (j->id == MSG_memory_add && add->has_import_id)
+		return add->import_id;
+	if (j->id == MSG_memory_restore && restore->has_import_id)
+		return restore->import_id;
+	return wire_s(NULL);
+}
+
 int request_store(struct archive *a, struct job *j, const unsigned char fingerprint[TR_SHA256_LEN])
 {
 	const struct wire_common *common = j->msg;
 	const struct wire_method *m = &wire_methods[j->id];
+	wire_str import = import_of(j);
 	msgpack_sbuffer sb;
 	struct query q;
 	int r;
@@ -79,6 +95,7 @@ int request_store(struct archive *a, struct job *j, const unsigned char fingerpr
 		q_blob(&q, fingerprint, TR_SHA256_LEN);
 		q_blob(&q, sb.data, sb.size);
 		q_i64(&q, a->now_ms);
+		q_opt_text(&q, import.n > 0, import);
 		r = q_run(&q);
 	}
 	msgpack_sbuffer_destroy(&sb);

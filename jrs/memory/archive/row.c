@@ -1,13 +1,17 @@
 /* A row of thermal_memory_archive -> struct item_memory in the call's zone. */
 #include "jrs/memory/archive/internal.h"
 #include "proto/json/json.h"
+#include <math.h>
 #include <string.h>
+
+#define DAY_MS 86400000.0
 
 /* clang-format off */
 enum { COL_SEQ, COL_ID, COL_CONTENT, COL_HEAT, COL_SACRED, COL_OCCURRED, COL_CREATED, COL_LAST_ACCESS, COL_ACCESSES, COL_TAGS,
        COL_SOURCE, COL_SESSION, COL_SPEAKER, COL_IMPORTANCE, COL_PHASE, COL_COMPARED, COL_SUPERSEDES, COL_SUPERSEDED_BY,
-       COL_REVISION, COL_METADATA };
+       COL_REVISION, COL_METADATA, NCOLUMNS };
 /* clang-format on */
+_Static_assert((int)NCOLUMNS == (int)ROW_NCOLUMNS, "columns of a memory");
 
 int row_text(struct job *j, sqlite3_stmt *st, int col, wire_str *out)
 {
@@ -26,7 +30,7 @@ int row_text(struct job *j, sqlite3_stmt *st, int col, wire_str *out)
 	return 0;
 }
 
-static int opt_text(struct job *j, sqlite3_stmt *st, int col, bool *has, wire_str *out)
+int row_opt_text(struct job *j, sqlite3_stmt *st, int col, bool *has, wire_str *out)
 {
 	if (sqlite3_column_type(st, col) == SQLITE_NULL)
 		return 0;
@@ -108,11 +112,11 @@ int row_memory(struct archive *a, struct job *j, sqlite3_stmt *st, int64_t now_m
 
 	memset(out, 0, sizeof(*out));
 	if ((r = row_text(j, st, COL_ID, &out->id)) < 0 || (r = row_text(j, st, COL_CONTENT, &out->content)) < 0 ||
-	    (r = opt_text(j, st, COL_SOURCE, &out->has_source, &out->source)) < 0 ||
-	    (r = opt_text(j, st, COL_SESSION, &out->has_session, &out->session)) < 0 ||
-	    (r = opt_text(j, st, COL_SPEAKER, &out->has_speaker, &out->speaker)) < 0 ||
-	    (r = opt_text(j, st, COL_SUPERSEDES, &out->has_supersedes, &out->supersedes)) < 0 ||
-	    (r = opt_text(j, st, COL_SUPERSEDED_BY, &out->has_superseded_by, &out->superseded_by)) < 0 ||
+	    (r = row_opt_text(j, st, COL_SOURCE, &out->has_source, &out->source)) < 0 ||
+	    (r = row_opt_text(j, st, COL_SESSION, &out->has_session, &out->session)) < 0 ||
+	    (r = row_opt_text(j, st, COL_SPEAKER, &out->has_speaker, &out->speaker)) < 0 ||
+	    (r = row_opt_text(j, st, COL_SUPERSEDES, &out->has_supersedes, &out->supersedes)) < 0 ||
+	    (r = row_opt_text(j, st, COL_SUPERSEDED_BY, &out->has_superseded_by, &out->superseded_by)) < 0 ||
 	    (r = row_tags(j, st, &out->tags)) < 0 || (r = row_metadata(j, st, out)) < 0)
 		return r;
 	out->sacred = sqlite3_column_int(st, COL_SACRED) != 0;
@@ -132,4 +136,31 @@ int row_memory(struct archive *a, struct job *j, sqlite3_stmt *st, int64_t now_m
 	hit->seen.phase = out->phase_coherence;
 	hit->seen.compared = out->has_phase_coherence ? (uint32_t)sqlite3_column_int64(st, COL_COMPARED) : 0;
 	return 0;
+}
+
+size_t row_bytes(sqlite3_stmt *st)
+{
+	return (size_t)sqlite3_column_bytes(st, COL_CONTENT) + (size_t)sqlite3_column_bytes(st, COL_METADATA) +
+	       (size_t)sqlite3_column_bytes(st, COL_TAGS) + 4096; /* names, ids and figures */
+}
+
+int64_t row_compared(sqlite3_stmt *st)
+{
+	return sqlite3_column_int64(st, COL_COMPARED);
+}
+
+void row_explain(struct archive *a, sqlite3_stmt *st, int64_t now_ms, struct item_memory *out)
+{
+	struct item_explanation *e = &out->explanation;
+	double now = thermal_born(&a->model, (double)now_ms);
+	int64_t idle = now_ms - out->last_access;
+
+	out->has_explanation = true;
+	e->heat_key = sqlite3_column_double(st, COL_HEAT);
+	e->raw_temperature = thermal_raw(&a->model, e->heat_key, (double)now_ms);
+	e->decayed_accesses = exp2(fmin(1000.0, e->heat_key - now)); /* a heat beyond all bounds stays a number */
+	e->idle_days = (double)(idle > 0 ? idle : 0) / DAY_MS;
+	e->half_life_days = a->model.half_life_ms / DAY_MS;
+	e->floored = out->sacred && e->raw_temperature < a->model.sacred_floor;
+	e->superseded = out->has_superseded_by;
 }

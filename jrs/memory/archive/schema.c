@@ -100,6 +100,23 @@ static const char version_1_seal[] =
 	" BEGIN SELECT raise(ABORT, 'thermal constants change only by a migration'); END;"
 	"CREATE TRIGGER constants_stay_here BEFORE DELETE ON settings WHEN OLD.key LIKE 'thermal.%'"
 	" BEGIN SELECT raise(ABORT, 'thermal constants change only by a migration'); END;";
+
+/* What a memory was brought by, and who points at whom: the indexes hold only rows that have such a thing. */
+static const char version_2[] =
+	"CREATE TABLE imports(seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE CHECK(length(id) BETWEEN 1 AND 128),"
+	" name TEXT NOT NULL, size INTEGER NOT NULL, position INTEGER NOT NULL DEFAULT 0 CHECK(position BETWEEN 0 AND size),"
+	" added INTEGER NOT NULL DEFAULT 0, known INTEGER NOT NULL DEFAULT 0, skipped INTEGER NOT NULL DEFAULT 0,"
+	" started INTEGER NOT NULL, finished INTEGER, undone INTEGER) STRICT;"
+	"ALTER TABLE thermal_memory_archive ADD COLUMN import_id TEXT;" /* of the import that created it */
+	"CREATE INDEX memory_import ON thermal_memory_archive(import_id, sacred_pattern) WHERE import_id IS NOT NULL;"
+	"CREATE INDEX memory_supersedes ON thermal_memory_archive(supersedes) WHERE supersedes IS NOT NULL;"
+	"CREATE INDEX memory_superseded_by ON thermal_memory_archive(superseded_by) WHERE superseded_by IS NOT NULL;"
+	"CREATE INDEX entanglement_partner ON entanglements(partner);"
+	"CREATE INDEX decision_memory ON decisions(memory_id);"
+	"CREATE INDEX decision_time ON decisions(decided_at);"
+	"ALTER TABLE requests ADD COLUMN import_id TEXT;"
+	"CREATE INDEX request_import ON requests(import_id) WHERE import_id IS NOT NULL;"
+	"CREATE INDEX request_with_text ON requests(method) WHERE method IN ('memory.decide', 'memory.patch');";
 /* clang-format on */
 
 static int put_setting(sqlite3 *db, const char *key, double value)
@@ -140,8 +157,13 @@ static int up_1(sqlite3 *db)
 	return rc != SQLITE_OK ? rc : sqlite3_exec(db, version_1_seal, NULL, NULL, NULL);
 }
 
+static int up_2(sqlite3 *db)
+{
+	return sqlite3_exec(db, version_2, NULL, NULL, NULL);
+}
+
 /* migrations[i] leads from version i to i + 1. What has been released is never edited; a change is a new line. */
-static int (*const migrations[])(sqlite3 *db) = {up_1};
+static int (*const migrations[])(sqlite3 *db) = {up_1, up_2};
 #define NEWEST ((int)(sizeof(migrations) / sizeof(migrations[0])))
 
 int schema_version(void)
@@ -231,7 +253,7 @@ static int one_migration(sqlite3 *db, int version, int64_t now_ms)
 	return rc;
 }
 
-int schema_migrate(sqlite3 *db, int64_t now_ms, struct tr_fault *fault)
+int schema_migrate_to(sqlite3 *db, int newest, int64_t now_ms, struct tr_fault *fault)
 {
 	int64_t version;
 
@@ -249,10 +271,15 @@ int schema_migrate(sqlite3 *db, int64_t now_ms, struct tr_fault *fault)
 		return tr_fault_set(fault, TR_ESTORE, "archive.url",
 				    "was written by a newer program (schema %lld, this one knows %d)",
 				    (long long)version, NEWEST);
-	for (; version < NEWEST; version++) {
+	for (; version < newest; version++) {
 		if (one_migration(db, (int)version + 1, now_ms) != SQLITE_OK)
 			return tr_fault_set(fault, TR_ESTORE, "archive.url", "could not be brought to schema %d (%s)",
 					    (int)version + 1, sqlite3_errstr(sqlite3_extended_errcode(db)));
 	}
 	return 0;
+}
+
+int schema_migrate(sqlite3 *db, int64_t now_ms, struct tr_fault *fault)
+{
+	return schema_migrate_to(db, NEWEST, now_ms, fault);
 }

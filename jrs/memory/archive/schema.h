@@ -16,6 +16,8 @@ int schema_check_file(const char *path, struct tr_fault *fault);
 int schema_make_ours(sqlite3 *db, struct tr_fault *fault);
 /* Brings an open database to the newest version. TR_ESTORE with *fault when that cannot be done. */
 int schema_migrate(sqlite3 *db, int64_t now_ms, struct tr_fault *fault);
+/* The same up to version `newest` of an older program: what its archives look like. */
+int schema_migrate_to(sqlite3 *db, int newest, int64_t now_ms, struct tr_fault *fault);
 int schema_version(void); /* the newest this program knows */
 
 #endif

@@ -8,12 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LIMIT       10         /* when the caller does not say how many */
-#define SLACK       32         /* candidates looked at beyond those wanted: ties and superseded ones move */
-#define FIRST_LOOK  1024       /* ranked rows asked for at first when there is a filter; 16 times more each time */
-#define DEEPEST     10000      /* a ranked list is not paged further */
-#define BYTES_MAX   (8u << 20) /* of one answer: half of what a frame may hold */
-#define TOKEN_BYTES 4          /* about so many bytes are a token */
+#define LIMIT       10    /* when the caller does not say how many */
+#define SLACK       32    /* candidates looked at beyond those wanted: ties and superseded ones move */
+#define FIRST_LOOK  1024  /* ranked rows asked for at first when there is a filter; 16 times more each time */
+#define DEEPEST     10000 /* a ranked list is not paged further */
+#define TOKEN_BYTES 4     /* about so many bytes are a token */
 
 struct search {
 	struct archive *a;
@@ -24,7 +23,9 @@ struct search {
 	uint32_t mark; /* of question and filters: a cursor belongs to one of them */
 	int64_t after; /* from the cursor: ranked, how many came before; newest first, the number to stay below */
 	bool ranked;
-	struct rank_item *v; /* freed by read_recall() */
+	struct query_words words; /* of the question; text freed by search_free() */
+	struct buf fts;           /* the same for the index */
+	struct rank_item *v;      /* freed by search_free() */
 	size_t n, cap;
 	bool more; /* there are further ones behind those taken */
 };
@@ -81,14 +82,14 @@ static int candidate(struct search *s, int64_t memory, double match)
 }
 
 /* Looks at the best `depth` rows of the index. 1: it wants to look deeper. */
-static int look(struct search *s, const struct buf *words, int64_t depth, size_t want)
+static int look(struct search *s, int64_t depth, size_t want)
 {
 	struct query q = q_begin(&s->a->rdb, SQL_SEARCH);
 	int64_t seen = 0;
 	int r;
 
 	s->n = 0;
-	q_text(&q, words->p, words->len);
+	q_text(&q, s->fts.p, s->fts.len);
 	q_i64(&q, depth);
 	while ((r = q_row(&q)) == 1) {
 		double match = sqlite3_column_double(q.st, 1);
@@ -112,18 +113,31 @@ static bool filtered(const struct msg_memory_recall *m)
 	       m->has_before || m->has_after;
 }
 
+/* The words of the question; how many. */
+static int read_words(struct search *s)
+{
+	int r = query_split(s->msg->q.p, s->msg->q.n, &s->words);
+
+	return r < 0 ? r : query_text(&s->words, &s->fts);
+}
+
+static void search_free(struct search *s)
+{
+	buf_free(&s->words.text);
+	buf_free(&s->fts);
+	free(s->v);
+}
+
 static int search_ranked(struct search *s)
 {
 	size_t want = (size_t)s->after + s->limit + 1; /* one more tells whether there is a next page */
 	int64_t depth = filtered(s->msg) ? FIRST_LOOK : (int64_t)want + 3 * SLACK;
-	struct buf words = {0};
-	int r = query_fts(s->msg->q.p, s->msg->q.n, &words);
+	int r = read_words(s);
 
 	if (r > 0) {
-		while ((r = look(s, &words, depth, want)) == 1 && depth < INT32_MAX)
+		while ((r = look(s, depth, want)) == 1 && depth < INT32_MAX)
 			depth *= 16;
 	}
-	buf_free(&words);
 	if (r < 0)
 		return r;
 	rank_order(s->v, s->n);
@@ -222,9 +236,15 @@ static int read_row(struct search *s, size_t i, struct item_memory *out, struct 
 		out->score = s->v[i].score;
 		*bytes = out->content.n +
 			 (size_t)sqlite3_column_bytes(q.st, sqlite3_column_count(q.st) - 1); /* metadata */
+		if (r == 0 && s->msg->has_explain && s->msg->explain)
+			row_explain(s->a, q.st, s->now, out);
 		r = r < 0 ? r : 1;
 	}
 	q_end(&q);
+	if (r == 1 && out->has_explanation && s->ranked) {
+		r = explain_match(s->a, s->j, &s->words, s->v[i].memory, &out->explanation);
+		r = r < 0 ? r : 1;
+	}
 	return r;
 }
 
@@ -235,7 +255,7 @@ static int answer(struct search *s, struct res_memory_recall *res)
 	struct item_memory *v = job_alloc(s->j, sizeof(*v) * s->limit);
 	struct archive_hit *hits = job_alloc(s->j, sizeof(*hits) * s->limit);
 	size_t budget = s->msg->has_max_tokens ? (size_t)s->msg->max_tokens * TOKEN_BYTES : SIZE_MAX;
-	size_t frame = BYTES_MAX, bytes = 0, i, first = s->ranked ? (size_t)s->after : 0;
+	size_t frame = ANSWER_BYTES_MAX, bytes = 0, i, first = s->ranked ? (size_t)s->after : 0;
 	uint32_t n = 0;
 	int r;
 
@@ -273,6 +293,57 @@ int read_recall(struct archive *a, struct job *j)
 	if ((r = mark_of(&s)) == 0 && (r = read_cursor(&s)) == 0 && (r = db_run(&a->rdb, SQL_LOOK)) == 0 &&
 	    (r = s.ranked ? search_ranked(&s) : search_newest(&s)) == 0)
 		r = answer(&s, res);
-	free(s.v);
+	search_free(&s);
+	return r;
+}
+
+/* Its place among all that match: the order of memory.recall without a limit. 0: it does not match. */
+static int place_of(struct search *s, struct item_memory *m, int64_t memory, uint64_t *rank)
+{
+	size_t i;
+	int r = look(s, INT64_MAX, SIZE_MAX / 2);
+
+	if (r < 0)
+		return r;
+	rank_order(s->v, s->n);
+	for (i = 0, *rank = 0; i < s->n; i++) {
+		if (s->v[i].memory != memory)
+			continue;
+		m->has_score = true;
+		m->score = s->v[i].score;
+		*rank = i + 1;
+		break;
+	}
+	return 0;
+}
+
+int read_explain(struct archive *a, struct job *j)
+{
+	const struct msg_memory_explain *msg = j->msg;
+	struct msg_memory_recall all = {.has_q = msg->has_q, .q = msg->q};
+	struct search s = {.a = a, .j = j, .msg = &all, .now = a->wall_ms()};
+	struct res_memory_explain *res = job_alloc(j, sizeof(*res));
+	struct archive_hit *hit = job_alloc(j, sizeof(*hit));
+	struct query q;
+	int r;
+
+	if (res == NULL || hit == NULL)
+		return TR_ENOMEM;
+	if ((r = db_run(&a->rdb, SQL_LOOK)) < 0)
+		return r;
+	q = q_begin(&a->rdb, SQL_ROW_BY_ID);
+	q_text(&q, msg->id.p, msg->id.n);
+	r = q_row(&q);
+	if (r == 0)
+		r = job_fault(j, TR_ENOTFOUND, "id", "no memory has this id");
+	else if (r == 1 && (r = row_memory(a, j, q.st, s.now, &res->memory, hit)) == 0)
+		row_explain(a, q.st, s.now, &res->memory);
+	q_end(&q);
+	if (r == 0 && msg->has_q && msg->q.n > 0 && (r = read_words(&s)) > 0 &&
+	    (r = explain_match(a, j, &s.words, hit->memory, &res->memory.explanation)) == 0 &&
+	    (r = place_of(&s, &res->memory, hit->memory, &res->rank)) == 0)
+		res->has_rank = res->rank > 0;
+	j->answer = (struct archive_answer){res, hit, 1};
+	search_free(&s);
 	return r;
 }

@@ -1,5 +1,4 @@
 /* The effects: what a call changes, inside its savepoint on the writer's thread. */
-#include "common/base/text.h"
 #include "jrs/memory/archive/internal.h"
 #include "proto/json/json.h"
 #include <stdio.h>
@@ -8,31 +7,14 @@
 
 #define IMPORTANCE 0.5 /* of a memory that came without */
 
-/* A row as far as an effect needs it. */
-struct row {
-	int64_t seq;
-	char id[WIRE_ID_MAX + 1], hash[2 * TR_SHA256_LEN + 1];
-	uint32_t id_n;
-	double heat;
-	bool sacred, hidden;
-};
-
-/* What one new memory comes to. */
-struct entry {
-	const struct item_new_memory *m;
-	unsigned i; /* its place in the call */
-	bool has_source;
-	wire_str source; /* its own or the call's */
-	char hash[2 * TR_SHA256_LEN + 1];
-	unsigned char identity[TR_SHA256_LEN]; /* when it has no id of its own */
-};
-
-static int entry_fault(struct job *j, const struct entry *e, int r, const char *field, const char *rule)
+int entry_fault(struct job *j, const struct entry *e, int r, const char *field, const char *rule)
 {
 	char path[64] = "";
 
 	if (j->id == MSG_memory_add)
 		snprintf(path, sizeof(path), "memories[%u].%s", e->i, field);
+	else if (j->id == MSG_memory_restore)
+		snprintf(path, sizeof(path), "records[%u].%s", e->i, field);
 	return job_fault(j, r, path, rule);
 }
 
@@ -52,12 +34,33 @@ static int one_row(struct query *q, struct row *out)
 		out->heat = sqlite3_column_double(q->st, 3);
 		out->sacred = sqlite3_column_int(q->st, 4) != 0;
 		out->hidden = sqlite3_column_int(q->st, 5) != 0;
+		out->revision = sqlite3_column_int64(q->st, 6);
+		out->seen.memory = out->seq;
+		out->seen.phase = sqlite3_column_double(q->st, 7);
+		out->seen.compared =
+			sqlite3_column_type(q->st, 7) == SQLITE_NULL ? 0 : (uint32_t)sqlite3_column_int64(q->st, 8);
 	}
 	q_end(q);
 	return r;
 }
 
-static int row_by_id(struct archive *a, wire_str id, struct row *out)
+int row_by_seq(struct archive *a, int64_t seq, struct row *out)
+{
+	struct query q = q_begin(&a->wdb, SQL_BY_SEQ);
+
+	q_i64(&q, seq);
+	return one_row(&q, out);
+}
+
+int row_by_identity(struct archive *a, const struct entry *e, struct row *out)
+{
+	struct query q = q_begin(&a->wdb, SQL_BY_IDENTITY);
+
+	q_blob(&q, e->identity, sizeof(e->identity));
+	return one_row(&q, out);
+}
+
+int row_by_id(struct archive *a, wire_str id, struct row *out)
 {
 	struct query q = q_begin(&a->wdb, SQL_BY_ID);
 
@@ -84,7 +87,7 @@ int heat_changed(struct archive *a, const struct heat_change *c)
 static int heat(struct archive *a, struct row *row, int64_t at_ms, bool sacred)
 {
 	double after = thermal_access(&a->model, row->heat, (double)at_ms);
-	struct heat_change c = {row->heat, after, true, row->sacred, row->sacred || sacred};
+	struct heat_change c = {row->heat, after, true, row->sacred, row->sacred || sacred, false};
 	struct query q = q_begin(&a->wdb, SQL_HEAT);
 	int r;
 
@@ -101,25 +104,22 @@ static int heat(struct archive *a, struct row *row, int64_t at_ms, bool sacred)
 
 int write_touch(struct archive *a, int64_t memory, int64_t at_ms)
 {
-	struct query q = q_begin(&a->wdb, SQL_BY_SEQ);
 	struct row row;
 	int r;
 
-	q_i64(&q, memory);
-	if ((r = one_row(&q, &row)) <= 0)
+	if ((r = row_by_seq(a, memory, &row)) <= 0)
 		return r;
 	return heat(a, &row, at_ms < a->now_ms ? at_ms : a->now_ms, false);
 }
 
-/* JSON text of the tags; caller frees. NULL: out of memory. */
-static char *tags_json(const struct item_new_memory *m)
+char *tags_json(const wire_strs *tags)
 {
 	json_t *list = json_array();
 	char *text = NULL;
 	uint32_t i;
 
-	for (i = 0; list != NULL && m->has_tags && i < m->tags.n; i++) {
-		if (json_array_append_new(list, json_stringn(m->tags.v[i].p, m->tags.v[i].n)) < 0)
+	for (i = 0; list != NULL && i < tags->n; i++) {
+		if (json_array_append_new(list, json_stringn(tags->v[i].p, tags->v[i].n)) < 0)
 			goto out;
 	}
 	if (list != NULL)
@@ -129,39 +129,52 @@ out:
 	return text;
 }
 
-static int metadata_json(struct job *j, const struct entry *e, char **out)
+int metadata_json(const msgpack_object *map, char **out)
 {
-	json_t *o;
+	json_t *o = json_from_msgpack(map);
 
-	*out = NULL;
-	if (!e->m->has_metadata)
-		return 0;
-	if ((o = json_from_msgpack(e->m->metadata)) != NULL) {
-		*out = json_dumps(o, JSON_COMPACT);
-		json_decref(o);
-	}
-	return *out != NULL ? 0 : entry_fault(j, e, TR_EINVAL, "metadata", "must be what JSON can hold");
+	*out = o == NULL ? NULL : json_dumps(o, JSON_COMPACT);
+	json_decref(o);
+	return *out != NULL ? 0 : TR_EINVAL;
+}
+
+/* What a row has beyond ADD's columns when it is taken back as it was. */
+static void bind_taken(struct query *q, const struct item_record *t)
+{
+	bool phase = t->has_phase_coherence;
+
+	q_i64(q, t->last_access);
+	q_i64(q, (int64_t)t->access_count);
+	if (phase)
+		q_f64(q, t->phase_coherence);
+	else
+		q_null(q);
+	q_i64(q, !phase ? 0 : t->has_phase_count && t->phase_count > 0 ? t->phase_count : 1);
+	q_i64(q, t->revision);
+	q_opt_text(q, t->has_superseded_by, t->superseded_by);
 }
 
 static int insert(struct archive *a, struct job *j, const struct entry *e, const struct row *row)
 {
 	const struct item_new_memory *m = e->m;
-	struct query q = q_begin(&a->wdb, SQL_ADD);
-	char *tags = tags_json(m), *metadata = NULL;
+	struct query q = q_begin(&a->wdb, e->taken == NULL ? SQL_ADD : SQL_RESTORE);
+	char *tags = tags_json(m->has_tags ? &m->tags : &(const wire_strs){NULL, 0}), *metadata = NULL;
 	int r;
 
 	if (tags == NULL)
 		return TR_ENOMEM;
-	if ((r = metadata_json(j, e, &metadata)) < 0)
+	if (m->has_metadata && (r = metadata_json(m->metadata, &metadata)) < 0) {
+		r = entry_fault(j, e, r, "metadata", "must be what JSON can hold");
 		goto out;
+	}
 	q_text(&q, row->id, row->id_n);
 	q_text(&q, e->hash, strlen(e->hash));
-	if (m->has_id)
+	if (e->taken == NULL ? m->has_id : e->taken->own_id)
 		q_null(&q);
 	else
 		q_blob(&q, e->identity, sizeof(e->identity));
 	q_f64(&q, row->heat);
-	q_i64(&q, a->now_ms);
+	q_i64(&q, e->taken == NULL ? a->now_ms : e->taken->created_at);
 	q_opt_i64(&q, m->has_at, m->at);
 	q_f64(&q, m->has_importance ? m->importance : IMPORTANCE);
 	q_i64(&q, row->sacred);
@@ -175,6 +188,9 @@ static int insert(struct archive *a, struct job *j, const struct entry *e, const
 	else
 		q_null(&q);
 	q_text(&q, m->content.p, m->content.n);
+	q_opt_text(&q, e->has_import, e->import);
+	if (e->taken != NULL)
+		bind_taken(&q, e->taken);
 	r = q_run(&q);
 out:
 	free(tags);
@@ -188,7 +204,7 @@ static int supersede(struct archive *a, struct job *j, const struct entry *e, co
 	struct query q;
 	int r;
 
-	if (!e->m->has_supersedes)
+	if (!e->m->has_supersedes || e->taken != NULL) /* taken back: the older one's record says it too */
 		return 0;
 	if ((r = row_by_id(a, e->m->supersedes, &older)) < 0)
 		return r;
@@ -200,8 +216,7 @@ static int supersede(struct archive *a, struct job *j, const struct entry *e, co
 	return q_run(&q);
 }
 
-/* A memory that is not there yet. */
-static int create(struct archive *a, struct job *j, const struct entry *e, struct row *row)
+int entry_create(struct archive *a, struct job *j, struct entry *e, struct row *row)
 {
 	const struct item_new_memory *m = e->m;
 	struct heat_change c = {.is_sacred = m->has_sacred && m->sacred};
@@ -216,7 +231,7 @@ static int create(struct archive *a, struct job *j, const struct entry *e, struc
 		row->id_n = (uint32_t)strlen(row->id);
 	}
 	row->sacred = c.is_sacred;
-	row->heat = c.after = thermal_born(&a->model, (double)a->now_ms);
+	row->heat = c.after = e->taken != NULL ? e->taken->heat_key : thermal_born(&a->model, (double)a->now_ms);
 	row->hidden = archive_is_drill(e->has_source, e->source);
 	if ((r = insert(a, j, e, row)) < 0)
 		return r;
@@ -230,7 +245,7 @@ static int create(struct archive *a, struct job *j, const struct entry *e, struc
 	return row->hidden ? 0 : heat_changed(a, &c);
 }
 
-static int prepare(struct entry *e)
+int entry_prepare(struct entry *e)
 {
 	unsigned char hash[TR_SHA256_LEN], at[8];
 	const struct item_new_memory *m = e->m;
@@ -257,29 +272,28 @@ static int prepare(struct entry *e)
 /* 1: created, 0: known and heated, < 0. */
 static int remember(struct archive *a, struct job *j, struct entry *e, struct row *row)
 {
-	struct query q;
 	int r;
 
-	if ((r = prepare(e)) < 0)
+	if ((r = entry_prepare(e)) < 0)
 		return r;
 	if (e->m->has_id) {
 		r = row_by_id(a, e->m->id, row);
 		if (r == 1 && strcmp(row->hash, e->hash) != 0)
 			return entry_fault(j, e, TR_ECONFLICT, "id", "belongs to a memory with another content");
 	} else {
-		q = q_begin(&a->wdb, SQL_BY_IDENTITY);
-		q_blob(&q, e->identity, sizeof(e->identity));
-		r = one_row(&q, row);
+		r = row_by_identity(a, e, row);
 	}
 	if (r < 0)
 		return r;
+	if (r == 1 && e->m->has_id)
+		return 0; /* the same call again: an id makes it harmless, so it does not heat either */
 	if (r == 1)
 		return heat(a, row, a->now_ms, e->m->has_sacred && e->m->sacred);
-	r = create(a, j, e, row);
+	r = entry_create(a, j, e, row);
 	return r < 0 ? r : 1;
 }
 
-static wire_str zone_text(struct job *j, const char *p, uint32_t n)
+wire_str job_text(struct job *j, const char *p, uint32_t n)
 {
 	char *copy = job_alloc(j, n);
 	wire_str s = {copy, copy == NULL ? 0 : n};
@@ -289,26 +303,35 @@ static wire_str zone_text(struct job *j, const char *p, uint32_t n)
 	return s;
 }
 
-static int add_all(struct archive *a, struct job *j, const struct msg_memory_add *msg)
+int write_add(struct archive *a, struct job *j)
 {
+	const struct msg_memory_add *msg = j->msg;
+	const struct import_note note = IMPORT_NOTE(msg);
 	struct res_memory_add *res = job_alloc(j, sizeof(*res));
 	struct item_added *added = job_alloc(j, sizeof(*added) * msg->memories.n);
-	uint32_t i;
+	uint32_t i, created = 0;
+	int r;
 
 	if (res == NULL || added == NULL)
 		return TR_ENOMEM;
+	if (msg->memories.n == 0 && !msg->has_import_id)
+		return job_fault(j, TR_EINVAL, "memories", "must hold at least 1");
+	if ((r = import_check(a, j, &note)) < 0)
+		return r;
 	for (i = 0; i < msg->memories.n; i++) {
 		const struct item_new_memory *m = &msg->memories.v[i];
 		struct entry e = {.m = m,
 				  .i = i,
 				  .has_source = m->has_source || msg->has_source,
-				  .source = m->has_source ? m->source : msg->source};
+				  .source = m->has_source ? m->source : msg->source,
+				  .has_import = msg->has_import_id,
+				  .import = msg->import_id};
 		struct row row;
-		int r = remember(a, j, &e, &row);
 
-		if (r < 0)
+		if ((r = remember(a, j, &e, &row)) < 0)
 			return r;
-		added[i].id = zone_text(j, row.id, row.id_n);
+		created += r == 1;
+		added[i].id = job_text(j, row.id, row.id_n);
 		if (added[i].id.p == NULL)
 			return TR_ENOMEM;
 		added[i].created = r == 1;
@@ -318,24 +341,13 @@ static int add_all(struct archive *a, struct job *j, const struct msg_memory_add
 	res->memories.v = added;
 	res->memories.n = msg->memories.n;
 	j->answer.res = res;
-	return 0;
-}
-
-int write_add(struct archive *a, struct job *j)
-{
-	unsigned char fingerprint[TR_SHA256_LEN];
-	int r = request_replay(a, j, fingerprint);
-
-	if (r != 0)
-		return r < 0 ? r : 0;
-	if ((r = add_all(a, j, j->msg)) < 0)
-		return r;
-	return request_store(a, j, fingerprint);
+	return import_brought(a, &note, created, msg->memories.n - created);
 }
 
 /* A decision is a memory and a line in the log. */
-static int decide(struct archive *a, struct job *j, const struct msg_memory_decide *msg)
+int write_decide(struct archive *a, struct job *j)
 {
+	const struct msg_memory_decide *msg = j->msg;
 	static const wire_str tag = {"decision", sizeof("decision") - 1};
 	struct item_new_memory m = {.content = msg->text, .has_tags = true, .tags = {&tag, 1}};
 	struct entry e = {.m = &m, .has_source = true, .source = msg->by};
@@ -357,23 +369,11 @@ static int decide(struct archive *a, struct job *j, const struct msg_memory_deci
 	q_i64(&q, a->now_ms);
 	if ((r = q_run(&q)) < 0)
 		return r;
-	res->decision.id = zone_text(j, id, (uint32_t)strlen(id));
+	res->decision.id = job_text(j, id, (uint32_t)strlen(id));
 	res->decision.text = msg->text; /* outlives the answer, as the zone does */
 	res->decision.by = msg->by;
-	res->decision.memory_id = zone_text(j, row.id, row.id_n);
+	res->decision.memory_id = job_text(j, row.id, row.id_n);
 	res->decision.at = a->now_ms;
 	j->answer.res = res;
 	return res->decision.id.p == NULL || res->decision.memory_id.p == NULL ? TR_ENOMEM : 0;
-}
-
-int write_decide(struct archive *a, struct job *j)
-{
-	unsigned char fingerprint[TR_SHA256_LEN];
-	int r = request_replay(a, j, fingerprint);
-
-	if (r != 0)
-		return r < 0 ? r : 0;
-	if ((r = decide(a, j, j->msg)) < 0)
-		return r;
-	return request_store(a, j, fingerprint);
 }

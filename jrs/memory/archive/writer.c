@@ -53,7 +53,7 @@ static int one_effect(struct archive *a, struct job *j)
 	}
 	if ((r = db_run(&a->wdb, SQL_EFFECT)) < 0)
 		return r;
-	j->r = j->id == MSG_memory_add ? write_add(a, j) : write_decide(a, j);
+	j->r = write_effect(a, j);
 	if (!in_transaction(a))
 		return j->r < 0 ? j->r : TR_ESTORE;
 	if (j->r < 0) {
@@ -100,7 +100,8 @@ static void apply_heat(struct archive *a)
 
 		if (c->was)
 			hist_remove(&a->hist, c->before, c->was_sacred);
-		hist_add(&a->hist, c->after, c->is_sacred);
+		if (!c->gone)
+			hist_add(&a->hist, c->after, c->is_sacred);
 	}
 	hist_slide(&a->hist, &a->model, (double)a->now_ms);
 }

@@ -60,15 +60,8 @@ static bool in_word(utf8proc_int32_t c)
 	}
 }
 
-/* The words found so far: bytes of `text`, by start and length. */
-struct words {
-	struct buf text;
-	size_t from[QUERY_WORDS_MAX], len[QUERY_WORDS_MAX];
-	unsigned n;
-};
-
 /* The bytes from `from` to the end of text are a word: keep it or take them off again. */
-static void end_word(struct words *w, size_t from)
+static void end_word(struct query_words *w, size_t from)
 {
 	size_t len = w->text.len - from;
 	const char *p = w->text.p + from;
@@ -85,7 +78,7 @@ static void end_word(struct words *w, size_t from)
 	w->len[w->n++] = len;
 }
 
-static int split(const char *q, size_t n, struct words *w)
+int query_split(const char *q, size_t n, struct query_words *w)
 {
 	size_t at = 0, from = 0;
 
@@ -114,23 +107,32 @@ static int split(const char *q, size_t n, struct words *w)
 	return 0;
 }
 
-int query_fts(const char *q, size_t n, struct buf *out)
+int query_text(const struct query_words *w, struct buf *out)
 {
-	struct words w = {.n = 0};
 	size_t was = out->len;
 	unsigned i;
-	int r = split(q, n, &w);
+	int r = 0;
 
-	for (i = 0; r == 0 && i < w.n; i++) {
+	for (i = 0; r == 0 && i < w->n; i++) {
 		/* No quote can be inside: a word is letters, marks and digits. */
 		if (buf_puts(out, i == 0 ? "\"" : " OR \"") < 0 ||
-		    buf_append(out, w.text.p + w.from[i], w.len[i]) < 0 || buf_puts(out, "\"") < 0)
+		    buf_append(out, w->text.p + w->from[i], w->len[i]) < 0 || buf_puts(out, "\"") < 0)
 			r = TR_ENOMEM;
 	}
 	if (r < 0 && out->p != NULL) {
 		out->len = was;
 		out->p[was] = '\0';
 	}
+	return r < 0 ? r : (int)w->n;
+}
+
+int query_fts(const char *q, size_t n, struct buf *out)
+{
+	struct query_words w = {.n = 0};
+	int r = query_split(q, n, &w);
+
+	if (r == 0)
+		r = query_text(&w, out);
 	buf_free(&w.text);
-	return r < 0 ? r : (int)w.n;
+	return r;
 }

@@ -13,6 +13,15 @@
  * TR_ENOMEM. */
 int query_fts(const char *q, size_t n, struct buf *out);
 
+/* The same in two steps. w: zero-initialised; the caller frees w->text with buf_free(), also after a failure. */
+struct query_words {
+	struct buf text; /* word i: len[i] bytes at text.p + from[i] */
+	size_t from[QUERY_WORDS_MAX], len[QUERY_WORDS_MAX];
+	unsigned n;
+};
+int query_split(const char *q, size_t n, struct query_words *w);
+int query_text(const struct query_words *w, struct buf *out); /* as query_fts() */
+
 /* A word that says nothing about what is asked for; lower case. */
 bool query_stop_word(const char *word, size_t n);
 

@@ -214,6 +214,31 @@ int entangle_recall(struct entangle *e, const struct entangle_seen *v, unsigned 
 	return 0;
 }
 
+/* No memory has this number. A node that bears it keeps its slot, so that searches go past it, until the next clearing
+ * out. */
+#define NOBODY INT64_MIN
+
+void entangle_forget(struct entangle *e, const struct entangle_seen *seen)
+{
+	struct node *node = find(e, seen->memory);
+	uint32_t compared = node != NULL ? node->compared : seen->compared;
+
+	if (compared > 0 && e->known > 0) {
+		e->known--;
+		e->sum = e->known == 0 ? 0.0 : e->sum - (node != NULL ? node->phase : seen->phase);
+	}
+	if (node != NULL)
+		*node = (struct node){.memory = NOBODY};
+}
+
+void entangle_join(struct entangle *e, const struct entangle_seen *seen)
+{
+	if (seen->compared == 0 || find(e, seen->memory) != NULL)
+		return;
+	e->known++;
+	e->sum += seen->phase;
+}
+
 bool entangle_phase(const struct entangle *e, int64_t memory, double *out)
 {
 	const struct node *node = find(e, memory);

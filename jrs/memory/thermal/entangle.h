@@ -26,6 +26,9 @@ struct entangle_seen {
 };
 /* One recall, sources best first, each once. Fewer than two change nothing. TR_ENOMEM; what was noted so far stays. */
 int entangle_recall(struct entangle *e, const struct entangle_seen *v, unsigned n);
+/* A memory has gone (forgotten): its phase coherence no longer counts. Or one came with a known one. */
+void entangle_forget(struct entangle *e, const struct entangle_seen *seen);
+void entangle_join(struct entangle *e, const struct entangle_seen *seen);
 /* False: not recalled since the start (ask the archive) or unknown. */
 bool entangle_phase(const struct entangle *e, int64_t memory, double *out);
 /* The tribe's; false while no memory's is known. */

@@ -1,0 +1,122 @@
+/* What changes a memory that is there: patch and forget. */
+#include "jrs/memory/archive/internal.h"
+#include <stdlib.h>
+#include <string.h>
+
+/* 0 and the row, TR_ENOTFOUND, or < 0. */
+static int known(struct archive *a, struct job *j, wire_str id, struct row *out)
+{
+	int r = row_by_id(a, id, out);
+
+	if (r == 0)
+		return job_fault(j, TR_ENOTFOUND, "id", "no memory has this id");
+	return r < 0 ? r : 0;
+}
+
+static int patch_row(struct archive *a, struct job *j, const struct msg_memory_patch *msg, const struct row *row)
+{
+	bool sacred = msg->has_sacred && msg->sacred;
+	struct heat_change c = {row->heat, row->heat, true, row->sacred, row->sacred || sacred, false};
+	char *tags = NULL, *metadata = NULL;
+	struct query q;
+	int r = TR_ENOMEM;
+
+	if (msg->has_tags && (tags = tags_json(&msg->tags)) == NULL)
+		goto out;
+	if (msg->has_metadata && (r = metadata_json(msg->metadata, &metadata)) < 0) {
+		job_fault(j, r, "metadata", "must be what JSON can hold");
+		goto out;
+	}
+	q = q_begin(&a->wdb, SQL_PATCH);
+	q_i64(&q, row->seq);
+	q_opt_text(&q, tags != NULL, wire_s(tags));
+	if (msg->has_importance)
+		q_f64(&q, msg->importance);
+	else
+		q_null(&q);
+	q_i64(&q, sacred);
+	q_opt_text(&q, metadata != NULL, wire_s(metadata));
+	if ((r = q_run(&q)) == 0 && !row->hidden && c.is_sacred != c.was_sacred)
+		r = heat_changed(a, &c);
+out:
+	free(tags);
+	free(metadata);
+	return r;
+}
+
+int write_patch(struct archive *a, struct job *j)
+{
+	const struct msg_memory_patch *msg = j->msg;
+	struct res_memory_patch *res = job_alloc(j, sizeof(*res));
+	struct archive_hit *hit = job_alloc(j, sizeof(*hit));
+	struct row row;
+	struct query q;
+	int r;
+
+	if (res == NULL || hit == NULL)
+		return TR_ENOMEM;
+	if ((r = known(a, j, msg->id, &row)) < 0)
+		return r;
+	if (row.sacred && msg->has_sacred && !msg->sacred)
+		return job_fault(j, TR_EREFUSED, "sacred", "a sacred memory stays sacred");
+	/* A call that says nothing new to say changes nothing, its revision neither. */
+	if ((msg->has_tags || msg->has_importance || msg->has_sacred || msg->has_metadata) &&
+	    (r = patch_row(a, j, msg, &row)) < 0)
+		return r;
+	q = q_begin(&a->wdb, SQL_PATCHED);
+	q_i64(&q, row.seq);
+	if ((r = q_row(&q)) == 1)
+		r = row_memory(a, j, q.st, a->now_ms, &res->memory, hit);
+	q_end(&q);
+	j->answer = (struct archive_answer){res, hit, 1};
+	return r;
+}
+
+static int about(struct archive *a, enum sql id, const struct row *row)
+{
+	struct query q = q_begin(&a->wdb, id);
+
+	q_i64(&q, row->seq);
+	if (sqlite3_bind_parameter_count(q.st) > 1)
+		q_text(&q, row->id, row->id_n);
+	return q_run(&q);
+}
+
+int forget_row(struct archive *a, const struct row *row)
+{
+	/* The words go first: they are taken from the row. A decision goes with its memory: it *is* that memory. */
+	static const enum sql all[] = {SQL_FORGET_WORDS, SQL_FORGET_OLDER, SQL_FORGET_NEWER, SQL_FORGET_PAIRS,
+				       SQL_FORGET};
+	const struct heat_change c = {.before = row->heat, .was = true, .was_sacred = row->sacred, .gone = true};
+	size_t i;
+	int r = about(a, SQL_FORGET_DECISIONS, row);
+
+	/* Only a decision's or a patched memory's text stands in a stored answer. */
+	if (r == 0 && (sqlite3_changes(a->wdb.h) > 0 || row->revision > 1))
+		r = about(a, SQL_FORGET_ANSWERS, row);
+	for (i = 0; r == 0 && i < sizeof(all) / sizeof(all[0]); i++)
+		r = about(a, all[i], row);
+	return r < 0 || row->hidden ? r : heat_changed(a, &c);
+}
+
+int write_forget(struct archive *a, struct job *j)
+{
+	const struct msg_memory_forget *msg = j->msg;
+	struct res_memory_forget *res = job_alloc(j, sizeof(*res));
+	struct archive_hit *hit = job_alloc(j, sizeof(*hit));
+	struct row row;
+	int r;
+
+	if (res == NULL || hit == NULL)
+		return TR_ENOMEM;
+	if ((r = known(a, j, msg->id, &row)) < 0)
+		return r;
+	if (row.sacred)
+		return job_fault(j, TR_EREFUSED, "sacred", "a sacred memory is not forgotten");
+	if ((r = forget_row(a, &row)) < 0)
+		return r;
+	res->id = msg->id;
+	*hit = (struct archive_hit){.memory = row.seq, .seen = row.seen};
+	j->answer = (struct archive_answer){res, hit, 1};
+	return 0;
+}

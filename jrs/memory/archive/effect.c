@@ -1,0 +1,36 @@
+/* Which effect a call has, and that it has it once. */
+#include "jrs/memory/archive/internal.h"
+
+static int carry_out(struct archive *a, struct job *j)
+{
+	switch (j->id) {
+	case MSG_memory_add:
+		return write_add(a, j);
+	case MSG_memory_decide:
+		return write_decide(a, j);
+	case MSG_memory_patch:
+		return write_patch(a, j);
+	case MSG_memory_forget:
+		return write_forget(a, j);
+	case MSG_memory_restore:
+		return write_restore(a, j);
+	case MSG_memory_import_begin:
+		return write_import_begin(a, j);
+	case MSG_memory_import_undo:
+		return write_import_undo(a, j);
+	default: /* lane_of() lets no other through */
+		return TR_EMETHOD;
+	}
+}
+
+int write_effect(struct archive *a, struct job *j)
+{
+	unsigned char fingerprint[TR_SHA256_LEN];
+	int r = request_replay(a, j, fingerprint);
+
+	if (r != 0)
+		return r < 0 ? r : 0;
+	if ((r = carry_out(a, j)) < 0)
+		return r;
+	return request_store(a, j, fingerprint);
+}

@@ -1,0 +1,303 @@
+/* memory.patch, memory.forget, memory.explain on a real archive. */
+#include "memory_rig.h"
+
+static const struct item_memory *patched(struct rig *g, const struct msg_memory_patch *msg)
+{
+	const struct res_memory_patch *res = rig_call(g, MSG_memory_patch, msg);
+
+	return &res->memory;
+}
+
+static int forgotten(struct rig *g, wire_str id)
+{
+	struct msg_memory_forget msg = {.id = id};
+
+	return rig_try(g, MSG_memory_forget, &msg) == NULL ? g->r : 0;
+}
+
+/* The running histograms against a recount of the rows, and against those of a fresh start. */
+static void figures_hold(struct rig *g)
+{
+	const struct res_memory_thermal *t = rig_thermal(g, 0);
+	uint64_t total = (uint64_t)rig_sql(g, "SELECT count(*) FROM thermal_memory_archive WHERE hidden = 0");
+	uint64_t sacred = (uint64_t)rig_sql(g, "SELECT count(*) FROM thermal_memory_archive WHERE sacred_pattern = 1");
+	double mean = t->average_temperature;
+
+	assert_int_equal(t->total_memories, total);
+	assert_int_equal(t->sacred_count, sacred);
+	assert_true(t->has_average_temperature == (total > 0) && t->has_sacred_min_temperature == (sacred > 0));
+	rig_reopen(g);
+	assert_true(fabs(rig_thermal(g, 0)->average_temperature - mean) < 1e-9);
+	assert_int_equal(rig_exec(g, "INSERT INTO memory_words(memory_words, rank) VALUES('integrity-check', 1)"),
+			 SQLITE_OK);
+}
+
+static void patch(void **s)
+{
+	struct rig *g = *s;
+	const wire_str tags[] = {wire_s("a"), wire_s("b")};
+	msgpack_object_kv kv = {.key = {.type = MSGPACK_OBJECT_STR, .via.str = {1, "k"}},
+				.val = {.type = MSGPACK_OBJECT_POSITIVE_INTEGER, .via.u64 = 7}};
+	msgpack_object map = {.type = MSGPACK_OBJECT_MAP, .via.map = {1, &kv}};
+	struct msg_memory_patch msg = {.id = rig_say(g, "to be changed")->id};
+	const struct item_memory *m;
+
+	rig_say(g, "a neighbour");
+	rig_now += 3 * WEEK; /* a sacred one is warmer than an ordinary one by now */
+	m = patched(g, &msg);
+	assert_int_equal(m->revision, 1); /* nothing was asked for */
+	msg.has_tags = msg.has_importance = msg.has_metadata = true;
+	msg.tags = (wire_strs){tags, 2};
+	msg.importance = 0.75;
+	msg.metadata = &map;
+	m = patched(g, &msg);
+	assert_true(m->revision == 2 && m->tags.n == 2 && m->importance == 0.75 && m->has_metadata && !m->sacred);
+	assert_true(m->access_count == 1 && fabs(m->temperature - 10.0) < 1e-6); /* no access */
+	msg = (struct msg_memory_patch){.id = msg.id, .has_tags = true, .has_sacred = true, .sacred = true};
+	m = patched(g, &msg); /* the others stay; no tags is a list, too */
+	assert_true(m->revision == 3 && m->tags.n == 0 && m->importance == 0.75 && m->has_metadata && m->sacred);
+	assert_true(m->temperature == 40.0 && same(m->stage, "warm"));
+	figures_hold(g);
+	assert_true(rig_thermal(g, 0)->sacred_count == 1);
+	m = patched(g, &msg); /* sacred already: the histograms know */
+	figures_hold(g);
+	msg = (struct msg_memory_patch){.id = msg.id, .has_importance = true, .has_sacred = true};
+	assert_null(rig_try(g, MSG_memory_patch, &msg));
+	assert_int_equal(g->r, TR_EREFUSED);
+	assert_string_equal(g->fault.field, "sacred");
+	m = rig_get(g, msg.id);
+	assert_true(m->importance == 0.75 && m->revision == 4 && m->sacred);
+	msg.id = wire_s("nobody");
+	assert_null(rig_try(g, MSG_memory_patch, &msg));
+	assert_int_equal(g->r, TR_ENOTFOUND);
+}
+
+static void a_patch_happens_once(void **s)
+{
+	struct rig *g = *s;
+	struct msg_memory_patch msg = {.id = rig_say(g, "once")->id, .has_importance = true, .importance = 1};
+
+	msg.common.has_request_id = true;
+	msg.common.request_id = wire_s("p");
+	assert_int_equal(patched(g, &msg)->revision, 2);
+	rig_reopen(g);
+	assert_int_equal(patched(g, &msg)->revision, 2);
+	assert_int_equal(rig_get(g, msg.id)->revision, 2);
+	msg.importance = 0.5;
+	assert_null(rig_try(g, MSG_memory_patch, &msg));
+	assert_int_equal(g->r, TR_EMISMATCH);
+	/* forgotten: the stored answer does not keep its words, and is not carried out again */
+	assert_int_equal(forgotten(g, msg.id), 0);
+	assert_true(rig_sql(g, "SELECT sum(instr(result, CAST('once' AS BLOB)) > 0) FROM requests") == 0.0);
+	msg.importance = 1;
+	assert_null(rig_try(g, MSG_memory_patch, &msg));
+	assert_int_equal(g->r, TR_ENOTFOUND);
+}
+
+static void forget(void **s)
+{
+	struct rig *g = *s;
+	wire_str gone = rig_say(g, "a secret about platypus")->id, stays = rig_say(g, "platypus in the zoo")->id;
+	struct msg_memory_recall ask = {.has_q = true, .q = wire_s("platypus")};
+	struct item_new_memory m = said("holy platypus");
+	struct entangle_change pair = {.npartners = 1};
+	int64_t a, b;
+
+	m.has_sacred = m.sacred = true;
+	rig_add(g, &m);
+	rig_get(g, gone);
+	a = g->answer.hits[0].memory;
+	rig_get(g, stays);
+	b = g->answer.hits[0].memory;
+	pair.memory = a, pair.partner[0] = (struct entangle_partner){b, 2};
+	archive_entangled(g->a, &pair);
+	pair.memory = b, pair.partner[0] = (struct entangle_partner){a, 2};
+	pair.phase = 0.5, pair.compared = 3;
+	archive_entangled(g->a, &pair);
+	rig_settle(g);
+	assert_true(rig_sql(g, "SELECT count(*) FROM entanglements") == 2.0);
+	assert_int_equal(forgotten(g, gone), 0);
+	assert_true(g->answer.nhits == 1 && g->answer.hits[0].memory == a && g->answer.hits[0].shown == NULL);
+	assert_false(rig_try_get(g, gone));
+	assert_int_equal(((const struct res_memory_recall *)rig_call(g, MSG_memory_recall, &ask))->memories.n, 2);
+	assert_true(rig_sql(g, "SELECT count(*) FROM entanglements") == 0.0);
+	archive_entangled(g->a, &pair); /* noted before, written after: of one that has gone */
+	rig_settle(g);
+	assert_true(rig_sql(g, "SELECT count(*) FROM entanglements") == 0.0);
+	figures_hold(g);
+	assert_int_equal(forgotten(g, gone), TR_ENOTFOUND);
+	assert_int_equal(forgotten(g, stays), 0);
+	assert_int_equal(g->answer.hits[0].seen.compared, 3);
+	m.has_sacred = false;
+	assert_int_equal(forgotten(g, rig_add(g, &m)->id), TR_EREFUSED);
+	assert_string_equal(g->fault.field, "sacred");
+	figures_hold(g);
+}
+
+/* What is forgotten leaves neither its page nor its freed pages. */
+static void nothing_is_left_in_the_pages(void **s)
+{
+	struct rig *g = *s;
+	char *text = malloc(20001), *file;
+	struct item_new_memory m;
+	wire_str id;
+	FILE *f;
+	long n, i;
+	int found = 0;
+
+	assert_non_null(text);
+	for (i = 0; i < 20000; i++)
+		text[i] = "XYZZYPLUGH "[i % 11];
+	text[20000] = '\0';
+	m = said(text);
+	id = rig_add(g, &m)->id;
+	rig_say(g, "something else");
+	assert_int_equal(forgotten(g, id), 0);
+	archive_close(&g->a);
+	f = fopen(g->path, "rb");
+	assert_non_null(f);
+	fseek(f, 0, SEEK_END);
+	n = ftell(f);
+	rewind(f);
+	file = malloc((size_t)n);
+	assert_true(file != NULL && fread(file, 1, (size_t)n, f) == (size_t)n);
+	for (i = 0; i + 10 < n; i++)
+		found += memcmp(file + i, "XYZZYPLUGH", 10) == 0;
+	assert_int_equal(found, 0);
+	fclose(f);
+	free(file);
+	free(text);
+}
+
+static wire_str link_to(struct rig *g, const char *id, const char *older)
+{
+	struct item_new_memory m = said(id);
+
+	m.has_id = true;
+	m.id = wire_s(id);
+	m.has_supersedes = older != NULL;
+	m.supersedes = wire_s(older);
+	rig_add(g, &m);
+	return m.id;
+}
+
+static void a_chain_closes_over_the_gap(void **s)
+{
+	struct rig *g = *s;
+	const struct item_memory *m;
+
+	link_to(g, "one", NULL);
+	link_to(g, "two", "one");
+	link_to(g, "three", "two");
+	assert_int_equal(forgotten(g, wire_s("two")), 0);
+	m = rig_get(g, wire_s("one"));
+	assert_true(m->has_superseded_by && same(m->superseded_by, "three") && m->revision == 3);
+	m = rig_get(g, wire_s("three"));
+	assert_true(m->has_supersedes && same(m->supersedes, "one"));
+	assert_int_equal(forgotten(g, wire_s("one")), 0);
+	assert_false(rig_get(g, wire_s("three"))->has_supersedes);
+	/* two corrections of one: the other one still holds; then none does */
+	link_to(g, "four", "three");
+	link_to(g, "five", "three");
+	assert_int_equal(forgotten(g, wire_s("five")), 0);
+	assert_true(same(rig_get(g, wire_s("three"))->superseded_by, "four"));
+	assert_int_equal(forgotten(g, wire_s("four")), 0);
+	assert_false(rig_get(g, wire_s("three"))->has_superseded_by);
+}
+
+static void a_decision_goes_with_its_memory(void **s)
+{
+	struct rig *g = *s;
+	struct msg_memory_decide msg = {.text = wire_s("Ship it."), .by = wire_s("meta_jr")};
+	struct msg_memory_decisions list = {0};
+	const struct res_memory_decide *res;
+
+	msg.common.has_request_id = true;
+	msg.common.request_id = wire_s("d");
+	res = rig_call(g, MSG_memory_decide, &msg);
+	assert_int_equal(forgotten(g, res->decision.memory_id), 0);
+	assert_int_equal(((const struct res_memory_decisions *)rig_call(g, MSG_memory_decisions, &list))->decisions.n,
+			 0);
+	assert_true(rig_sql(g, "SELECT count(*) FROM decisions") == 0.0);
+	assert_true(rig_sql(g, "SELECT length(result) FROM requests") == 0.0);
+	assert_null(rig_try(g, MSG_memory_decide, &msg));
+	assert_int_equal(g->r, TR_ENOTFOUND);
+}
+
+static void explain(void **s)
+{
+	struct rig *g = *s;
+	struct item_new_memory m = said("The boat is a good boat, she said of boats.");
+	struct msg_memory_explain msg = {.has_q = true, .q = wire_s("Which boats did Amy sail, zanzibar?")};
+	struct msg_memory_recall ask = {.has_q = true, .q = msg.q, .has_explain = true, .explain = true};
+	const struct res_memory_recall *found;
+	const struct res_memory_explain *res;
+	const struct item_explanation *e;
+	uint32_t i;
+
+	m.has_speaker = m.has_sacred = m.sacred = true;
+	m.speaker = wire_s("Amy");
+	msg.id = rig_add(g, &m)->id;
+	rig_say(g, "Sail a boat.");
+	rig_say(g, "A house is no ship.");
+	for (i = 0; i < 8; i++) {
+		char text[32];
+
+		snprintf(text, sizeof(text), "filler %u", i);
+		rig_say(g, text);
+	}
+	rig_now += 2 * WEEK;
+	res = rig_call(g, MSG_memory_explain, &msg);
+	e = &res->memory.explanation;
+	assert_true(res->memory.has_explanation && e->has_match && e->terms.n == 4);
+	assert_true(same(e->terms.v[0].term, "boats") && e->terms.v[0].count == 3); /* by stems */
+	assert_true(same(e->terms.v[1].term, "amy") && e->terms.v[1].count == 1);   /* the speaker */
+	assert_true(same(e->terms.v[2].term, "sail") && e->terms.v[2].count == 0);
+	assert_true(same(e->terms.v[3].term, "zanzibar") && e->terms.v[3].count == 0 && e->terms.v[3].weight == 0.0);
+	assert_true(fabs(e->terms.v[0].weight - log(9.5 / 2.5)) < 1e-9); /* 2 of 11 */
+	assert_true(fabs(e->terms.v[1].weight - log(10.5 / 1.5)) < 1e-9);
+	assert_true(fabs(e->raw_temperature - 20.0) < 1e-6 && fabs(e->decayed_accesses - 0.25) < 1e-9);
+	assert_true(fabs(e->idle_days - 14.0) < 1e-9 && e->half_life_days == 7.0 && e->floored && !e->superseded);
+	found = rig_call(g, MSG_memory_recall, &ask);
+	assert_int_equal(found->memories.n, 2);
+	for (i = 0; i < 2; i++) { /* rank, score and match are those of the recall */
+		const struct item_memory *f = &found->memories.v[i];
+
+		msg.id = f->id;
+		res = rig_call(g, MSG_memory_explain, &msg);
+		assert_true(res->has_rank && res->rank == i + 1 && res->memory.score == f->score);
+		assert_true(f->has_explanation && f->explanation.match == res->memory.explanation.match &&
+			    f->explanation.match > 0.0 && f->explanation.terms.n == 4);
+		assert_int_equal(f->explanation.floored, f->sacred);
+		assert_true(fabs(f->score - f->explanation.match / found->memories.v[0].explanation.match) < 1e-9);
+	}
+	msg.q = wire_s("zanzibar boats");
+	msg.id = rig_say(g, "not about that")->id;
+	res = rig_call(g, MSG_memory_explain,
+		       &msg); /* does not match: the words and their weight are told all the same */
+	e = &res->memory.explanation;
+	assert_true(!res->has_rank && !e->has_match && e->terms.n == 2 && e->terms.v[1].count == 0 &&
+		    e->terms.v[1].weight > 0.0 && !e->floored);
+	msg.has_q = false;
+	res = rig_call(g, MSG_memory_explain, &msg);
+	assert_true(!res->has_rank && res->memory.explanation.terms.n == 0 && res->memory.access_count == 1);
+	msg.id = wire_s("nobody");
+	assert_null(rig_try(g, MSG_memory_explain, &msg));
+	assert_int_equal(g->r, TR_ENOTFOUND);
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, rig_setup, rig_teardown)
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(patch),
+		T(a_patch_happens_once),
+		T(forget),
+		T(nothing_is_left_in_the_pages),
+		T(a_chain_closes_over_the_gap),
+		T(a_decision_goes_with_its_memory),
+		T(explain),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
