@@ -11,7 +11,7 @@
 #include "jrs/integration/synthesis/synthesis.h"
 
 /* Part of every batch's request id: another cutting of the same piece is another request. */
-#define IMPORT_REVISION "import/1"
+#define IMPORT_REVISION "import/2"
 
 /* One integration.import under way. */
 struct job {
@@ -21,11 +21,11 @@ struct job {
 	const struct msg_integration_import *msg; /* lives as long as the call */
 	struct import *import;
 	struct loop_timer *timer; /* the next turn, so that the loop can beat in between */
-	msgpack_zone *zone;       /* owned; the batch's memories */
-	struct item_new_memory batch[IMPORT_BATCH];
-	uint32_t place[IMPORT_BATCH]; /* of each memory still in the batch, among those import_batch() gave */
-	uint32_t n;
+	msgpack_zone *zone;       /* owned; the batch's rows */
+	struct import_rows rows;
+	uint32_t place[IMPORT_BATCH]; /* of each row still in the batch, among those import_batch() gave */
 	bool more, asking;
+	bool noting, noted; /* the position: goes with the last batch; is durable */
 	uint32_t token;
 	uint64_t round; /* number of the request, part of its id */
 	unsigned char digest[TR_SHA256_LEN];
@@ -108,7 +108,7 @@ static void job_fail(struct job *j, const struct tr_fault *fault)
 
 static void job_done(struct job *j)
 {
-	const struct import_skips *skips = import_skips(j->import);
+	const struct import_skips *skips = import_skips(j->import); /* of the rows as well, they are done */
 	struct res_integration_import res = {.added = j->added, .known = j->known, .skipped = skips->total};
 
 	res.reasons = (struct list_skipped){skips->v, skips->n};
@@ -122,8 +122,9 @@ static void job_done(struct job *j)
 static int job_digest(struct job *j)
 {
 	const struct msg_integration_import *m = j->msg;
-	char line[24];
+	char line[24], position[24];
 	int n = snprintf(line, sizeof line, "%llu", (unsigned long long)(m->has_first_line ? m->first_line : 1));
+	int k = snprintf(position, sizeof position, "%llu", (unsigned long long)m->import_position);
 	const struct tr_piece v[] = {
 		{IMPORT_REVISION, sizeof IMPORT_REVISION - 1},
 		{m->common.has_request_id ? m->common.request_id.p : NULL, m->common.request_id.n},
@@ -131,6 +132,8 @@ static int job_digest(struct job *j)
 		{m->format.p, m->format.n},
 		{m->has_source ? m->source.p : NULL, m->source.n},
 		{line, (size_t)n},
+		{m->has_import_id ? m->import_id.p : NULL, m->import_id.n},
+		{m->has_import_position ? position : NULL, (size_t)k},
 		{m->data.n > 0 ? m->data.p : "", m->data.n},
 	};
 
@@ -138,17 +141,14 @@ static int job_digest(struct job *j)
 }
 
 static void on_added(void *arg, int r, const void *res, const struct tr_fault *fault);
+static void on_restored(void *arg, int r, const void *res, const struct tr_fault *fault);
 
-static int send_batch(struct job *j)
+/* The id of the next request of this piece. */
+static int next_id(struct job *j, char hex[2 * TR_SHA256_LEN + 1])
 {
 	unsigned char id[TR_SHA256_LEN + sizeof j->round], sum[TR_SHA256_LEN];
-	char hex[2 * TR_SHA256_LEN + 1];
-	struct msg_memory_add add = {0};
-	uint32_t left = chan_call_left_ms(j->call);
 	int r;
 
-	if (left == 0)
-		return TR_EDEADLINE;
 	memcpy(id, j->digest, sizeof j->digest);
 	for (unsigned i = 0; i < sizeof j->round; i++)
 		id[TR_SHA256_LEN + i] = (unsigned char)(j->round >> (8 * i));
@@ -157,90 +157,165 @@ static int send_batch(struct job *j)
 		return r;
 	tr_hex(sum, sizeof sum, hex);
 	j->round++;
-	add.common.has_request_id = true;
-	add.common.request_id = wire_s(hex);
-	add.has_source = true;
-	add.source = j->msg->has_source ? j->msg->source : j->msg->name;
-	add.memories = (struct list_new_memory){j->batch, j->n};
-	r = peer_call(j->in->cfg.memory, MSG_memory_add, &add, left == UINT32_MAX ? j->in->cfg.timeout_ms : left,
-		      on_added, j, &j->token);
+	return 0;
+}
+
+/* What both requests say of the import: the last one of the piece carries how far that brings it. */
+#define TELL_IMPORT(j, to, hex)                                          \
+	do {                                                             \
+		const struct msg_integration_import *from = (j)->msg;    \
+                                                                         \
+		(to)->common.has_request_id = true;                      \
+		(to)->common.request_id = wire_s(hex);                   \
+		(to)->has_import_id = from->has_import_id;               \
+		(to)->import_id = from->import_id;                       \
+		(to)->has_import_position = (j)->noting;                 \
+		(to)->import_position = from->import_position;           \
+		(to)->has_import_skipped = (j)->noting;                  \
+		(to)->import_skipped = import_skips((j)->import)->total; \
+	} while (0)
+
+static int send_batch(struct job *j)
+{
+	char hex[2 * TR_SHA256_LEN + 1];
+	struct msg_memory_restore restore = {0};
+	struct msg_memory_add add = {0};
+	uint32_t left = chan_call_left_ms(j->call);
+	int r;
+
+	if (left == 0)
+		return TR_EDEADLINE;
+	r = next_id(j, hex);
+	if (r < 0)
+		return r;
+	left = left == UINT32_MAX ? j->in->cfg.timeout_ms : left;
+	j->noting = !j->more && j->msg->has_import_id && j->msg->has_import_position;
+	if (j->rows.kind == IMPORT_RECORDS && j->rows.n > 0) {
+		restore.records = (struct list_record){j->rows.records, j->rows.n};
+		TELL_IMPORT(j, &restore, hex);
+		r = peer_call(j->in->cfg.memory, MSG_memory_restore, &restore, left, on_restored, j, &j->token);
+	} else {
+		add.has_source = true;
+		add.source = j->msg->has_source ? j->msg->source : j->msg->name;
+		add.memories = (struct list_new_memory){j->rows.memories, j->rows.n};
+		TELL_IMPORT(j, &add, hex);
+		r = peer_call(j->in->cfg.memory, MSG_memory_add, &add, left, on_added, j, &j->token);
+	}
 	j->asking = r == 0;
 	return r;
+}
+
+static void fail_with(struct job *j, int r)
+{
+	struct tr_fault fault = {0};
+
+	tr_fault_set(&fault, r, "", "%s", tr_strerror(r));
+	job_fail(j, &fault);
+}
+
+/* Nothing of the piece is left to read. Where its last rows were skipped, the position still has to be noted. */
+static void end(struct job *j)
+{
+	int r;
+
+	if (j->noted || !j->msg->has_import_id || !j->msg->has_import_position) {
+		job_done(j);
+		return;
+	}
+	j->rows.n = 0;
+	r = send_batch(j);
+	if (r < 0)
+		fail_with(j, r);
 }
 
 /* The next turn: reads a batch, sends it, or ends. The job may be gone afterwards. */
 static void turn(void *arg)
 {
 	struct job *j = arg;
-	struct tr_fault fault = {0};
 	int r;
 
 	msgpack_zone_clear(j->zone);
-	r = import_batch(j->import, j->zone, j->batch, &j->n);
+	r = import_batch(j->import, j->zone, &j->rows);
 	j->more = r > 0;
-	for (uint32_t i = 0; i < j->n; i++)
+	for (uint32_t i = 0; i < j->rows.n; i++)
 		j->place[i] = i;
-	if (r >= 0 && j->n > 0)
+	if (r >= 0 && j->rows.n > 0)
 		r = send_batch(j);
 	else if (r > 0)
 		r = loop_timer_start(j->timer, 0, 0);
 	else if (r == 0) {
-		job_done(j);
+		end(j);
 		return;
 	}
-	if (r < 0) {
-		tr_fault_set(&fault, r, "", "%s", tr_strerror(r));
-		job_fail(j, &fault);
-	}
+	if (r < 0)
+		fail_with(j, r);
 }
 
-/* The archive refused one memory of the batch ("memories[3].id": known with other content): it is skipped, the others
- * go again. */
+/* The archive refused one row of the batch ("memories[3].id": known with other content): it is skipped, the others go
+ * again. */
 static bool drop_refused(struct job *j, const struct tr_fault *fault)
 {
+	struct import_rows *rows = &j->rows;
 	char reason[256];
 	unsigned at;
 
 	if ((fault->code != TR_ECONFLICT && fault->code != TR_EINVAL && fault->code != TR_EREFUSED) ||
-	    sscanf(fault->field, "memories[%u]", &at) != 1 || at >= j->n)
+	    (sscanf(fault->field, "memories[%u]", &at) != 1 && sscanf(fault->field, "records[%u]", &at) != 1) ||
+	    at >= rows->n)
 		return false;
 	snprintf(reason, sizeof reason, "%s", fault->rule[0] != '\0' ? fault->rule : tr_strerror(fault->code));
 	import_refused(j->import, j->place[at], reason);
-	memmove(&j->batch[at], &j->batch[at + 1], (j->n - at - 1) * sizeof j->batch[0]);
-	memmove(&j->place[at], &j->place[at + 1], (j->n - at - 1) * sizeof j->place[0]);
-	j->n--;
+	rows->n--;
+	memmove(&j->place[at], &j->place[at + 1], (rows->n - at) * sizeof j->place[0]);
+	if (rows->kind == IMPORT_RECORDS)
+		memmove(&rows->records[at], &rows->records[at + 1], (rows->n - at) * sizeof rows->records[0]);
+	else
+		memmove(&rows->memories[at], &rows->memories[at + 1], (rows->n - at) * sizeof rows->memories[0]);
 	return true;
+}
+
+static void answered(struct job *j, int r, const struct tr_fault *fault)
+{
+	j->asking = false;
+	if (r < 0 && !drop_refused(j, fault)) {
+		job_fail(j, fault);
+		return;
+	}
+	if (r < 0 && j->rows.n > 0) {
+		r = send_batch(j);
+		if (r < 0)
+			fail_with(j, r);
+		return;
+	}
+	j->noted = r == 0 && j->noting;
+	if (j->more)
+		turn(j);
+	else
+		end(j);
 }
 
 static void on_added(void *arg, int r, const void *res, const struct tr_fault *fault)
 {
 	const struct res_memory_add *added = res;
-	struct tr_fault own = {0};
 	struct job *j = arg;
 
-	j->asking = false;
-	if (r == 0) {
-		for (uint32_t i = 0; i < added->memories.n; i++) {
-			j->added += added->memories.v[i].created;
-			j->known += !added->memories.v[i].created;
-		}
-	} else if (drop_refused(j, fault)) {
-		if (j->n > 0) {
-			r = send_batch(j);
-			if (r < 0) {
-				tr_fault_set(&own, r, "", "%s", tr_strerror(r));
-				job_fail(j, &own);
-			}
-			return;
-		}
-	} else {
-		job_fail(j, fault);
-		return;
+	for (uint32_t i = 0; r == 0 && i < added->memories.n; i++) {
+		j->added += added->memories.v[i].created;
+		j->known += !added->memories.v[i].created;
 	}
-	if (j->more)
-		turn(j);
-	else
-		job_done(j);
+	answered(j, r, fault);
+}
+
+static void on_restored(void *arg, int r, const void *res, const struct tr_fault *fault)
+{
+	const struct res_memory_restore *restored = res;
+	struct job *j = arg;
+
+	if (r == 0) {
+		j->added += restored->added;
+		j->known += restored->known;
+	}
+	answered(j, r, fault);
 }
 
 static int job_new(struct job **out, struct integration *in, struct chan_call *call,

@@ -7,6 +7,7 @@
 #include "common/log/log.h"
 #include "common/loop/loop.h"
 #include "jrs/meta/analysis/anomalies.h"
+#include "jrs/meta/analysis/beat.h"
 
 #define SAMPLES        2000
 #define FIRST_AFTER_MS 5000
@@ -18,8 +19,11 @@ struct sampler {
 	uint32_t token;                    /* of the question that is out; for sampler_free() */
 	bool asking, away;                 /* away: the last try failed, and that was said */
 	struct res_memory_thermal thermal; /* its lists are not kept */
+	struct beat beat;
 	struct findings findings;
-	uint64_t analyses, sampled;
+	struct told told[ANOMALY_NKINDS];
+	char conclusion[ANOMALY_CONCLUSION];
+	uint64_t analyses;
 	int64_t analysed_at;
 };
 
@@ -30,11 +34,21 @@ static uint64_t least(uint64_t a, uint64_t b)
 
 static void failed(struct sampler *s, int r)
 {
+	uint64_t now = tr_mono_ms(), due = beat_due_ms(&s->beat);
+	uint64_t again = least(s->cfg.period_ms, s->analyses == 0 ? FIRST_AFTER_MS : AGAIN_AFTER_MS);
+
 	s->asking = false;
 	if (!s->away)
 		log_warn("no sample from memory-jr, the findings stay as they are error=%s", tr_err_name(r));
 	s->away = true;
-	loop_timer_start(s->timer, least(s->cfg.period_ms, s->analyses == 0 ? FIRST_AFTER_MS : AGAIN_AFTER_MS), 0);
+	loop_timer_start(s->timer, due > now ? least(due - now, again) : again, 0);
+}
+
+static void wait_for_beat(struct sampler *s)
+{
+	uint64_t now = tr_mono_ms(), due = beat_due_ms(&s->beat);
+
+	loop_timer_start(s->timer, due > now ? due - now : 0, 0);
 }
 
 static void tell(const struct findings *f, unsigned news)
@@ -55,6 +69,7 @@ static void on_samples(void *arg, int r, const void *res, const struct tr_fault 
 	struct sampler *s = arg;
 	const struct res_memory_samples *samples = res;
 	struct findings now;
+	int64_t wall = tr_wall_ms();
 
 	(void)fault;
 	if (r < 0) {
@@ -62,12 +77,14 @@ static void on_samples(void *arg, int r, const void *res, const struct tr_fault 
 		return;
 	}
 	s->asking = s->away = false;
-	anomalies_find(&now, samples, &s->thermal, s->analyses > 0 ? &s->findings : NULL, tr_wall_ms());
-	tell(&now, anomalies_merge(&s->findings, &now));
+	anomalies_find(&now, samples, &s->thermal, s->analyses > 0 ? &s->findings : NULL, wall);
+	tell(&now, anomalies_news(s->told, &now));
+	s->findings = now;
+	anomalies_conclude(s->conclusion, &now);
 	s->analyses++;
-	s->sampled = samples->memories.n;
-	s->analysed_at = tr_wall_ms();
-	loop_timer_start(s->timer, s->cfg.period_ms, 0);
+	s->analysed_at = wall;
+	beat_done(&s->beat, tr_mono_ms());
+	wait_for_beat(s);
 }
 
 static void on_thermal(void *arg, int r, const void *res, const struct tr_fault *fault)
@@ -93,6 +110,10 @@ static void on_timer(void *arg)
 	struct sampler *s = arg;
 	int r;
 
+	if (!beat_take(&s->beat, tr_mono_ms())) { /* the timer was a moment early */
+		wait_for_beat(s);
+		return;
+	}
 	s->asking = true;
 	r = peer_call(s->cfg.memory, MSG_memory_thermal, &ask, s->cfg.timeout_ms, on_thermal, s, &s->token);
 	if (r < 0)
@@ -107,6 +128,8 @@ int sampler_new(struct sampler **out, const struct sampler_cfg *cfg)
 	if (s == NULL)
 		return r;
 	s->cfg = *cfg;
+	s->beat = (struct beat){.start_ms = tr_mono_ms() + least(cfg->period_ms, FIRST_AFTER_MS),
+				.period_ms = cfg->period_ms};
 	r = loop_timer_new(&s->timer, cfg->loop, on_timer, s);
 	if (r == 0)
 		r = loop_timer_start(s->timer, least(cfg->period_ms, FIRST_AFTER_MS), 0);
@@ -150,14 +173,30 @@ void sampler_anomalies(void *arg, struct chan_call *call, const void *msg)
 					     .severity = f->severity,
 					     .summary = wire_s(f->summary),
 					     .count = f->count,
-					     .evidence = {evidence[n], f->nevidence}};
+					     .evidence = {evidence[n], f->nevidence},
+					     .has_value = true,
+					     .value = f->value,
+					     .has_threshold = true,
+					     .threshold = f->threshold,
+					     .has_unit = true,
+					     .unit = wire_s(f->unit),
+					     .has_sample = true,
+					     .sample = f->sample,
+					     .has_median = f->has_middle,
+					     .median = f->median,
+					     .has_mad = f->has_middle,
+					     .mad = f->mad};
 		n++;
 	}
 	res.anomalies = (struct list_anomaly){v, n};
 	if (s->analyses > 0) {
-		res.has_analysed_at = res.has_sampled = true;
+		res.has_analysed_at = res.has_sampled = res.has_recalls_sampled = res.has_conclusion = true;
 		res.analysed_at = s->analysed_at;
-		res.sampled = s->sampled;
+		res.sampled = s->findings.memories;
+		res.recalls_sampled = s->findings.recalls;
+		res.conclusion = wire_s(s->conclusion);
 	}
+	res.has_missed = true;
+	res.missed = s->beat.missed;
 	chan_reply(call, &res);
 }

@@ -1,52 +1,20 @@
 #include "common/base/clock.h"
-#include "proto/json/json.h"
-#include "supervisor/ctl/clean.h"
+#include "common/base/text.h"
 #include "supervisor/ctl/commands.h"
-#include "supervisor/ctl/files.h"
+#include "supervisor/ctl/import.h"
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#define PIECE_BYTES   (1u << 20)
-#define PIECE_LINES   4096
-#define CALL_MS       60000 /* a large document takes its time */
-#define REASONS_KEPT  100
-#define REASONS_SHOWN 10
-#define PROGRESS_MS   100
+/* How the material is cut is part of every request's id: another cutting is another version. */
+#define IMPORT_VERSION "tribectl import/1"
+#define PIECE_BYTES    (1u << 20)
+#define PIECE_LINES    4096
 
-struct reason {
-	char *name, *text; /* owned */
-	uint64_t line;
-};
-struct import {
-	struct ctl *c;
-	const char *source; /* NULL: none */
-	struct file_list files;
-	size_t done; /* files */
-	uint64_t added, known, skipped, bytes, started_ms, shown_ms;
-	struct reason reasons[REASONS_KEPT];
-	unsigned nreasons;
-	const char *name; /* of the file in hand */
-	struct buf data;
-};
-
-static void keep_reason(struct import *im, uint64_t line, const char *text, size_t n)
-{
-	struct reason *r = &im->reasons[im->nreasons];
-
-	if (im->nreasons == REASONS_KEPT)
-		return;
-	r->name = strdup(im->name);
-	r->text = strndup(text, n);
-	r->line = line;
-	im->nreasons++;
-}
+/* ---- one request ---- */
 
 static void on_imported(void *arg, const void *res)
 {
@@ -56,36 +24,64 @@ static void on_imported(void *arg, const void *res)
 	im->added += r->added;
 	im->known += r->known;
 	im->skipped += r->skipped;
-	for (uint32_t i = 0; i < r->reasons.n; i++)
-		keep_reason(im, r->reasons.v[i].line, r->reasons.v[i].reason.p, r->reasons.v[i].reason.n);
-}
+	for (uint32_t i = 0; i < r->reasons.n; i++) {
+		const struct item_skipped *s = &r->reasons.v[i];
 
-static void show_progress(struct import *im, bool end)
-{
-	uint64_t now = tr_mono_ms();
-	struct buf b = {.max = 0};
-	char added[SHOW_SHORT], bytes[SHOW_SHORT];
-
-	if (!im->c->progress || (!end && now - im->shown_ms < PROGRESS_MS))
-		return;
-	im->shown_ms = now;
-	show_count(added, im->added);
-	show_bytes(bytes, im->bytes);
-	(void)buf_puts(&b, "\r\x1b[K");
-	if (!end) {
-		(void)buf_printf(&b, "%zu/%zu files  %s  %s added  %" PRIu64 " known  ", im->done, im->files.n, bytes,
-				 added, im->known);
-		clean_text(&b, im->name, strlen(im->name), " ", 30);
+		import_reason(im, s->line, s->reason.p, s->reason.n, s->has_count ? s->count : 0);
 	}
-	if (b.failed == 0)
-		(void)fwrite(b.p, 1, b.len, stderr);
-	buf_free(&b);
 }
 
-/* One piece. What integration-jr finds wrong with a document is a skipped file; anything else ends the import. */
-static enum ctl_exit send_piece(struct import *im, const char *format, const char *p, size_t n, uint64_t first_line)
+static enum ctl_exit complain(struct import *im, int r, const struct tr_fault *fault)
 {
+	import_hide_progress(im);
+	if (im->size > 0 && im->id[0] != '\0')
+		ctl_say(im->c, "stopped at %.0f %%; the same command goes on from there",
+			100.0 * (double)im->position / (double)im->size);
+	return ctl_complain(im->c, r, fault);
+}
+
+/* Nothing to remember, but the import is further: some of the material was left out here. */
+static enum ctl_exit note(struct import *im, uint64_t position, uint64_t skipped)
+{
+	struct msg_memory_add msg = {.has_import_id = true,
+				     .import_id = wire_s(im->id),
+				     .has_import_position = true,
+				     .import_position = position,
+				     .has_import_skipped = true,
+				     .import_skipped = skipped};
+	struct tr_fault fault;
+	int r = ctl_call(im->c, MSG_memory_add, &msg, NULL, NULL, &fault);
+
+	if (r < 0)
+		return complain(im, r, &fault);
+	im->position = position;
+	im->skipped += skipped;
+	return CTL_DONE;
+}
+
+/* The same for a piece of the same import however often tribectl dies: what the archive took from an earlier try is
+ * answered, not done and counted again. An import that was undone has begun at another time. */
+static int request_id(const struct import *im, uint64_t position, char out[2 * TR_SHA256_LEN + 1])
+{
+	unsigned char sum[TR_SHA256_LEN];
+	char text[96];
+	int n = snprintf(text, sizeof(text), "%s %" PRIi64 " %" PRIu64, im->id, im->begun_at, position);
+	int r = tr_sha256(text, (size_t)n, sum);
+
+	if (r == 0)
+		tr_hex(sum, sizeof(sum), out);
+	return r;
+}
+
+/* One piece, which brings the import to `position`. What integration-jr finds wrong with a document is a skipped file;
+ * anything else ends the import, for now. */
+static enum ctl_exit send_piece(struct import *im, const char *format, const char *p, size_t n, uint64_t first_line,
+				uint64_t position)
+{
+	char id[2 * TR_SHA256_LEN + 1] = "";
+	bool has_id = request_id(im, position, id) == 0; /* before it is looked at below */
 	struct msg_integration_import msg = {
+		.common = {.has_request_id = has_id, .request_id = wire_s(id)},
 		.name = wire_s(im->name),
 		.format = wire_s(format),
 		.data = {p, (uint32_t)n},
@@ -93,21 +89,32 @@ static enum ctl_exit send_piece(struct import *im, const char *format, const cha
 		.first_line = first_line,
 		.has_source = im->source != NULL,
 		.source = wire_s(im->source),
+		.has_import_id = true,
+		.import_id = wire_s(im->id),
+		.has_import_position = true,
+		.import_position = position,
 	};
 	struct tr_fault fault;
 	int r = ctl_call(im->c, MSG_integration_import, &msg, on_imported, im, &fault);
 
-	im->bytes += n;
-	if (r == 0)
-		return CTL_DONE;
-	if (r != TR_EINVAL && r != TR_EMALFORMED && r != TR_ETOOBIG && r != TR_EUNSUPPORTED) {
-		show_progress(im, true);
-		return ctl_complain(im->c, r, &fault);
+	if (r == TR_EMISMATCH) { /* another version of integration-jr had begun it: its rows are known then */
+		msg.common.has_request_id = false;
+		r = ctl_call(im->c, MSG_integration_import, &msg, on_imported, im, &fault);
 	}
-	im->files.skipped[FILES_SKIP_REFUSED]++;
-	keep_reason(im, first_line, fault.rule, strlen(fault.rule));
-	return CTL_DONE;
+	if (r == 0) {
+		im->position = position;
+		return CTL_DONE;
+	}
+	if (r != TR_EINVAL && r != TR_EMALFORMED && r != TR_ETOOBIG && r != TR_EUNSUPPORTED)
+		return complain(im, r, &fault);
+	if (im->refused != im->name) /* once for all its pieces */
+		files_skip(&im->files, FILES_SKIP_REFUSED, im->name);
+	im->refused = im->name;
+	import_reason(im, first_line, fault.rule, strlen(fault.rule), 1);
+	return note(im, position, 1);
 }
+
+/* ---- one file ---- */
 
 /* Appends up to `want` bytes; false at the end of the file or on an error (*err). */
 static bool read_some(int fd, struct buf *b, size_t want, int *err)
@@ -129,28 +136,49 @@ static bool read_some(int fd, struct buf *b, size_t want, int *err)
 	return n > 0;
 }
 
-/* Drops the rest of a line that is longer than a piece. */
-static bool drop_line(int fd, struct buf *b, int *err)
+/* Drops the rest of a line that is longer than a piece; *dropped = its bytes. */
+static bool drop_line(int fd, struct buf *b, uint64_t *dropped, int *err)
 {
 	const char *nl;
+	size_t n;
 
+	*dropped = 0;
 	while ((nl = b->len == 0 ? NULL : memchr(b->p, '\n', b->len)) == NULL) {
+		*dropped += b->len;
 		buf_clear(b);
 		if (!read_some(fd, b, PIECE_BYTES, err))
 			return false;
 	}
-	buf_consume(b, (size_t)(nl - b->p) + 1);
+	n = (size_t)(nl - b->p) + 1;
+	*dropped += n;
+	buf_consume(b, n);
 	return true;
 }
 
-static enum ctl_exit send_lines(struct import *im, int fd, int *err)
+/* Moves fd behind the `done` bytes that an earlier run sent; *line = number of the line that begins there. */
+static void pass_done(int fd, struct buf *b, uint64_t done, uint64_t *line, int *err)
 {
+	*line = 1;
+	while (done > 0 && *err == 0) {
+		buf_clear(b);
+		if (!read_some(fd, b, done < PIECE_BYTES ? (size_t)done : PIECE_BYTES, err))
+			return;
+		done -= b->len;
+		for (size_t i = 0; i < b->len; i++)
+			*line += b->p[i] == '\n';
+	}
+	buf_clear(b);
+}
+
+/* base: place of the file's first byte in the material. */
+static enum ctl_exit send_lines(struct import *im, uint64_t base, int fd, int *err)
+{
+	uint64_t at = im->position > base ? im->position : base, line, lines = 0, dropped;
 	struct buf *b = &im->data;
-	uint64_t line = 1, lines = 0;
 	enum ctl_exit e = CTL_DONE;
 	bool more = true;
 
-	buf_clear(b);
+	pass_done(fd, b, at - base, &line, err);
 	while (e == CTL_DONE && *err == 0) {
 		size_t n;
 
@@ -162,201 +190,236 @@ static enum ctl_exit send_lines(struct import *im, int fd, int *err)
 		if (n == 0) {
 			static const char why[] = "a line over 1 MiB";
 
-			im->skipped++;
-			keep_reason(im, line++, why, sizeof(why) - 1);
-			more = drop_line(fd, b, err) && more;
+			import_reason(im, line++, why, sizeof(why) - 1, 1);
+			more = drop_line(fd, b, &dropped, err) && more;
+			at += dropped;
+			e = *err == 0 ? note(im, at, 1) : e;
 			continue;
 		}
-		e = send_piece(im, "jsonl", b->p, n, line);
+		at += n;
+		e = send_piece(im, "jsonl", b->p, n, line, at);
 		buf_consume(b, n);
 		line += lines;
-		show_progress(im, false);
+		import_show_progress(im);
 	}
 	return e;
 }
 
-static enum ctl_exit send_document(struct import *im, const char *format, int fd, int *err)
+static enum ctl_exit send_document(struct import *im, const struct file_entry *f, uint64_t base, int fd, int *err)
 {
 	struct buf *b = &im->data;
 
 	buf_clear(b);
-	while (b->len <= FILES_BYTES_MAX && read_some(fd, b, PIECE_BYTES, err))
+	while (b->len < f->size && read_some(fd, b, PIECE_BYTES, err))
 		;
-	if (*err != 0)
-		return CTL_DONE;
-	if (b->len > FILES_BYTES_MAX) { /* it has grown, or it is standard input */
-		im->files.skipped[FILES_SKIP_LARGE]++;
-		return CTL_DONE;
-	}
-	return b->len == 0 ? CTL_DONE : send_piece(im, format, b->p, b->len, 1);
+	if (*err == 0 && b->len != f->size)
+		*err = TR_ECONFLICT;
+	return *err != 0 || b->len == 0 ? CTL_DONE : send_piece(im, f->format, b->p, b->len, 1, base + f->size);
 }
 
-static enum ctl_exit send_fd(struct import *im, const char *name, const char *format, int fd)
+/* What changes under our hands would be imported under the wrong name: that ends it. */
+static enum ctl_exit send_file(struct import *im, const struct file_entry *f, uint64_t base)
 {
-	enum ctl_exit e;
-	int err = 0;
-
-	im->name = name;
-	show_progress(im, false);
-	e = strcmp(format, "jsonl") == 0 ? send_lines(im, fd, &err) : send_document(im, format, fd, &err);
-	if (err != 0) {
-		im->files.skipped[FILES_SKIP_UNREAD]++;
-		keep_reason(im, 0, tr_strerror(err), strlen(tr_strerror(err)));
-	}
-	im->done++;
-	return e;
-}
-
-static enum ctl_exit send_file(struct import *im, const struct file_entry *f)
-{
-	struct stat st;
-	enum ctl_exit e;
-	int fd = open(f->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	enum ctl_exit e = CTL_DONE;
+	int fd = -1, err = 0;
 
 	im->name = f->name;
-	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
-		const char *why = fd < 0 ? tr_strerror(-errno) : "it is no longer a file";
-
-		im->files.skipped[FILES_SKIP_UNREAD]++;
-		keep_reason(im, 0, why, strlen(why));
-		e = CTL_DONE;
-	} else {
-		e = send_fd(im, f->name, f->format, fd);
+	if (f->size > 0 && base + f->size > im->position) {
+		import_show_progress(im);
+		err = files_open(f, &fd);
+		if (err == 0)
+			e = strcmp(f->format, "jsonl") == 0 ? send_lines(im, base, fd, &err)
+							    : send_document(im, f, base, fd, &err);
+		if (e == CTL_DONE && err == 0 && im->position != base + f->size)
+			err = TR_ECONFLICT;
+		if (fd >= 0)
+			(void)close(fd);
 	}
-	if (fd >= 0)
-		(void)close(fd);
+	if (err != 0) {
+		import_hide_progress(im);
+		if (err == TR_ECONFLICT)
+			ctl_say(im->c, "%s has changed while it was being imported; start it again", f->name);
+		else
+			ctl_say(im->c, "%s: %s", f->name, tr_strerror(err));
+		return CTL_FAILED;
+	}
+	im->done += e == CTL_DONE;
 	return e;
+}
+
+/* ---- the whole ---- */
+
+/* Standard input goes into a file without a name first: only then can it be told by its content and sent again. */
+static int spool(FILE **out)
+{
+	FILE *f = tmpfile();
+	char piece[65536];
+	size_t n;
+
+	if (f == NULL)
+		return -errno;
+	while ((n = fread(piece, 1, sizeof(piece), stdin)) > 0)
+		if (fwrite(piece, 1, n, f) != n)
+			break;
+	if (ferror(stdin) || ferror(f) || fflush(f) != 0) {
+		(void)fclose(f);
+		return -EIO;
+	}
+	*out = f;
+	return 0;
+}
+
+static int add_stdin(struct import *im, const char *format, FILE **spooled)
+{
+	char path[64];
+	int r = spool(spooled);
+
+	if (r < 0)
+		return r;
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fileno(*spooled));
+	r = files_add(&im->files, path, format);
+	if (r == 0 && im->files.n > 0) {
+		char *name = strdup("stdin");
+
+		if (name == NULL)
+			return TR_ENOMEM;
+		free(im->files.v[im->files.n - 1].name);
+		im->files.v[im->files.n - 1].name = name;
+	}
+	return r;
 }
 
 /* Everything that was named must be there before the first piece goes out. */
-static enum ctl_exit gather(struct import *im, const struct ctl_args *a, bool *from_stdin)
+static enum ctl_exit gather(struct import *im, const struct ctl_args *a, FILE **spooled, struct buf *how)
 {
 	const char *format = ctl_str(a, "format");
-	int r;
 
+	(void)buf_printf(how, "%s\n%s\n%s\n", IMPORT_VERSION, format == NULL ? "" : format,
+			 im->source == NULL ? "" : im->source);
 	for (unsigned i = 0; i < a->noperands; i++) {
-		const char *path = a->operands[i];
+		const char *path = a->operands[i], *last;
+		bool in = strcmp(path, "-") == 0;
+		char *real;
+		int r;
 
-		if (strcmp(path, "-") == 0) {
-			if (format == NULL) {
-				ctl_say(im->c, "- (standard input) wants --format");
-				return CTL_USAGE;
-			}
-			*from_stdin = true;
-		} else if ((r = files_add(&im->files, path, format)) < 0) {
-			ctl_say(im->c, "%s: %s", path, tr_strerror(r));
+		if (in && (format == NULL || *spooled != NULL)) {
+			ctl_say(im->c, format == NULL ? "- (standard input) wants --format" : "- may stand there once");
+			return CTL_USAGE;
+		}
+		r = in ? add_stdin(im, format, spooled) : files_add(&im->files, path, format);
+		if (r < 0) {
+			ctl_say(im->c, "%s: %s", in ? "standard input" : path, tr_strerror(r));
 			return CTL_FAILED;
 		}
+		real = in ? NULL : realpath(path, NULL);
+		last = real == NULL ? "stdin" : strrchr(real, '/') + 1;
+		(void)buf_printf(how, "%s\n", last);
+		if (i == 0)
+			tr_copy(im->title, sizeof(im->title), last, strlen(last));
+		free(real);
+	}
+	if (!tr_utf8_ok(im->title, strlen(im->title), NULL) || im->title[0] == '\0')
+		tr_copy(im->title, sizeof(im->title), "files", 5);
+	if (how->failed < 0) {
+		ctl_say(im->c, "%s", tr_strerror(how->failed));
+		return CTL_INTERNAL;
 	}
 	return CTL_DONE;
 }
 
-static uint64_t files_skipped(const struct import *im)
+static void on_step(void *arg, uint64_t bytes)
 {
-	uint64_t n = 0;
-
-	for (int i = 0; i < FILES_NSKIPS; i++)
-		n += im->files.skipped[i];
-	return n;
+	import_show_reading(arg, bytes);
 }
 
-static int report_json(const struct import *im, struct buf *out)
+static void on_begun(void *arg, const void *res)
 {
-	json_t *doc, *reasons = json_array(), *skips = json_array();
-	int r;
+	const struct item_import *m = &((const struct res_memory_import_begin *)res)->import;
+	struct import *im = arg;
 
-	for (unsigned i = 0; i < im->nreasons; i++)
-		(void)json_array_append_new(reasons,
-					    json_pack("{s:s*, s:I, s:s*}", "name", im->reasons[i].name, "line",
-						      (json_int_t)im->reasons[i].line, "reason", im->reasons[i].text));
-	for (int i = 0; i < FILES_NSKIPS; i++) {
-		if (im->files.skipped[i] > 0)
-			(void)json_array_append_new(skips, json_pack("{s:s, s:I}", "reason", files_skip_text[i],
-								     "count", (json_int_t)im->files.skipped[i]));
-	}
-	doc = json_pack("{s:I, s:I, s:I, s:o, s:I, s:I, s:o, s:I, s:f}", "added", (json_int_t)im->added, "known",
-			(json_int_t)im->known, "skipped", (json_int_t)im->skipped, "reasons", reasons, "files",
-			(json_int_t)im->done, "files_skipped", (json_int_t)files_skipped(im), "files_skipped_reasons",
-			skips, "bytes", (json_int_t)im->bytes, "seconds",
-			(double)(tr_mono_ms() - im->started_ms) / 1e3);
-	r = doc == NULL ? TR_ENOMEM : json_print(doc, out);
-	json_decref(doc);
-	return r < 0 ? r : buf_puts(out, "\n");
+	im->position = im->start = m->position < im->size ? m->position : im->size;
+	im->before_added = m->added;
+	im->before_known = m->known;
+	im->before_skipped = m->skipped;
+	im->begun_at = m->started;
+	im->finished_before = m->has_finished;
+	im->finished_at = m->has_finished ? m->finished : 0;
 }
 
-static void report_text(const struct import *im, struct buf *out)
+/* Tells the import by its content and asks how far it got. */
+static enum ctl_exit begin(struct import *im, const char *how)
 {
-	char added[SHOW_SHORT], known[SHOW_SHORT], skipped[SHOW_SHORT];
+	struct msg_memory_import_begin msg;
+	struct tr_fault fault;
+	int r = files_digest(&im->files, how, on_step, im, im->id);
 
-	show_count(added, im->added);
-	show_count(known, im->known);
-	show_count(skipped, im->skipped);
-	(void)buf_printf(out, "%s remembered, %s known already, %s skipped, from %zu file%s in %.1f s\n", added, known,
-			 skipped, im->done, im->done == 1 ? "" : "s", (double)(tr_mono_ms() - im->started_ms) / 1e3);
-	for (int i = 0; i < FILES_NSKIPS; i++) {
-		if (im->files.skipped[i] > 0)
-			(void)buf_printf(out, "left out %" PRIu64 ": %s\n", im->files.skipped[i], files_skip_text[i]);
+	if (r < 0) {
+		ctl_say(im->c, "%s", tr_strerror(r));
+		return CTL_INTERNAL;
 	}
-	for (unsigned i = 0; i < im->nreasons && i < REASONS_SHOWN; i++) {
-		const struct reason *w = &im->reasons[i];
-
-		(void)buf_puts(out, "  ");
-		clean_text(out, w->name == NULL ? "" : w->name, w->name == NULL ? 0 : strlen(w->name), " ", 80);
-		if (w->line > 0)
-			(void)buf_printf(out, ":%" PRIu64, w->line);
-		(void)buf_puts(out, ": ");
-		clean_text(out, w->text == NULL ? "" : w->text, w->text == NULL ? 0 : strlen(w->text), " ", 160);
-		(void)buf_puts(out, "\n");
+	im->size = files_bytes(&im->files);
+	if (im->size == 0) {
+		im->id[0] = '\0'; /* empty files: nothing to remember it by */
+		return CTL_DONE;
 	}
-	if (im->nreasons > REASONS_SHOWN)
-		(void)buf_puts(out, "  ... more with --json\n");
+	msg = (struct msg_memory_import_begin){.id = wire_s(im->id), .name = wire_s(im->title), .size = im->size};
+	r = ctl_call(im->c, MSG_memory_import_begin, &msg, on_begun, im, &fault);
+	if (r < 0) {
+		import_hide_progress(im);
+		return ctl_complain(im->c, r, &fault);
+	}
+	return CTL_DONE;
 }
 
-static enum ctl_exit report(struct import *im)
+static enum ctl_exit run(struct import *im, const struct ctl_args *a)
 {
-	struct buf out = {.max = 0};
-	enum ctl_exit e;
+	FILE *spooled = NULL;
+	struct buf how = {.max = 0};
+	enum ctl_exit e = gather(im, a, &spooled, &how);
+	uint64_t base = 0;
 
-	if (im->c->json) {
-		if (report_json(im, &out) < 0)
-			out.failed = TR_ENOMEM;
-	} else {
-		report_text(im, &out);
+	if (e == CTL_DONE)
+		e = begin(im, how.p);
+	im->sending_ms = tr_mono_ms();
+	if (e == CTL_DONE && im->finished_before)
+		im->done = im->files.n;
+	for (size_t i = 0; e == CTL_DONE && !im->finished_before && i < im->files.n; i++) {
+		e = send_file(im, &im->files.v[i], base);
+		base += im->files.v[i].size;
 	}
-	e = ctl_emit(im->c, &out);
-	buf_free(&out);
-	if (e == CTL_DONE && im->done == 0) {
-		ctl_say(im->c, "there was nothing to import");
-		e = CTL_FAILED;
-	}
+	import_hide_progress(im);
+	if (e == CTL_DONE)
+		e = import_report(im);
+	if (spooled != NULL)
+		(void)fclose(spooled);
+	buf_free(&how);
 	return e;
 }
 
 enum ctl_exit cmd_import(struct ctl *c, const struct ctl_args *a)
 {
-	struct import *im = calloc(1, sizeof(*im));
-	bool from_stdin = false;
+	const char *undo = ctl_str(a, "undo");
+	struct import *im;
 	enum ctl_exit e;
 
+	if (!c->timeout_given && c->timeout_ms < IMPORT_CALL_MS)
+		c->timeout_ms = IMPORT_CALL_MS;
+	if ((a->noperands > 0) + (undo != NULL) + ctl_flag(a, "list") != 1) {
+		ctl_say(c, "wants FILE|DIR..., or --list, or --undo ID; see tribectl import --help");
+		return CTL_USAGE;
+	}
+	if (ctl_flag(a, "list"))
+		return import_list(c);
+	if (undo != NULL)
+		return import_undo(c, undo, ctl_flag(a, "yes"));
+	im = calloc(1, sizeof(*im));
 	if (im == NULL)
 		return CTL_INTERNAL;
 	im->c = c;
 	im->source = ctl_str(a, "source");
-	im->started_ms = tr_mono_ms();
-	if (!c->timeout_given && c->timeout_ms < CALL_MS)
-		c->timeout_ms = CALL_MS;
-	e = gather(im, a, &from_stdin);
-	for (size_t i = 0; e == CTL_DONE && i < im->files.n; i++)
-		e = send_file(im, &im->files.v[i]);
-	if (e == CTL_DONE && from_stdin)
-		e = send_fd(im, "stdin", ctl_str(a, "format"), STDIN_FILENO);
-	show_progress(im, true);
-	if (e == CTL_DONE)
-		e = report(im);
-	for (unsigned i = 0; i < im->nreasons; i++) {
-		free(im->reasons[i].name);
-		free(im->reasons[i].text);
-	}
+	im->begun_ms = tr_mono_ms();
+	e = run(im, a);
+	import_reasons_free(im);
 	files_free(&im->files);
 	buf_free(&im->data);
 	free(im);

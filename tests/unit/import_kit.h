@@ -69,7 +69,8 @@ static struct taken take_with(enum import_format format, const char *data, size_
 				 .len = len,
 				 .first_line = first_line,
 				 .words = words};
-	static struct item_new_memory batch[IMPORT_BATCH];
+	static struct import_rows rows;
+	const struct item_new_memory *batch = rows.memories;
 	msgpack_zone *zone = msgpack_zone_new(4096);
 	struct import *im = NULL;
 	struct taken t = {0};
@@ -79,8 +80,9 @@ static struct taken take_with(enum import_format format, const char *data, size_
 	assert_int_equal(import_open(&im, &cfg), 0);
 	do {
 		msgpack_zone_clear(zone);
-		r = import_batch(im, zone, batch, &n);
-		assert_true(r >= 0 && n <= IMPORT_BATCH);
+		r = import_batch(im, zone, &rows);
+		n = rows.n;
+		assert_true(r >= 0 && n <= IMPORT_BATCH && rows.kind == IMPORT_MEMORIES);
 		t.batches++;
 		for (uint32_t i = 0; i < n; i++, t.all++) {
 			const msgpack_object *line = meta(&batch[i], "line");
@@ -98,7 +100,7 @@ static struct taken take_with(enum import_format format, const char *data, size_
 			t.line[t.n++] = line != NULL ? line->via.u64 : 0;
 		}
 	} while (r > 0);
-	t.skips = *import_skips(im);
+	t.skips = *import_skips(im); /* its strings are copied below */
 	assert_true(t.skips.n <= IMPORT_REASONS && t.skips.n <= t.skips.total);
 	for (uint32_t i = 0; i < t.skips.n; i++) {
 		const wire_str *s = &t.skips.v[i].reason;

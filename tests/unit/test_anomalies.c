@@ -10,6 +10,8 @@
 
 #include "common/base/text.h"
 #include "jrs/meta/analysis/anomalies.h"
+#include "jrs/meta/analysis/beat.h"
+#include "jrs/meta/analysis/robust.h"
 
 #define NOW 1764000000000LL
 #define N   200
@@ -68,6 +70,8 @@ static struct findings expect(const struct archive *a, const struct findings *be
 		assert_in_range(strlen(v->summary), 10, 300);
 		assert_null(strchr(v->summary, '\n'));
 		assert_true(tr_utf8_ok(v->summary, strlen(v->summary), NULL));
+		assert_true(v->sample > 0 && v->unit != NULL); /* what a reader needs to do it again */
+		assert_true(v->value != v->threshold || i == ANOMALY_hot_without_use);
 	}
 	assert_int_equal(got, want);
 	return f;
@@ -239,41 +243,147 @@ static void strange_figures_do_no_harm(void **state)
 		assert_true(f.v[i].severity >= 0 && f.v[i].severity <= 1);
 }
 
+static void the_newest_recalls_slower(void **state)
+{
+	static struct archive a;
+	struct findings f;
+
+	(void)state;
+	good(&a); /* recall 0 is the newest */
+	for (unsigned i = 0; i < 50; i++)
+		a.recalls[i].latency_us = 2500;
+	f = expect(&a, NULL, NOW, BIT(slower_recalls));
+	assert_int_equal(f.v[ANOMALY_slower_recalls].count, 50);
+	assert_true(f.v[ANOMALY_slower_recalls].value == 2.5);
+	assert_true(f.v[ANOMALY_slower_recalls].has_middle);
+	/* 150 figures of 900 + 50 .. 99, 0 .. 99: recomputed by hand from what the finding says */
+	assert_true(f.v[ANOMALY_slower_recalls].threshold == f.v[ANOMALY_slower_recalls].median + 1);
+	for (unsigned i = 0; i < 50; i++)
+		a.recalls[i].latency_us = 1900; /* under a millisecond more: nobody feels it */
+	expect(&a, NULL, NOW, 0);
+	for (unsigned i = 0; i < N; i++)
+		a.recalls[i].latency_us = i < 50 ? 900 : 5000; /* faster is no anomaly */
+	expect(&a, NULL, NOW, 0);
+}
+
+static void used_or_long_beyond_all_others(void **state)
+{
+	static struct archive a;
+	struct findings f;
+
+	(void)state;
+	good(&a);
+	for (unsigned i = 0; i < N; i++)
+		a.memories[i].content_bytes = 200 + i % 100;
+	a.memories[5].access_count = 5000;
+	a.memories[7].content_bytes = 60000;
+	f = expect(&a, NULL, NOW, BIT(outlying_use) | BIT(outlying_size));
+	assert_string_equal(f.v[ANOMALY_outlying_use].evidence[0], "m5");
+	assert_string_equal(f.v[ANOMALY_outlying_size].evidence[0], "m7");
+	assert_int_equal(f.v[ANOMALY_outlying_size].count, 1);
+	assert_int_equal(f.v[ANOMALY_outlying_size].sample, N);
+	for (unsigned i = 0; i < N; i++)
+		a.memories[i].access_count = 1;
+	a.memories[5].access_count = 8; /* a MAD of 0, and eight uses are no wonder */
+	a.memories[7].content_bytes = 1500;
+	expect(&a, NULL, NOW, 0);
+	a.samples.memories.n = 49;
+	a.memories[5].access_count = 5000;
+	expect(&a, NULL, NOW, 0);
+}
+
+static void medians_and_deviations(void **state)
+{
+	double odd[] = {9, 1, 3, 2, 100}, even[] = {4, 1, 2, 3}, one[] = {7}, equal[] = {5, 5, 5, 9};
+	struct robust r = robust_of(odd, 5);
+
+	(void)state;
+	assert_true(r.n == 5 && r.median == 3 && r.mad == 2);
+	assert_true(odd[0] == 1 && odd[4] == 100);
+	assert_true(robust_quantile(odd, 5, .99) == 100 && robust_quantile(odd, 5, .5) == 3);
+	assert_true(robust_quantile(odd, 5, 0) == 1 && robust_quantile(odd, 5, .2) == 1);
+	r = robust_of(even, 4);
+	assert_true(r.median == 2.5 && r.mad == 1);
+	r = robust_of(one, 1);
+	assert_true(r.median == 7 && r.mad == 0);
+	r = robust_of(equal, 4);
+	assert_true(r.median == 5 && r.mad == 0 && robust_sigma(&r, .25) == .25);
+	r = robust_of(equal, 0);
+	assert_true(r.n == 0 && r.median == 0);
+	for (unsigned n = 1; n < 40; n++) { /* against the definition */
+		double v[40], d[40];
+
+		for (unsigned i = 0; i < n; i++)
+			v[i] = (double)((i * 7919 + n * 31) % 97);
+		r = robust_of(v, n);
+		for (unsigned i = 0; i < n; i++)
+			d[i] = v[i] > r.median ? v[i] - r.median : r.median - v[i];
+		assert_true(robust_of(d, n).median == r.mad);
+	}
+}
+
+static void beats_keep_their_places(void **state)
+{
+	struct beat b = {.start_ms = 1000, .period_ms = 100};
+
+	(void)state;
+	assert_false(beat_take(&b, 999)); /* early */
+	assert_true(beat_take(&b, 1007));
+	assert_true(beat_take(&b, 1050)); /* a second try for the same beat */
+	beat_done(&b, 1060);
+	assert_false(beat_take(&b, 1061));
+	assert_int_equal(beat_due_ms(&b), 1100); /* not 1107, nor 1160 */
+	assert_true(beat_take(&b, 1100));
+	beat_done(&b, 1350); /* 1200 and 1300 came meanwhile */
+	assert_int_equal(b.missed, 2);
+	assert_int_equal(beat_due_ms(&b), 1400);
+	assert_true(beat_take(&b, 1400)); /* never answered: */
+	assert_true(beat_take(&b, 1500)); /* 1400 is missed */
+	assert_int_equal(b.missed, 3);
+	beat_done(&b, 1500);
+	assert_true(beat_take(&b, 1999)); /* the timer came late: 1600 .. 1800 are missed, 1900 is this one */
+	assert_int_equal(b.missed, 6);
+	beat_done(&b, 1999);
+	assert_int_equal(beat_due_ms(&b), 2000);
+}
+
 static void news_is_told_once(void **state)
 {
 	static struct archive a;
-	struct findings kept = {0}, now;
+	struct told told[ANOMALY_NKINDS] = {0};
+	struct findings now;
 
 	(void)state;
 	good(&a);
 	now = expect(&a, NULL, NOW, 0);
-	assert_int_equal(anomalies_merge(&kept, &now), 0);
+	assert_int_equal(anomalies_news(told, &now), 0);
 	for (unsigned i = 0; i < 10; i++) {
 		a.memories[i].temperature = 95;
 		a.memories[i].access_count = 1;
 	}
 	now = expect(&a, NULL, NOW, BIT(hot_without_use));
-	assert_int_equal(anomalies_merge(&kept, &now), BIT(hot_without_use));
-	assert_int_equal(anomalies_merge(&kept, &now), 0);
+	assert_int_equal(anomalies_news(told, &now), BIT(hot_without_use));
+	assert_int_equal(anomalies_news(told, &now), 0);
 	for (unsigned i = 10; i < 12; i++) {
 		a.memories[i].temperature = 99;
 		a.memories[i].access_count = 1;
 	}
 	now = expect(&a, NULL, NOW, BIT(hot_without_use)); /* two more of ten: not told, and kept as it was told */
-	assert_int_equal(anomalies_merge(&kept, &now), 0);
-	assert_int_equal(kept.v[ANOMALY_hot_without_use].count, 10);
+	assert_int_equal(anomalies_news(told, &now), 0);
+	assert_int_equal(told[ANOMALY_hot_without_use].count, 10);
+	assert_int_equal(now.v[ANOMALY_hot_without_use].count, 12); /* what is answered is the newest all the same */
 	for (unsigned i = 12; i < 60; i++) {
 		a.memories[i].temperature = 99;
 		a.memories[i].access_count = 1;
 	}
 	now = expect(&a, NULL, NOW, BIT(hot_without_use));
-	assert_int_equal(anomalies_merge(&kept, &now), BIT(hot_without_use));
-	assert_int_equal(kept.v[ANOMALY_hot_without_use].count, 60);
+	assert_int_equal(anomalies_news(told, &now), BIT(hot_without_use));
+	assert_int_equal(told[ANOMALY_hot_without_use].count, 60);
 	good(&a);
 	now = expect(&a, NULL, NOW, 0);
-	assert_int_equal(anomalies_merge(&kept, &now), BIT(hot_without_use)); /* gone is news too */
-	assert_false(kept.v[ANOMALY_hot_without_use].present);
-	assert_int_equal(anomalies_merge(&kept, &now), 0);
+	assert_int_equal(anomalies_news(told, &now), BIT(hot_without_use)); /* gone is news too */
+	assert_false(told[ANOMALY_hot_without_use].present);
+	assert_int_equal(anomalies_news(told, &now), 0);
 }
 
 int main(void)
@@ -287,6 +397,10 @@ int main(void)
 		cmocka_unit_test(a_few_recalls_far_too_slow),
 		cmocka_unit_test(recalls_that_stopped),
 		cmocka_unit_test(strange_figures_do_no_harm),
+		cmocka_unit_test(the_newest_recalls_slower),
+		cmocka_unit_test(used_or_long_beyond_all_others),
+		cmocka_unit_test(medians_and_deviations),
+		cmocka_unit_test(beats_keep_their_places),
 		cmocka_unit_test(news_is_told_once),
 	};
 

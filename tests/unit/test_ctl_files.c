@@ -102,6 +102,104 @@ static void walks_in_order_and_says_what_it_left_out(void **state)
 	files_free(&list);
 }
 
+static void fill(const char *name, const char *text)
+{
+	FILE *f = fopen(at(name), "we");
+
+	assert_non_null(f);
+	assert_true(fputs(text, f) >= 0);
+	assert_int_equal(fclose(f), 0);
+}
+
+static void count_step(void *arg, uint64_t bytes)
+{
+	*(uint64_t *)arg = bytes;
+}
+
+/* Digest of x/ taken under `how`. */
+static void digest(const char *how, char out[FILES_DIGEST_LEN], uint64_t *bytes, uint64_t *skipped)
+{
+	struct file_list list = {.v = NULL};
+	uint64_t stepped = 0;
+
+	assert_int_equal(files_add(&list, at("x"), NULL), 0);
+	assert_int_equal(files_digest(&list, how, count_step, &stepped, out), 0);
+	assert_int_equal(strlen(out), 32);
+	*bytes = files_bytes(&list);
+	assert_true(stepped >= *bytes);
+	*skipped = list.skipped[FILES_SKIP_UNREAD] + list.skipped[FILES_SKIP_LARGE];
+	files_free(&list);
+}
+
+static void the_same_files_have_the_same_digest(void **state)
+{
+	char first[FILES_DIGEST_LEN], other[FILES_DIGEST_LEN];
+	uint64_t bytes, skipped;
+
+	(void)state;
+	assert_int_equal(mkdir(at("x"), 0700), 0);
+	fill("x/a.txt", "one");
+	fill("x/b.jsonl", "two");
+	digest("how", first, &bytes, &skipped);
+	assert_int_equal(bytes, 6);
+	digest("how", other, &bytes, &skipped);
+	assert_string_equal(first, other);
+	digest("otherwise", other, &bytes, &skipped);
+	assert_string_not_equal(first, other);
+	fill("x/a.txt", "onE");
+	digest("how", other, &bytes, &skipped);
+	assert_string_not_equal(first, other);
+	fill("x/a.txt", "onet"); /* the border between two files counts */
+	fill("x/b.jsonl", "wo");
+	digest("how", other, &bytes, &skipped);
+	assert_string_not_equal(first, other);
+	fill("x/a.txt", "one");
+	fill("x/b.jsonl", "two");
+	assert_int_equal(rename(at("x/a.txt"), at("x/c.txt")), 0);
+	digest("how", other, &bytes, &skipped);
+	assert_string_not_equal(first, other);
+	assert_int_equal(rename(at("x/c.txt"), at("x/a.txt")), 0);
+	digest("how", other, &bytes, &skipped);
+	assert_string_equal(first, other);
+	fill("x/photo.png", "left out whatever it holds");
+	digest("how", other, &bytes, &skipped);
+	assert_string_equal(first, other);
+}
+
+static void what_changes_meanwhile_is_seen(void **state)
+{
+	struct file_list list = {.v = NULL};
+	char out[FILES_DIGEST_LEN], none[FILES_DIGEST_LEN];
+	struct timespec later[2] = {{.tv_sec = 4000000000, .tv_nsec = 1}, {.tv_sec = 4000000000, .tv_nsec = 1}};
+	int fd;
+
+	(void)state;
+	assert_int_equal(mkdir(at("y"), 0700), 0);
+	fill("y/a.txt", "one");
+	fill("y/b.txt", "two");
+	fill("y/gone.txt", "three");
+	assert_int_equal(files_add(&list, at("y"), NULL), 0);
+	assert_int_equal(list.n, 3);
+	assert_int_equal(unlink(at("y/gone.txt")), 0);
+	assert_int_equal(truncate(at("y/b.txt"), FILES_BYTES_MAX + 1), 0);
+	assert_int_equal(files_digest(&list, "how", NULL, NULL, out), 0);
+	assert_int_equal(list.n, 1); /* the others went to skipped, by name, and leave no trace in the digest */
+	assert_int_equal(list.skipped[FILES_SKIP_LARGE], 1);
+	assert_int_equal(list.skipped[FILES_SKIP_UNREAD], 1);
+	assert_string_equal(list.first[FILES_SKIP_UNREAD][0], "gone.txt");
+	assert_null(list.first[FILES_SKIP_UNREAD][1]);
+	assert_int_equal(files_open(&list.v[0], &fd), 0);
+	assert_int_equal(close(fd), 0);
+	assert_int_equal(utimensat(AT_FDCWD, at("y/a.txt"), later, 0), 0);
+	assert_true(files_open(&list.v[0], &fd) < 0);
+	files_free(&list);
+	assert_int_equal(unlink(at("y/b.txt")), 0);
+	assert_int_equal(files_add(&list, at("y"), NULL), 0);
+	assert_int_equal(files_digest(&list, "how", NULL, NULL, none), 0);
+	assert_string_equal(out, none);
+	files_free(&list);
+}
+
 static size_t cut(const char *p, bool last, size_t max, uint64_t max_lines, uint64_t *lines)
 {
 	return files_cut(p, strlen(p), last, max, max_lines, lines);
@@ -160,6 +258,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(walks_in_order_and_says_what_it_left_out),
+		cmocka_unit_test(the_same_files_have_the_same_digest),
+		cmocka_unit_test(what_changes_meanwhile_is_seen),
 		cmocka_unit_test(cuts_whole_lines),
 		cmocka_unit_test(pieces_lose_nothing),
 	};

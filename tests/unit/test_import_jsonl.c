@@ -112,7 +112,9 @@ static void bad_lines_are_skipped_good_ones_kept(void **state)
 				   "{\"content\":\"\xff\"}\n"
 				   "{\"content\":\"x\"} trailing\n"
 				   "  \t{\"content\":\"two\"}";
+	/* grouped by reason, in the order each was first met: 101 and 108 .. are different ones */
 	static const uint64_t lines[] = {101, 103, 104, 105, 106, 107, 108, 109, 110, 111};
+	uint64_t counted = 0;
 	struct taken t = take(IMPORT_JSONL, text, sizeof text - 1, 100);
 
 	(void)state;
@@ -120,6 +122,10 @@ static void bad_lines_are_skipped_good_ones_kept(void **state)
 	assert_string_equal(t.content[0], "one");
 	assert_string_equal(t.content[1], "two");
 	assert_int_equal(t.skips.total, sizeof lines / sizeof lines[0]);
+	for (size_t i = 0; i < t.skips.n; i++)
+		counted += t.skips.v[i].count;
+	assert_int_equal(counted, t.skips.total);
+	assert_int_equal(t.skips.n, sizeof lines / sizeof lines[0]);
 	for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)
 		assert_int_equal(t.skips.v[i].line, lines[i]);
 	assert_string_equal(t.reason[1], "it is not a JSON object");
@@ -170,6 +176,72 @@ static void many_lines_come_in_batches(void **state)
 	free(text);
 }
 
+#define RECORD                                                                                                  \
+	"\"own_id\":false,\"heat_key\":2913.25,\"access_count\":3,\"created_at\":\"2026-01-02T03:04:05.678Z\"," \
+	"\"last_access\":\"2026-01-03T00:00:00.000Z\",\"revision\":2"
+
+static void exported_lines_are_records(void **state)
+{
+	static const char text[] = "{\"content\":\"new one\"}\n"
+				   "{\"content\":\"first\",\"id\":\"0198\",\"metadata\":{}," RECORD "}\n"
+				   "{\"content\":\"second\",\"surprise\":1," RECORD "}\n"
+				   "{\"content\":\"third\",\"phase_coherence\":0.5,\"phase_count\":4," RECORD "}\n"
+				   "{\"content\":\"another\",\"heat_key\":3}\n";
+	struct import_cfg cfg = {.format = IMPORT_JSONL,
+				 .name = wire_s("x"),
+				 .data = text,
+				 .len = sizeof text - 1,
+				 .first_line = 1,
+				 .words = words};
+	msgpack_zone *zone = msgpack_zone_new(4096);
+	static struct import_rows rows;
+	struct import *im = NULL;
+
+	(void)state;
+	assert_int_equal(import_open(&im, &cfg), 0);
+	assert_int_equal(import_batch(im, zone, &rows), 1); /* a batch is of one kind */
+	assert_true(rows.kind == IMPORT_MEMORIES && rows.n == 1);
+	expect_str(rows.memories[0].content, "new one");
+	assert_int_equal(import_batch(im, zone, &rows), 1);
+	assert_true(rows.kind == IMPORT_RECORDS && rows.n == 2);
+	expect_str(rows.records[0].content, "first");
+	expect_str(rows.records[0].id, "0198");
+	assert_true(rows.records[0].heat_key == 2913.25 && rows.records[0].access_count == 3);
+	assert_true(rows.records[0].created_at == ms("2026-01-02T03:04:05.678Z"));
+	assert_true(rows.records[0].has_metadata && rows.records[0].metadata->via.map.size == 0);
+	expect_str(rows.records[1].content, "third"); /* the second says what no export says */
+	assert_true(rows.records[1].has_phase_count && rows.records[1].phase_count == 4);
+	import_refused(im, 1, "no");
+	assert_int_equal(import_batch(im, zone, &rows), 0);
+	assert_true(rows.kind == IMPORT_MEMORIES && rows.n == 1); /* heat alone makes no record */
+	expect_str(rows.memories[0].content, "another");
+	assert_int_equal(import_skips(im)->total, 2);
+	assert_int_equal(import_skips(im)->v[0].line, 3);
+	assert_int_equal(import_skips(im)->v[1].line, 4);
+	import_free(&im);
+	msgpack_zone_free(zone);
+}
+
+static void many_reasons_are_bounded(void **state)
+{
+	size_t size = 60000, n = 0;
+	char *text = malloc(size);
+	struct taken t;
+	uint64_t counted = 0;
+
+	(void)state;
+	for (int i = 0; i < 200; i++) /* each names another field */
+		n += (size_t)snprintf(text + n, size - n, "{\"content\":\"x\",\"unknown%d\":1," RECORD "}\n", i);
+	t = take(IMPORT_JSONL, text, n, 1);
+	assert_int_equal(t.skips.total, 200);
+	for (size_t i = 0; i < t.skips.n; i++)
+		counted += t.skips.v[i].count;
+	assert_int_equal(counted, 200);
+	assert_true(t.skips.n <= IMPORT_REASONS && t.skips.n > IMPORT_GROUPS);
+	taken_free(&t);
+	free(text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -178,6 +250,8 @@ int main(void)
 		cmocka_unit_test(bad_lines_are_skipped_good_ones_kept),
 		cmocka_unit_test(oversized_and_deep_lines_are_skipped),
 		cmocka_unit_test(many_lines_come_in_batches),
+		cmocka_unit_test(exported_lines_are_records),
+		cmocka_unit_test(many_reasons_are_bounded),
 	};
 
 	return cmocka_run_group_tests(tests, words_up, words_down);

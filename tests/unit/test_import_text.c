@@ -83,7 +83,10 @@ static void reasons_are_bounded_but_counted(void **state)
 	t = take(IMPORT_TEXT, text, sizeof text, 1);
 	assert_int_equal(t.n, 0);
 	assert_int_equal(t.skips.total, 500);
-	assert_int_equal(t.skips.n, IMPORT_REASONS);
+	assert_int_equal(t.skips.n, IMPORT_PLACES); /* one reason: its first places, and how often on the first */
+	assert_true(t.skips.v[0].has_count && t.skips.v[0].count == 500);
+	assert_int_equal(t.skips.v[0].line, 1);
+	assert_false(t.skips.v[1].has_count);
 	taken_free(&t);
 }
 

@@ -16,7 +16,10 @@ struct site {
 		unsigned n;
 		bool created[256];
 	} requests[REQUESTS_MAX];
-	char source[WIRE_NAME_MAX + 1];
+	char source[WIRE_NAME_MAX + 1], import_id[WIRE_ID_MAX + 1];
+	unsigned noted; /* calls with a position */
+	uint64_t position, skipped;
+	unsigned restored;
 	struct chan_call *held;
 	unsigned hold_call;   /* number of the call to keep unanswered; 0: none */
 	unsigned refuse_call; /* number of the call to refuse with fault */
@@ -46,6 +49,37 @@ static bool remember(struct site *s, const struct item_new_memory *m)
 	return true;
 }
 
+/* What a call said of its import. */
+static void heard(struct site *s, bool has_id, wire_str id, bool has_position, uint64_t position, bool has_skipped,
+		  uint64_t skipped)
+{
+	(void)snprintf(s->import_id, sizeof s->import_id, "%.*s", has_id ? (int)id.n : 0, has_id ? id.p : "");
+	assert_int_equal(has_position, has_skipped);
+	assert_true(s->noted == 0 || !has_position || position != s->position || skipped >= s->skipped);
+	if (!has_position)
+		return;
+	s->noted++;
+	s->position = position;
+	s->skipped = skipped;
+}
+
+static void on_restore(void *arg, struct chan_call *call, const void *msg)
+{
+	const struct msg_memory_restore *m = msg;
+	struct site *s = arg;
+
+	s->calls++;
+	assert_true(m->common.has_request_id && m->common.request_id.n == 64);
+	heard(s, m->has_import_id, m->import_id, m->has_import_position, m->import_position, m->has_import_skipped,
+	      m->import_skipped);
+	if (s->refuse_call == s->calls) {
+		chan_fail(call, &s->fault);
+		return;
+	}
+	s->restored += m->records.n;
+	chan_reply(call, &(struct res_memory_restore){.added = m->records.n - 1, .known = 1});
+}
+
 static void on_add(void *arg, struct chan_call *call, const void *msg)
 {
 	const struct msg_memory_add *m = msg;
@@ -57,6 +91,8 @@ static void on_add(void *arg, struct chan_call *call, const void *msg)
 	s->biggest = m->memories.n > s->biggest ? m->memories.n : s->biggest;
 	assert_true(m->common.has_request_id && m->common.request_id.n == 64);
 	assert_true(m->has_source);
+	heard(s, m->has_import_id, m->import_id, m->has_import_position, m->import_position, m->has_import_skipped,
+	      m->import_skipped);
 	(void)snprintf(s->source, sizeof s->source, "%.*s", (int)m->source.n, m->source.p);
 	if (s->refuse_call == s->calls) {
 		chan_fail(call, &s->fault);
@@ -92,6 +128,7 @@ static void memory_comes(struct site *s)
 {
 	s->j.memory = jr_world_serve(&s->j, s->j.memory_path);
 	chan_server_handle(s->j.memory, MSG_memory_add, on_add, s);
+	chan_server_handle(s->j.memory, MSG_memory_restore, on_restore, s);
 }
 
 static void on_imported(void *arg, int r, const void *res, const struct tr_fault *fault)
@@ -119,6 +156,28 @@ static void start_import(struct site *s, const char *format, const char *data, c
 	m.common.request_id = wire_s(request_id);
 	s->done = false;
 	assert_int_equal(peer_call(s->j.caller, MSG_integration_import, &m, timeout_ms, on_imported, s, NULL), 0);
+}
+
+/* A piece of an import that was begun; it brings it to `position`. */
+static void import_to(struct site *s, const char *data, const char *request_id, uint64_t position)
+{
+	struct msg_integration_import m = {.name = wire_s("x.jsonl"),
+					   .format = wire_s("jsonl"),
+					   .data = wire_s(data),
+					   .has_import_id = true,
+					   .import_id = wire_s("imp"),
+					   .has_import_position = true,
+					   .import_position = position};
+
+	m.common.has_request_id = true;
+	m.common.request_id = wire_s(request_id);
+	s->done = false;
+	s->noted = 0;
+	assert_int_equal(peer_call(s->j.caller, MSG_integration_import, &m, 15000, on_imported, s, NULL), 0);
+	SPIN(&s->j.w, s->done);
+	assert_int_equal(s->r, 0);
+	assert_string_equal(s->import_id, "imp");
+	assert_int_equal(s->position, position);
 }
 
 static void import(struct site *s, const char *format, const char *data, const char *request_id)
@@ -252,6 +311,67 @@ static void an_archive_error_goes_back(void **state)
 	assert_int_equal(s->r, TR_ECONFLICT);
 }
 
+static void only_the_last_batch_says_how_far(void **state)
+{
+	struct site *s = *state;
+	char *text = many_lines(600);
+
+	memory_comes(s);
+	import_to(s, text, "r1", 1000);
+	assert_int_equal(s->calls, 3);
+	assert_int_equal(s->noted, 1);
+	assert_int_equal(s->skipped, 0);
+	import_to(s, "rubbish\n{\"content\":\"x\"}\n[]\n", "r2", 2000); /* the skipped ones go along */
+	assert_int_equal(s->noted, 1);
+	assert_int_equal(s->skipped, 2);
+	s->calls = 0;
+	import_to(s, "rubbish\n\n", "r3", 3000); /* nothing to remember, but further */
+	assert_int_equal(s->calls, 1);
+	assert_int_equal(s->noted, 1);
+	assert_int_equal(s->skipped, 1);
+	import_to(s, "", "r4", 4000);
+	assert_int_equal(s->noted, 1);
+	import(s, "jsonl", "{\"content\":\"of no import\"}\n", "r5");
+	assert_string_equal(s->import_id, "");
+	free(text);
+}
+
+static void a_refused_last_row_does_not_lose_the_position(void **state)
+{
+	struct site *s = *state;
+
+	memory_comes(s);
+	s->refuse_call = 1;
+	tr_fault_set(&s->fault, TR_ECONFLICT, "memories[0].id", "is known with another content");
+	import_to(s, "{\"content\":\"a\"}\n", "r1", 10);
+	assert_int_equal(s->calls, 2);
+	assert_int_equal(s->skipped, 1);
+	assert_int_equal(s->got.skipped, 1);
+}
+
+#define RECORD(c)                                                                                         \
+	"{\"content\":\"" c "\",\"own_id\":false,\"heat_key\":2913.25,\"access_count\":1,\"revision\":1," \
+	"\"created_at\":\"2026-01-02T03:04:05.678Z\",\"last_access\":\"2026-01-02T03:04:05.678Z\"}\n"
+
+static void exported_rows_are_restored(void **state)
+{
+	struct site *s = *state;
+
+	memory_comes(s);
+	import_to(s, RECORD("a") RECORD("b") "{\"content\":\"new\"}\n" RECORD("c") RECORD("d"), "r1", 77);
+	assert_int_equal(s->calls, 3);
+	assert_int_equal(s->restored, 4);
+	assert_int_equal(s->got.added, 3); /* one of each restore was known */
+	assert_int_equal(s->got.known, 2);
+	assert_int_equal(s->noted, 1);
+	s->refuse_call = s->calls + 1;
+	tr_fault_set(&s->fault, TR_ECONFLICT, "records[1].id", "is known with another content");
+	import_to(s, RECORD("e") RECORD("f") RECORD("g"), "r2", 99);
+	assert_int_equal(s->restored, 6);
+	assert_int_equal(s->got.skipped, 1);
+	assert_string_equal(s->reason, "2: is known with another content");
+}
+
 static void formats_are_checked(void **state)
 {
 	struct site *s = *state;
@@ -368,6 +488,9 @@ int main(void)
 		T(memory_away_is_an_error_in_time),
 		T(one_refused_memory_does_not_spoil_the_rest),
 		T(an_archive_error_goes_back),
+		T(only_the_last_batch_says_how_far),
+		T(a_refused_last_row_does_not_lose_the_position),
+		T(exported_rows_are_restored),
 		T(formats_are_checked),
 		T(leaving_ends_what_is_under_way),
 		T(answers_are_quoted_and_cited),

@@ -11,8 +11,10 @@ struct site {
 	/* the caller's side */
 	bool done;
 	uint32_t n;
-	uint64_t analyses, sampled;
-	bool has_at, has_sampled;
+	uint64_t analyses, sampled, missed;
+	bool has_at, has_sampled, figures;
+	double value, threshold;
+	char conclusion[301];
 	int64_t at;
 	char kind[65], evidence[WIRE_ID_MAX + 1];
 };
@@ -76,7 +78,17 @@ static void on_anomalies(void *arg, int r, const void *res, const struct tr_faul
 	s->at = a->analysed_at;
 	s->has_sampled = a->has_sampled;
 	s->sampled = a->sampled;
+	assert_true(a->has_missed);
+	s->missed = a->missed;
+	assert_true(a->has_conclusion == (a->analyses > 0));
+	if (a->has_conclusion)
+		(void)snprintf(s->conclusion, sizeof s->conclusion, "%.*s", (int)a->conclusion.n, a->conclusion.p);
 	if (s->n > 0) {
+		const struct item_anomaly *first = &a->anomalies.v[0];
+
+		assert_true(first->has_value && first->has_threshold && first->has_unit && first->has_sample);
+		s->value = first->value;
+		s->threshold = first->threshold;
 		(void)snprintf(s->kind, sizeof s->kind, "%.*s", (int)a->anomalies.v[0].kind.n,
 			       a->anomalies.v[0].kind.p);
 		if (a->anomalies.v[0].evidence.n > 0)
@@ -128,11 +140,34 @@ static void findings_come_and_go(void **state)
 	assert_string_equal(s->kind, "hot_without_use");
 	assert_string_equal(s->evidence, "odd");
 	assert_int_equal(s->sampled, 2);
+	assert_true(s->value == 95 && s->threshold == 90);
+	assert_non_null(strstr(s->conclusion, "1 finding in 2 memories of 50"));
 	assert_true(s->has_at && s->at >= start && s->at <= tr_wall_ms());
 	s->hot = false;
 	ask_until(s, s->analyses + 2);
 	assert_int_equal(s->n, 0);
 	assert_int_equal(s->sampled, 1);
+	assert_non_null(strstr(s->conclusion, "nothing odd in 1 memories of 50")); /* said, not left to be guessed */
+}
+
+static void beats_that_pass_are_missed_not_bunched(void **state)
+{
+	struct site *s = *state;
+	uint64_t until, asked;
+
+	memory_comes(s);
+	ask_until(s, 1);
+	s->hold = true;
+	SPIN(&s->j.w, s->held != NULL);
+	until = tr_mono_ms() + 40; /* eight periods of one analysis; longer and it would be given up */
+	SPIN(&s->j.w, tr_mono_ms() >= until);
+	s->hold = false;
+	ask(s);
+	asked = s->asked_samples;
+	chan_reply(s->held, &(struct res_memory_samples){.total_memories = 50});
+	ask_until(s, s->analyses + 1);
+	assert_true(s->missed >= 7);
+	assert_true(s->asked_samples <= asked + 3); /* none is made up for */
 }
 
 static void a_failed_sample_keeps_what_was_found(void **state)
@@ -222,11 +257,9 @@ static int take_down(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(before_the_first_analysis_nothing_is_known),
-		T(findings_come_and_go),
-		T(a_failed_sample_keeps_what_was_found),
-		T(memory_may_come_late_and_die),
-		T(leaving_while_asking),
+		T(before_the_first_analysis_nothing_is_known), T(findings_come_and_go),
+		T(a_failed_sample_keeps_what_was_found),       T(memory_may_come_late_and_die),
+		T(beats_that_pass_are_missed_not_bunched),     T(leaving_while_asking),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -230,6 +230,61 @@ static void the_wrong_speaker_makes_unsure(void **state)
 	assert_true(sure[1] < .9 * sure[0]);
 }
 
+static void documents_say_it_or_are_silent(void **state)
+{
+	const struct item_source v[] = {
+		source("1", NULL, NULL, "Moving day:\n\nThe beehives were carried to the orchard in April.", 3),
+		source("2", NULL, NULL, "The orchard has forty trees. Somebody painted the gate.", 2.9),
+		source("3", NULL, NULL, "what: beehives; where: orchard; who: Anna", 2.8),
+	};
+	struct synthesis s = ask("Who carried the beehives to the orchard?", SYNTHESIS_SUMMARY, v, 3);
+
+	(void)state;
+	/* the one that shares a word stays out, the row comes after prose */
+	assert_non_null(strstr(s.answer.p, "The beehives were carried"));
+	assert_true(strncmp(s.answer.p, "The beehives were", 17) == 0);
+	assert_null(strstr(s.answer.p, "forty trees"));
+	synthesis_free(&s);
+}
+
+static void the_form_of_the_question(void **state)
+{
+	const struct item_source v[] = {
+		source("1", NULL, NULL, "The kiln stays at 1240 degrees. The kiln was new in 1987.", 2),
+		source("2", NULL, NULL, "When the kiln cracks, the pots inside are lost.", 1.9),
+	};
+	struct synthesis s = ask("How hot does the kiln stay?", SYNTHESIS_CONCISE, v, 2);
+
+	(void)state;
+	assert_string_equal(s.answer.p, "The kiln stays at 1240 degrees. [1]");
+	assert_non_null(strstr(s.basis, "a number"));
+	synthesis_free(&s);
+	s = ask("What happens when the kiln cracks?", SYNTHESIS_CONCISE, v, 2); /* asks for no time */
+	assert_string_equal(s.answer.p, "When the kiln cracks, the pots inside are lost. [2]");
+	assert_null(strstr(s.basis, "a time"));
+	synthesis_free(&s);
+	s = ask("When was the kiln new?", SYNTHESIS_CONCISE, v, 2);
+	assert_non_null(strstr(s.answer.p, "1987"));
+	synthesis_free(&s);
+}
+
+static void settings_and_prose(void **state)
+{
+	const struct item_source v[] = {
+		source("1", NULL, NULL,
+		       "Settings:\n\nport: 80\nworker_wait_ms: 100      # a worker that is not answering is killed\n"
+		       "log_level: info     # what is written down",
+		       3),
+		source("2", NULL, NULL, "One kill:\n\nIf a worker is killed, the others take over its calls.", 3),
+	};
+	struct synthesis s = ask("What happens when a worker is killed?", SYNTHESIS_SUMMARY, v, 2);
+
+	(void)state;
+	assert_true(strncmp(s.answer.p, "If a worker is killed", 21) == 0);
+	assert_null(strstr(s.answer.p, "written down")); /* a line of settings is a sentence of its own */
+	synthesis_free(&s);
+}
+
 static void nothing_gives_nothing(void **state)
 {
 	const struct item_source v[] = {source("a", NULL, NULL, "?!... --- \xe2\x80\xa6", 2)};
@@ -355,6 +410,9 @@ int main(void)
 		cmocka_unit_test(confidence_follows_the_evidence),
 		cmocka_unit_test(the_kind_of_thing_asked_for_counts),
 		cmocka_unit_test(the_wrong_speaker_makes_unsure),
+		cmocka_unit_test(documents_say_it_or_are_silent),
+		cmocka_unit_test(the_form_of_the_question),
+		cmocka_unit_test(settings_and_prose),
 		cmocka_unit_test(nothing_gives_nothing),
 		cmocka_unit_test(any_script_any_text),
 		cmocka_unit_test(big_sources_are_bounded),

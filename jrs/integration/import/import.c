@@ -45,24 +45,39 @@ char *zone_dup(msgpack_zone *zone, const char *p, size_t n)
 	return q;
 }
 
+static struct skip_group *skip_group(struct import *im, const char *reason)
+{
+	unsigned i = 0;
+
+	while (i < im->ngroups && strcmp(im->groups[i].reason, reason) != 0)
+		i++;
+	if (i < im->ngroups)
+		return &im->groups[i];
+	if (i >= IMPORT_GROUPS) {
+		i = IMPORT_GROUPS;
+		reason = "another reason";
+	}
+	if (i == im->ngroups) {
+		strcpy(im->groups[i].reason, reason); /* both 256 bytes, NUL-terminated */
+		im->ngroups++;
+	}
+	return &im->groups[i];
+}
+
 void skip(struct import *im, uint64_t line, const char *fmt, ...)
 {
-	struct import_skips *s = &im->skips;
-	char *to;
+	struct skip_group *g;
+	char to[sizeof g->reason];
 	va_list ap;
 	int n;
 
-	s->total++;
-	if (s->n == IMPORT_REASONS)
-		return;
-	to = im->reasons[s->n];
 	va_start(ap, fmt);
-	n = vsnprintf(to, sizeof im->reasons[0], fmt, ap);
+	n = vsnprintf(to, sizeof to, fmt, ap);
 	va_end(ap);
 	if (n < 0)
 		n = 0;
-	if ((size_t)n >= sizeof im->reasons[0])
-		n = (int)chars_cut(to, sizeof im->reasons[0] - 1, sizeof im->reasons[0] - 2);
+	if ((size_t)n >= sizeof to)
+		n = (int)chars_cut(to, sizeof to - 1, sizeof to - 2);
 	to[n] = '\0';
 	/* a field's name may have been cut inside a character on its way here */
 	for (int i = 0; i < n;) {
@@ -73,7 +88,11 @@ void skip(struct import *im, uint64_t line, const char *fmt, ...)
 			to[i] = '?';
 		i += (int)len;
 	}
-	s->v[s->n++] = (struct item_skipped){.line = line, .reason = wire_s(n > 0 ? to : "it cannot be taken")};
+	g = skip_group(im, n > 0 ? to : "it cannot be taken");
+	im->skips.total++;
+	g->count++;
+	if (g->nlines < IMPORT_PLACES)
+		g->line[g->nlines++] = line;
 }
 
 static bool has_word(const char *p, size_t n)
@@ -211,9 +230,21 @@ void import_free(struct import **im)
 	*im = NULL;
 }
 
-const struct import_skips *import_skips(const struct import *im)
+const struct import_skips *import_skips(struct import *im)
 {
-	return &im->skips;
+	struct import_skips *s = &im->skips;
+
+	s->n = 0;
+	for (unsigned i = 0; i < im->ngroups; i++) {
+		const struct skip_group *g = &im->groups[i];
+
+		for (unsigned k = 0; k < g->nlines; k++)
+			s->v[s->n++] = (struct item_skipped){.line = g->line[k],
+							     .reason = wire_s(g->reason),
+							     .has_count = k == 0,
+							     .count = k == 0 ? g->count : 0};
+	}
+	return s;
 }
 
 void import_refused(struct import *im, uint32_t index, const char *reason)
@@ -308,7 +339,7 @@ static int metadata_of(struct import *im, const struct piece *pc, msgpack_zone *
 	return 0;
 }
 
-static int document_batch(struct import *im, msgpack_zone *zone, struct item_new_memory *out, uint32_t *n)
+static int document_batch(struct import *im, msgpack_zone *zone, struct import_rows *rows)
 {
 	size_t bytes = 0;
 
@@ -323,9 +354,9 @@ static int document_batch(struct import *im, msgpack_zone *zone, struct item_new
 		if (r < 0)
 			return r;
 	}
-	while (*n < IMPORT_BATCH && im->next < im->npieces && bytes < IMPORT_BATCH_BYTES) {
+	while (rows->n < IMPORT_BATCH && im->next < im->npieces && bytes < IMPORT_BATCH_BYTES) {
 		const struct piece *pc = &im->pieces[im->next];
-		struct item_new_memory *m = &out[*n];
+		struct item_new_memory *m = &rows->memories[rows->n];
 
 		memset(m, 0, sizeof *m);
 		if (content_of(im, pc, zone, &m->content) < 0 || metadata_of(im, pc, zone, &m->metadata) < 0)
@@ -333,40 +364,43 @@ static int document_batch(struct import *im, msgpack_zone *zone, struct item_new
 		m->has_metadata = true;
 		m->has_session = true;
 		m->session = im->cfg.name;
-		im->lines[(*n)++] = pc->line;
+		im->lines[rows->n++] = pc->line;
 		bytes += m->content.n;
 		im->next++;
 	}
 	return im->next < im->npieces || im->pos < im->cfg.len;
 }
 
-static int jsonl_batch(struct import *im, msgpack_zone *zone, struct item_new_memory *out, uint32_t *n)
+static int jsonl_batch(struct import *im, msgpack_zone *zone, struct import_rows *rows)
 {
 	size_t start = im->pos;
 
-	while (im->pos < im->cfg.len && *n < IMPORT_BATCH && im->pos - start < IMPORT_BATCH_BYTES) {
+	while (im->pos < im->cfg.len && rows->n < IMPORT_BATCH && im->pos - start < IMPORT_BATCH_BYTES) {
 		const char *p = im->cfg.data + im->pos;
 		const char *nl = memchr(p, '\n', im->cfg.len - im->pos);
 		size_t len = nl != NULL ? (size_t)(nl - p) : im->cfg.len - im->pos;
-		int r = jsonl_line(im, p, len, im->line, zone, &out[*n]);
+		int r = jsonl_line(im, p, len, im->line, zone, rows);
 
+		if (r == TR_EBUSY)
+			return 1;
 		if (r < 0)
 			return r;
 		if (r > 0)
-			im->lines[(*n)++] = im->line;
+			im->lines[rows->n - 1] = im->line;
 		im->pos += len + (nl != NULL);
 		im->line++;
 	}
 	return im->pos < im->cfg.len;
 }
 
-int import_batch(struct import *im, msgpack_zone *zone, struct item_new_memory *out, uint32_t *n)
+int import_batch(struct import *im, msgpack_zone *zone, struct import_rows *rows)
 {
 	int r;
 
-	*n = 0;
+	rows->kind = IMPORT_MEMORIES;
+	rows->n = 0;
 	jsonl_release(im);
-	r = im->cfg.format == IMPORT_JSONL ? jsonl_batch(im, zone, out, n) : document_batch(im, zone, out, n);
-	im->nlast = *n;
+	r = im->cfg.format == IMPORT_JSONL ? jsonl_batch(im, zone, rows) : document_batch(im, zone, rows);
+	im->nlast = rows->n;
 	return r;
 }

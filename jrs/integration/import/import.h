@@ -6,8 +6,9 @@
  * lacks a word of it, because recall looks at the content only, and a paragraph under "Backup" need not say "backup".
  * JSONL:    a memory is a line, with the fields of POST /memories. "time" is taken for "at" when that is absent; times
  * without an offset are read as UTC, dates as midnight; fields that are not known go to metadata, where one of that
- * name stands already it wins. Documents get session = name and metadata "line". What cannot be taken is skipped with
- * its line and the reason. */
+ * name stands already it wins. A line with heat_key, created_at and own_id is one of an export: it is taken back whole
+ * and strictly, as it was. Documents get session = name and metadata "line". What cannot be taken is skipped with its
+ * line and the reason. */
 #ifndef JRS_INTEGRATION_IMPORT_IMPORT_H
 #define JRS_INTEGRATION_IMPORT_IMPORT_H
 #include "jrs/integration/text/words.h"
@@ -17,7 +18,9 @@
 #define IMPORT_BATCH       256         /* memories in one batch */
 #define IMPORT_BATCH_BYTES (2u << 20)  /* a batch ends with the memory that passes this */
 #define IMPORT_TURN_BYTES  (32u << 10) /* bytes of the piece read in one turn, about: bounds the time of a call */
-#define IMPORT_REASONS     100         /* kept; further ones are only counted */
+#define IMPORT_GROUPS      32          /* different reasons told apart; further ones are counted as one */
+#define IMPORT_PLACES      3           /* first lines kept of each */
+#define IMPORT_REASONS     ((IMPORT_GROUPS + 1) * IMPORT_PLACES)
 
 enum import_format { IMPORT_TEXT, IMPORT_MARKDOWN, IMPORT_JSONL };
 /* TR_EINVAL for a name that means nothing, TR_EUNSUPPORTED for git and mcp-memory; *fault says so. */
@@ -34,17 +37,24 @@ struct import_cfg {
 struct import;
 /* TR_ENOMEM: *out untouched. */
 int import_open(struct import **out, const struct import_cfg *cfg);
-/* Up to IMPORT_BATCH memories into out; they live in zone and until the next call. *n may be 0 although there is more:
- * the piece is read in turns, so that the loop can beat in between. 1: call again; 0: that was all; TR_ENOMEM. */
-int import_batch(struct import *im, msgpack_zone *zone, struct item_new_memory *out, uint32_t *n);
-/* A memory of the last batch was refused by the archive: it counts as skipped. */
+enum import_kind { IMPORT_MEMORIES, IMPORT_RECORDS };
+struct import_rows {
+	enum import_kind kind; /* all of one batch are of one kind */
+	uint32_t n;
+	struct item_new_memory memories[IMPORT_BATCH];
+	struct item_record records[IMPORT_BATCH];
+};
+/* The next rows; they live in zone and until the next call. rows->n may be 0 although there is more: the piece is read
+ * in turns, so that the loop can beat in between. 1: call again; 0: that was all; TR_ENOMEM. */
+int import_batch(struct import *im, msgpack_zone *zone, struct import_rows *rows);
+/* A row of the last batch was refused by the archive: it counts as skipped. */
 void import_refused(struct import *im, uint32_t index, const char *reason);
 struct import_skips {
 	uint64_t total;
-	uint32_t n; /* kept */
+	uint32_t n; /* in v: the first places of each reason; the first of them carries its count */
 	struct item_skipped v[IMPORT_REASONS];
 };
-const struct import_skips *import_skips(const struct import *im); /* valid until import_free() */
+const struct import_skips *import_skips(struct import *im); /* valid until the next call with im */
 void import_free(struct import **im);
 
 #endif

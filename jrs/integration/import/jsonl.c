@@ -71,10 +71,17 @@ static json_t *normalise(json_t *line)
 	return out;
 }
 
-static int take(struct import *im, json_t *line, uint64_t number, msgpack_zone *zone, struct item_new_memory *out)
+/* Only an export has all three: they say how hot a memory was, since when, and whose its id is. */
+static bool is_record(const json_t *line)
 {
+	return json_object_get(line, "heat_key") != NULL && json_object_get(line, "created_at") != NULL &&
+	       json_object_get(line, "own_id") != NULL;
+}
+
+static int take(struct import *im, json_t *line, uint64_t number, msgpack_zone *zone, struct import_rows *rows)
+{
+	enum import_kind kind = is_record(line) ? IMPORT_RECORDS : IMPORT_MEMORIES;
 	struct tr_fault fault = {0};
-	struct item_new_memory m;
 	json_t *obj;
 	int r;
 
@@ -82,12 +89,16 @@ static int take(struct import *im, json_t *line, uint64_t number, msgpack_zone *
 		skip(im, number, "it is not a JSON object");
 		return 0;
 	}
-	obj = normalise(line);
+	if (rows->n > 0 && rows->kind != kind)
+		return TR_EBUSY;
+	obj = kind == IMPORT_RECORDS ? json_incref(line) : normalise(line);
 	if (obj == NULL)
 		return TR_ENOMEM;
-	r = json_decode(&wire_shape_new_memory, obj, zone, &m, &fault);
+	r = kind == IMPORT_RECORDS ? json_decode(&wire_shape_record, obj, zone, &rows->records[rows->n], &fault)
+				   : json_decode(&wire_shape_new_memory, obj, zone, &rows->memories[rows->n], &fault);
 	if (r == 0) {
-		*out = m;
+		rows->kind = kind;
+		rows->n++;
 		im->held[im->nheld++] = obj; /* its strings are in use */
 		return 1;
 	}
@@ -105,8 +116,15 @@ void jsonl_release(struct import *im)
 		json_decref(im->held[--im->nheld]);
 }
 
-int jsonl_line(struct import *im, const char *p, size_t n, uint64_t line, msgpack_zone *zone,
-	       struct item_new_memory *out)
+/* What is wrong with the JSON, without the place in it: lines with the same fault are counted as one reason. */
+static void skip_broken(struct import *im, uint64_t line, const char *rule)
+{
+	const char *place = strstr(rule, " (line ");
+
+	skip(im, line, "it is not valid JSON: %.*s", place != NULL ? (int)(place - rule) : (int)strlen(rule), rule);
+}
+
+int jsonl_line(struct import *im, const char *p, size_t n, uint64_t line, msgpack_zone *zone, struct import_rows *rows)
 {
 	struct tr_fault fault = {0};
 	json_t *v = NULL;
@@ -128,10 +146,10 @@ int jsonl_line(struct import *im, const char *p, size_t n, uint64_t line, msgpac
 	if (r == TR_ENOMEM)
 		return r;
 	if (r < 0) {
-		skip(im, line, "it is not valid JSON: %s", fault.rule[0] != '\0' ? fault.rule : tr_strerror(r));
+		skip_broken(im, line, fault.rule[0] != '\0' ? fault.rule : tr_strerror(r));
 		return 0;
 	}
-	r = take(im, v, line, zone, out);
+	r = take(im, v, line, zone, rows);
 	json_decref(v);
 	return r;
 }

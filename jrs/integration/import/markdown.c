@@ -272,7 +272,8 @@ static int end_cell(struct reader *r)
 	return r->item.failed;
 }
 
-/* A row that says something is a memory; short ones are gathered like list items, or they would crowd every short question. */
+/* A row that says something is a memory; short ones are gathered like list items, or they would crowd every short
+ * question. */
 static int end_row(struct reader *r)
 {
 	int e = 0;

@@ -21,8 +21,13 @@ struct import {
 	struct buf text;      /* owned; clean text of the turn's pieces */
 	struct piece *pieces; /* owned; read but not handed out yet */
 	size_t npieces, next, cap;
-	struct import_skips skips;
-	char reasons[IMPORT_REASONS][256];
+	struct skip_group {
+		char reason[256];
+		uint64_t count, line[IMPORT_PLACES];
+		unsigned nlines;
+	} groups[IMPORT_GROUPS + 1]; /* the last one: all other reasons */
+	unsigned ngroups;
+	struct import_skips skips;    /* what import_skips() makes of them */
 	uint64_t lines[IMPORT_BATCH]; /* of the last batch's memories */
 	uint32_t nlast;
 	struct markdown_headings *headings; /* owned by markdown.c: they live longer than a turn */
@@ -34,9 +39,9 @@ struct import {
 int text_turn(struct import *im);
 int markdown_turn(struct import *im);
 void markdown_free(struct import *im);
-/* One line into *out, whose strings live until jsonl_release(): 1 taken, 0 skipped or empty, TR_ENOMEM. */
-int jsonl_line(struct import *im, const char *p, size_t n, uint64_t line, msgpack_zone *zone,
-	       struct item_new_memory *out);
+/* One line as rows->memories[n] or rows->records[n], whose strings live until jsonl_release(); rows->n grows. 1: taken;
+ * 0: skipped or empty; TR_EBUSY: it is of another kind than the rows there, which must go first; TR_ENOMEM. */
+int jsonl_line(struct import *im, const char *p, size_t n, uint64_t line, msgpack_zone *zone, struct import_rows *rows);
 void jsonl_release(struct import *im);
 
 /* p..p+n as one piece, or as several when it is long; broken UTF-8 and what has no letter or digit is skipped with its

@@ -16,20 +16,55 @@ static const struct {
 	double before;       /* terms that stand only in the sentence before */
 	double before_asked; /* ... when that one is a question: this is its reply */
 	double after;
+	double heading;     /* terms in the line above the text that says what it is about */
 	double elsewhere;   /* terms that stand only elsewhere in the same source */
 	double rank;        /* the source's place and score in recall */
 	double answers;     /* holds a date, name, number ... as asked */
 	double is_question; /* factor: a question rarely answers one */
 	double thin;        /* factor: one word, a heading, a line that only introduces */
+	double row;         /* factor: a table's row says less than prose with the same words */
+	double long_words;  /* words of a sentence; each further one makes it less likely that it is about the question:
+			     */
+	double long_each;   /* divides the score by 1 + this */
 } weight = {.pairs = .15,
 	    .before = .25,
 	    .before_asked = .5,
 	    .after = .08,
+	    .heading = .2,
 	    .elsewhere = .15,
 	    .rank = .3,
 	    .answers = .25,
 	    .is_question = .5,
-	    .thin = .5};
+	    .thin = .5,
+	    .row = .85,
+	    .long_words = 40,
+	    .long_each = .01};
+
+/* "How hot is it?" wants a figure; the answer need not hold the word "hot". */
+static bool is_measure(const struct word *w, size_t i)
+{
+	static const char *const measures[] = {"hot",  "warm", "cold", "high",  "low",  "big",  "large",
+					       "tall", "fast", "deep", "heavy", "wide", "loud", "expensive"};
+
+	if (i == 0 || !word_is(&w[i - 1], "how"))
+		return false;
+	for (size_t k = 0; k < sizeof measures / sizeof measures[0]; k++)
+		if (word_is(&w[i], measures[k]))
+			return true;
+	return false;
+}
+
+/* "What happens when a Jr is killed?" asks for no time: behind the word that asks, "when" only begins a clause. */
+static bool asks_already(const struct word *w, size_t i)
+{
+	static const char *const asking[] = {"what", "which", "how", "why"};
+
+	while (i-- > 0)
+		for (size_t k = 0; k < sizeof asking / sizeof asking[0]; k++)
+			if (word_is(&w[i], asking[k]))
+				return true;
+	return false;
+}
 
 static enum asked what_is_asked(const struct word *w, size_t n)
 {
@@ -46,11 +81,14 @@ static enum asked what_is_asked(const struct word *w, size_t n)
 	};
 	/* clang-format on */
 
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
+		if (is_measure(w, i))
+			return ASKED_NUMBER;
 		for (size_t k = 0; k < sizeof form / sizeof form[0]; k++)
-			if (word_is(&w[i], form[k].first) &&
+			if (word_is(&w[i], form[k].first) && !(form[k].second == NULL && asks_already(w, i)) &&
 			    (form[k].second == NULL || (i + 1 < n && word_is(&w[i + 1], form[k].second))))
 				return form[k].asked;
+	}
 	return ASKED_ANYTHING;
 }
 
@@ -65,7 +103,7 @@ static void read_question(struct question *q, struct words *words, wire_str text
 		for (size_t i = 0; i < n && q->n < TERMS_MAX; i++) {
 			unsigned k = 0;
 
-			if ((w[i].flags & WORD_STOP) && !all)
+			if (((w[i].flags & WORD_STOP) || is_measure(w, i)) && !all)
 				continue;
 			while (k < q->n && q->key[k] != w[i].key)
 				k++;
@@ -149,6 +187,44 @@ static bool ends_asking(const struct span *s)
 	return c == '?' || c == 0xff1f || c == 0x61f;
 }
 
+/* "column: cell; column: cell", as the import of tables writes it. */
+static bool is_row(const struct span *s)
+{
+	static const char *const marks[] = {": ", "; ", ": "};
+	const char *p = s->p, *end = s->p + s->n;
+
+	for (size_t i = 0; i < sizeof marks / sizeof marks[0]; i++) {
+		p = memmem(p, (size_t)(end - p), marks[i], 2);
+		if (p == NULL)
+			return false;
+		p += 2;
+	}
+	return true;
+}
+
+/* Commands, paths, settings: at least a quarter of what stands between spaces is no word of a language. */
+static bool is_code(const struct span *s)
+{
+	unsigned all = 0, dry = 0;
+	bool first = false; /* "hang_after_ms: 1000" */
+
+	for (size_t i = 0; i < s->n;) {
+		size_t from = i;
+		bool odd;
+
+		while (i < s->n && s->p[i] != ' ' && s->p[i] != '\n')
+			i++;
+		odd = i - from > 2 && s->p[from] == '-' && s->p[from + 1] == '-';
+		for (size_t k = from; k < i; k++)
+			odd = odd || strchr("=_/\\{}<>|#$*~", s->p[k]) != NULL;
+		all += i > from;
+		dry += odd;
+		first = first || (from == 0 && odd);
+		i++;
+	}
+	return first || 4 * dry >= all;
+}
+
 static int add_sentence(struct judge *j, struct words *words, const struct span *text, uint32_t source)
 {
 	struct word w[SENTENCE_WORDS_MAX];
@@ -166,6 +242,7 @@ static int add_sentence(struct judge *j, struct words *words, const struct span 
 
 		c.found |= term;
 		c.pairs |= last != 0 && term == last << 1 ? last : 0;
+		c.pairs |= term != 0 && last == term << 1 ? term : 0; /* "killed the Jr", "the Jr was killed" */
 		c.answers = c.answers || answers(j->q.asked, &w[i], i, term);
 		if (w[i].flags & WORD_STOP)
 			continue; /* a stop word between two terms does not part them */
@@ -175,6 +252,8 @@ static int add_sentence(struct judge *j, struct words *words, const struct span 
 			j->keys[j->nkeys + c.nkeys++] = w[i].key;
 	}
 	c.question = ends_asking(text);
+	c.row = is_row(text) || is_code(text);
+	c.words = (uint32_t)n;
 	c.plain = content >= 2 && text->p[0] != '#' && text->p[0] != '[' && text->p[text->n - 1] != ':';
 	j->nkeys += c.nkeys;
 	j->source_found[source] |= c.found;
@@ -285,8 +364,20 @@ static const struct candidate *before(const struct judge *j, size_t i, const str
 	return NULL;
 }
 
+/* Terms of the heading that stands in front of a document's text: a first sentence that ends with a colon. */
+static uint64_t heading_of(const struct judge *j, size_t i)
+{
+	uint32_t source = j->v[i].source;
+
+	while (i > 0 && j->v[i - 1].source == source)
+		i--;
+	return j->v[i].text.p[j->v[i].text.n - 1] == ':' ? j->v[i].found : 0;
+}
+
 static void score_all(struct judge *j, const struct item_source *sources, uint32_t n)
 {
+	uint64_t heading = 0;
+
 	for (size_t i = 0; i < j->n; i++) {
 		struct candidate *c = &j->v[i];
 		const struct candidate *prev = before(j, i, sources, n);
@@ -301,6 +392,9 @@ static void score_all(struct judge *j, const struct item_source *sources, uint32
 			     judge_cover(&j->q, prev->found & ~own);
 		if (next != NULL)
 			s += weight.after * judge_cover(&j->q, next->found & ~own);
+		if (i == 0 || c[-1].source != c->source)
+			heading = sources[c->source].has_speaker ? 0 : heading_of(j, i);
+		s += weight.heading * judge_cover(&j->q, heading);
 		s += weight.elsewhere * judge_cover(&j->q, j->source_found[c->source] & ~own);
 		s += weight.rank * prior(sources, c->source);
 		/* what was asked for counts only where the sentence is about the matter at all */
@@ -308,6 +402,9 @@ static void score_all(struct judge *j, const struct item_source *sources, uint32
 			s += weight.answers;
 		s *= c->question ? weight.is_question : 1;
 		s *= c->plain ? 1 : weight.thin;
+		s *= c->row ? weight.row : 1;
+		if (c->words > weight.long_words)
+			s /= 1 + weight.long_each * (c->words - weight.long_words);
 		c->score = s;
 	}
 }

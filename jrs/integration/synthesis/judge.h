@@ -27,7 +27,9 @@ struct candidate {
 	uint64_t pairs;            /* bit i: terms i and i+1 stand side by side */
 	double score;
 	bool question, answers; /* ends with a question mark; holds the kind of thing that was asked for */
-	bool plain;             /* says something: no heading, no line that only introduces, no remark in brackets */
+	bool row;               /* of a table ("column: cell; column: cell"), or code */
+	uint32_t words;
+	bool plain; /* says something: no heading, no line that only introduces, no remark in brackets */
 };
 struct judge {
 	struct question q;

@@ -10,6 +10,10 @@
 /* A further sentence must score at least this share of the best one's. */
 #define SHARE_SUMMARY .6
 #define SHARE_FULL    .4
+/* ... and cover at least this share of the question by itself, and of what the best one covers: one good sentence is
+ * better than three of which two only look like it. */
+#define COVER_LEAST .3
+#define COVER_SHARE .6
 /* More of the shorter one's content in common than this, and it says nothing new. */
 #define OVERLAP_MAX .7
 /* A source agrees when one of its sentences covers at least this share of what the best one covers. */
@@ -45,11 +49,23 @@ static bool says_something_new(const struct judge *j, const struct choice *chose
 	return true;
 }
 
+/* Is it about enough of the question to stand beside the best one? In talk people answer in other words than they were
+ * asked, and the turns around tell; a document's sentence has to say it. */
+static bool about_it(const struct judge *j, const struct candidate *best, const struct candidate *c, bool talk)
+{
+	double own = judge_cover(&j->q, c->found & ~j->q.names);
+
+	if (talk)
+		return (c->found & ~j->q.names) != 0;
+	return own >= COVER_LEAST * judge_cover(&j->q, ~j->q.names) &&
+	       own >= COVER_SHARE * judge_cover(&j->q, best->found & ~j->q.names);
+}
+
 /* Best first; a later one must be near the best, about the matter, and not say the same again. */
-static void choose(const struct judge *j, enum synthesis_detail detail, struct choice *out)
+static void choose(const struct judge *j, enum synthesis_detail detail, const struct item_source *sources,
+		   struct choice *out)
 {
 	double share = detail == SYNTHESIS_FULL ? SHARE_FULL : SHARE_SUMMARY;
-	uint64_t topic = ~j->q.names;
 
 	memset(out, 0, sizeof *out);
 	while (out->n < (unsigned)detail) {
@@ -60,7 +76,8 @@ static void choose(const struct judge *j, enum synthesis_detail detail, struct c
 
 			if (best != NULL && c->score <= best->score)
 				continue;
-			if (out->n > 0 && (c->score < share * out->v[0]->score || (c->found & topic) == 0 || !c->plain))
+			if (out->n > 0 && (c->score < share * out->v[0]->score || !c->plain ||
+					   !about_it(j, out->v[0], c, sources[c->source].has_speaker)))
 				continue;
 			if (says_something_new(j, out, c))
 				best = c;
@@ -227,7 +244,7 @@ int synthesise(struct synthesis *out, struct words *words, wire_str question, en
 
 	if (r < 0)
 		return r;
-	choose(&j, detail, &chosen);
+	choose(&j, detail, sources, &chosen);
 	if (chosen.n == 0) {
 		buf_puts(&s.answer, SYNTHESIS_NOTHING);
 		snprintf(s.basis, sizeof s.basis, n == 0 ? "no source was found" : "the sources hold no words");

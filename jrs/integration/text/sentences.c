@@ -120,6 +120,31 @@ static bool is_turn(const char *p, size_t n)
 	return false;
 }
 
+/* "hang_after_ms: 1000", "http.listen = ...": a line of a configuration. */
+static bool is_setting(const char *p, size_t n)
+{
+	bool inner = false;
+	size_t i = 0;
+
+	while (i < n && (p[i] == '_' || p[i] == '.' || p[i] == '-' || (p[i] >= '0' && p[i] <= '9') ||
+			 (p[i] >= 'a' && p[i] <= 'z') || (p[i] >= 'A' && p[i] <= 'Z'))) {
+		inner = inner || p[i] == '_' || p[i] == '.';
+		i++;
+	}
+	while (i < n && p[i] == ' ' && i + 1 < n && p[i + 1] == '=')
+		i++;
+	return inner && i + 1 < n && (p[i] == ':' || p[i] == '=') && p[i + 1] == ' ';
+}
+
+/* Columns, such as a command and its remark: two spaces inside a line that no full stop explains. */
+static bool is_aligned(const char *p, size_t n)
+{
+	for (size_t i = 1; i + 2 < n; i++)
+		if (p[i] == ' ' && p[i + 1] == ' ' && strchr(" .!?:", p[i - 1]) == NULL && p[i + 2] != '\n')
+			return true;
+	return false;
+}
+
 /* Does the line at p begin something of its own: a list item, heading, table row, quotation or turn? */
 static bool is_line_start(const char *p, size_t n)
 {
@@ -137,7 +162,7 @@ static bool is_line_start(const char *p, size_t n)
 		i++;
 	if (i > 0 && i + 1 < n && (p[i] == '.' || p[i] == ')') && p[i + 1] == ' ')
 		return true;
-	return is_turn(p, n);
+	return is_turn(p, n) || is_setting(p, n);
 }
 
 /* A line end at p[nl]: does the sentence that began at `from` end here? *next: start of what follows. */
@@ -159,7 +184,7 @@ static bool line_ends(const char *p, size_t len, size_t from, size_t nl, size_t 
 		return true;
 	while (line > from && p[line - 1] != '\n')
 		line--;
-	if (p[line] == '#' || p[line] == '|') /* a heading or a table row ends with its line */
+	if (p[line] == '#' || p[line] == '|' || is_aligned(p + line, nl - line)) /* these end with their line */
 		return true;
 	chars_next(p + i, len - i, &c);
 	return nl - line < LINE_SHORT && nl > 0 && p[nl - 1] != ',' && (chars_upper(c) || chars_digit(c));

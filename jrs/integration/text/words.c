@@ -138,8 +138,8 @@ static int compare(const void *key, const void *entry)
 
 #define IN(list, s) (bsearch((s), (list), sizeof(list) / sizeof((list)[0]), sizeof((list)[0]), compare) != NULL)
 
-/* stride: in pointers */
-static bool sorted(const char *const *list, size_t n, size_t stride)
+/* stride: in pointers; for asserts */
+__attribute__((unused)) static bool sorted(const char *const *list, size_t n, size_t stride)
 {
 	for (size_t i = 1; i < n; i++)
 		if (strcmp(list[(i - 1) * stride], list[i * stride]) >= 0)
@@ -241,7 +241,7 @@ static unsigned number_flags(const char *s, size_t n)
 {
 	bool colon = memchr(s, ':', n) != NULL;
 
-	if (n == 4 && (s[0] == '1' || s[0] == '2') && strspn(s, "0123456789") == 4)
+	if (n == 4 && ((s[0] == '1' && s[1] >= '3') || (s[0] == '2' && s[1] <= '1')) && strspn(s, "0123456789") == 4)
 		return WORD_NUMBER | WORD_TIME; /* a year */
 	return WORD_NUMBER | (colon ? WORD_TIME : 0);
 }
@@ -276,6 +276,8 @@ static void finish_letters(struct words *w, struct word *out, const char *s, siz
 	if (base != NULL) {
 		s = base[1];
 		n = strlen(s);
+	} else if (n > 2 && s[n - 1] == 's' && s[n - 2] != 's' && strpbrk(s, "aeiouy") == NULL) {
+		n--; /* "PDFs", "Jrs": the stemmer wants a vowel before it takes an s away */
 	}
 	stem = sb_stemmer_stem(w->english, (const sb_symbol *)s, (int)n);
 	if (stem != NULL)
