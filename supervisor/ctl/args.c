@@ -46,20 +46,53 @@ static const struct ctl_option *find_option(const struct parser *p, const char *
 	return o != NULL ? o : find_in(p->globals, name, n, letter);
 }
 
-static int read_choice(const char *words, const char *text)
+const char *ctl_word(const char *words, const char *last, size_t *n, bool *later)
 {
-	size_t n = strlen(text);
+	const char *w = last == NULL ? words : last + strcspn(last, "|");
 
-	for (const char *w = words; n > 0; w++) {
-		size_t len = strcspn(w, "|");
+	if (last != NULL && w[0] == '|' && w[1] == '|')
+		*later = true;
+	w += strspn(w, "|");
+	*n = strcspn(w, "|");
+	return *n == 0 ? NULL : w;
+}
 
-		if (len == n && memcmp(w, text, n) == 0)
-			return 0;
-		w += len;
-		if (*w == '\0')
-			break;
+/* One of the words. A word of a later version is noted as what was asked for. */
+static int read_choice(struct parser *p, const char *words, const char *text)
+{
+	bool later = false;
+	size_t n;
+
+	for (const char *w = ctl_word(words, NULL, &n, &later); w != NULL; w = ctl_word(words, w, &n, &later)) {
+		if (strlen(text) != n || memcmp(w, text, n) != 0)
+			continue;
+		if (later)
+			p->args->later = text;
+		return 0;
 	}
 	return TR_EINVAL;
+}
+
+/* "a, b or c" without those of a later version. */
+static const char *list_words(const char *words, char *out, size_t size)
+{
+	size_t n, m, used = 0;
+	bool later = false;
+	const char *next;
+
+	out[0] = '\0';
+	for (const char *w = ctl_word(words, NULL, &n, &later); w != NULL && !later && used < size; w = next, n = m) {
+		int k;
+
+		next = ctl_word(words, w, &m, &later);
+		k = snprintf(out + used, size - used, "%s%.*s",
+			     used == 0               ? ""
+			     : next == NULL || later ? " or "
+						     : ", ",
+			     (int)n, w);
+		used += k > 0 ? (size_t)k : 0;
+	}
+	return out;
 }
 
 static int read_role(const struct ctl_option *o, const char *text, int *out)
@@ -78,6 +111,7 @@ static int read_value(struct parser *p, struct ctl_value *v)
 	const struct ctl_option *o = v->option;
 	bool bound = o->min != 0 || o->max != 0;
 	size_t len = strlen(v->text);
+	char words[200];
 	int64_t i;
 
 	switch (o->type) {
@@ -104,8 +138,8 @@ static int read_value(struct parser *p, struct ctl_value *v)
 			return refuse(p, "--%s: must be a time such as 2026-11-23T17:00:00Z (RFC 3339)", o->name);
 		return 0;
 	case CTL_CHOICE:
-		if (read_choice(o->value, v->text) < 0)
-			return refuse(p, "--%s: must be one of %s", o->name, o->value);
+		if (read_choice(p, o->value, v->text) < 0)
+			return refuse(p, "--%s: must be %s", o->name, list_words(o->value, words, sizeof(words)));
 		return 0;
 	case CTL_JR:
 	case CTL_JR_ALL:
@@ -127,6 +161,8 @@ static int keep_value(struct parser *p, const struct ctl_option *o, const char *
 		return refuse(p, "--%s: given twice", o->name);
 	if ((r = read_value(p, &v)) < 0)
 		return r;
+	if ((o->bits & CTL_LATER) != 0 && p->args->later == NULL)
+		p->args->later = o->name;
 	p->args->given[p->args->ngiven++] = v;
 	return 0;
 }
@@ -141,6 +177,8 @@ static int take_option(struct parser *p, int argc, char **argv, int *i)
 	char hint[128];
 
 	o = is_long ? find_option(p, name, n, 0) : arg[2] == '\0' ? find_option(p, NULL, 0, arg[1]) : NULL;
+	if (o == NULL && p->args->later != NULL) /* what a later version's command takes is not known here */
+		return 0;
 	if (o == NULL) {
 		ctl_near_option(hint, sizeof(hint), p->globals, p->args->command, arg);
 		return refuse(p, "there is no option %.*s%s%s", (int)(is_long ? n + 2 : strlen(arg)), arg,
@@ -171,11 +209,29 @@ static int take_operand(struct parser *p, const char *arg)
 	for (const struct ctl_command *c = p->commands; c->name != NULL; c++) {
 		if (strcmp(c->name, arg) == 0) {
 			p->args->command = c;
+			if (c->later != NULL)
+				p->args->later = c->name;
 			return 0;
 		}
 	}
 	ctl_near_command(hint, sizeof(hint), p->commands, arg);
 	return refuse(p, "there is no command '%.64s'%s", arg, hint);
+}
+
+/* Of those that take exactly one that is no Jr. */
+static int check_one(struct parser *p, const struct ctl_command *c)
+{
+	const char *arg = p->args->operands[0];
+	char words[200];
+
+	if (p->args->noperands > 1)
+		return refuse(p, "%s: takes one argument; '%.64s' is one too many", c->name, p->args->operands[1]);
+	if (c->operands == CTL_WORD && read_choice(p, c->operand, arg) < 0)
+		return refuse(p, "%s: '%.64s' is unknown; there is %s", c->name, arg,
+			      list_words(c->operand, words, sizeof(words)));
+	if (c->operands == CTL_ID && (*arg == '\0' || !tr_utf8_ok(arg, strlen(arg), NULL)))
+		return refuse(p, "%s: an id is UTF-8 text and not empty", c->name);
+	return 0;
 }
 
 static int check_operands(struct parser *p)
@@ -189,9 +245,19 @@ static int check_operands(struct parser *p)
 			return refuse(p, "%s: takes no argument; '%.64s' is one too many", c->name,
 				      p->args->operands[0]);
 		return 0;
+	case CTL_SOME_PATHS:
+		return 0;
+	case CTL_MAYBE_PATH:
+		return n <= 1 ? 0
+			      : refuse(p, "%s: takes one argument; '%.64s' is one too many", c->name,
+				       p->args->operands[1]);
 	case CTL_TEXT:
 	case CTL_PATHS:
-		return n > 0 ? 0 : refuse(p, "%s: wants %s; see tribectl %s --help", c->name, c->operand, c->name);
+	case CTL_ID:
+	case CTL_WORD:
+		if (n == 0)
+			return refuse(p, "%s: wants %s; see tribectl %s --help", c->name, c->operand, c->name);
+		return c->operands == CTL_ID || c->operands == CTL_WORD ? check_one(p, c) : 0;
 	case CTL_ROLE:
 		if (n != 1)
 			return refuse(p, "%s: wants one Jr: memory, integration, meta or executive", c->name);
@@ -210,6 +276,8 @@ static int check_needed(struct parser *p)
 {
 	const struct ctl_command *c = p->args->command;
 
+	if (p->args->later != NULL)
+		return 0;
 	for (const struct ctl_option *o = c->options; o != NULL && o->name != NULL; o++) {
 		if ((o->bits & CTL_NEEDED) != 0 && ctl_given(p->args, o->name) == NULL)
 			return refuse(p, "%s: wants --%s %s; see tribectl %s --help", c->name, o->name, o->value,

@@ -1,8 +1,9 @@
 /* The command line of tribectl, driven by a table: one parser for every command, the checks of every option in its row.
- * --help, hints and (later) the man page and the completion come from the same table. Pure: no I/O. */
+ * --help, hints, the man page and the completion (doc/) come from the same table. Pure: no I/O. */
 #ifndef SUPERVISOR_CTL_ARGS_H
 #define SUPERVISOR_CTL_ARGS_H
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum ctl_exit { CTL_DONE, CTL_FAILED, CTL_USAGE, CTL_UNREACHABLE, CTL_REFUSED, CTL_INTERNAL }; /* contract.md */
@@ -13,7 +14,7 @@ enum ctl_type {
 	CTL_U32,    /* min..max */
 	CTL_F64,    /* min..max, finite */
 	CTL_TIME,   /* RFC 3339 */
-	CTL_CHOICE, /* one of the words in `value`: "kill|hang" */
+	CTL_CHOICE, /* one of the words in `value`: "kill|hang"; words behind "||" are known, but of a later version */
 	CTL_JR,     /* any spelling of a Jr's name */
 	CTL_JR_ALL  /* the same, or "all" */
 };
@@ -23,28 +24,34 @@ struct ctl_option {
 	enum ctl_type type;
 	const char *value; /* what stands for the value in help; NULL for a flag */
 	double min, max;   /* both 0: no bounds */
-	unsigned bits;     /* CTL_MANY, CTL_NEEDED */
+	unsigned bits;     /* CTL_MANY, CTL_NEEDED, CTL_LATER */
 	const char *help;
 };
 #define CTL_MANY   1u /* may be given several times; all count. Without it a second one is refused */
 #define CTL_NEEDED 2u
+#define CTL_LATER  4u /* taken and checked, but what it asks for is of a later version */
 
 enum ctl_operands {
 	CTL_NO_OPERANDS,
-	CTL_TEXT, /* one or more words, taken as one text; "-" alone: from standard input */
-	CTL_ROLE, /* exactly one Jr */
-	CTL_PATHS /* one or more */
+	CTL_TEXT,       /* one or more words, taken as one text; "-" alone: from standard input */
+	CTL_ROLE,       /* exactly one Jr */
+	CTL_PATHS,      /* one or more */
+	CTL_SOME_PATHS, /* none or more; the command itself says when it wants one */
+	CTL_MAYBE_PATH, /* none or one; "-": standard output */
+	CTL_ID,         /* exactly one id */
+	CTL_WORD        /* exactly one of the words in `operand`, written as those of CTL_CHOICE */
 };
 struct ctl;
 struct ctl_args;
 struct ctl_command {
 	const char *name; /* NULL ends the table */
 	enum ctl_operands operands;
-	const char *operand;              /* how help calls it */
-	const struct ctl_option *options; /* NULL: none */
-	enum ctl_exit (*run)(struct ctl *ctl, const struct ctl_args *args);
-	const char *help; /* one line */
-	const char *more; /* further lines for its own help; may be NULL */
+	const char *operand;                                                /* how help calls it */
+	const struct ctl_option *options;                                   /* NULL: none */
+	enum ctl_exit (*run)(struct ctl *ctl, const struct ctl_args *args); /* NULL with `later` */
+	const char *help;                                                   /* one line */
+	const char *more;  /* further lines for its own help; may be NULL */
+	const char *later; /* what brings it, when this version has not got it; else NULL. Its words are not checked */
 };
 
 struct ctl_value {
@@ -63,7 +70,8 @@ struct ctl_args {
 	unsigned ngiven;
 	const char **operands; /* owned; the texts are argv's */
 	unsigned noperands;
-	int role; /* of CTL_ROLE */
+	int role;          /* of CTL_ROLE */
+	const char *later; /* what was asked for and is of a later version ("vote", "storm"); NULL: nothing */
 };
 struct ctl_error {
 	char text[512]; /* ready to print behind "tribectl: " */
@@ -77,6 +85,10 @@ extern const struct ctl_command ctl_commands[];
 int ctl_parse(struct ctl_args *out, const struct ctl_option *globals, const struct ctl_command *commands, int argc,
 	      char **argv, struct ctl_error *err);
 void ctl_args_free(struct ctl_args *a);
+
+/* Walks the words of a CTL_CHOICE or CTL_WORD: last is NULL first, then the word before. NULL at the end. *n: length of
+ * the word; *later (set false before the first call): it stands behind "||". */
+const char *ctl_word(const char *words, const char *last, size_t *n, bool *later);
 
 /* What was given last for an option; NULL or false when it was not. */
 const struct ctl_value *ctl_given(const struct ctl_args *a, const char *name);

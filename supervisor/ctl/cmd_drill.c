@@ -30,6 +30,7 @@ struct drill {
 	struct row *rows;
 	size_t nrows, planned;
 	double *sorted; /* room for the figures of one Jr */
+	bool interrupted;
 };
 struct summary {
 	size_t hit, back;
@@ -88,6 +89,12 @@ static void show_progress(const struct drill *d, bool end)
 			      tr_roles[d->rows[d->nrows - 1].role].name, d->rows[d->nrows - 1].ms);
 }
 
+/* Ctrl-C is no news to whoever pressed it. */
+static enum ctl_exit give_up(const struct drill *d, int r, const struct tr_fault *fault)
+{
+	return ctl_interrupted() ? CTL_FAILED : ctl_complain(d->c, r, fault);
+}
+
 /* One fault and its recovery. CTL_FAILED: the Jr did not come back; the row says so. */
 static enum ctl_exit one(struct drill *d, enum tr_role role)
 {
@@ -102,11 +109,14 @@ static enum ctl_exit one(struct drill *d, enum tr_role role)
 	ctl_socket_path(d->c, (int)role, path);
 	/* memory-jr too: other roles' questions may need it, and the drill would measure the wrong one */
 	if ((r = await_up(d, TR_ROLE_MEMORY, &fault)) < 0 || (r = await_up(d, role, &fault)) < 0)
-		return ctl_complain(d->c, r, &fault);
+		return give_up(d, r, &fault);
 	start = tr_mono_ns();
 	if ((r = ctl_call(d->c, MSG_fault_inject, &inject, on_injected, row, &fault)) < 0)
-		return ctl_complain(d->c, r, &fault);
-	probe_until(path, role, row->pid, row->generation, start + GIVE_UP_MS * 1000000ull, &row->back);
+		return give_up(d, r, &fault);
+	probe_until(path, role, row->pid, row->generation, start + GIVE_UP_MS * 1000000ull, ctl_interrupted,
+		    &row->back);
+	if (!row->back.good && ctl_interrupted())
+		return CTL_FAILED; /* nobody saw whether it came back: no row */
 	row->ms = (double)((row->back.good ? row->back.at_ns : tr_mono_ns()) - start) / 1e6;
 	d->nrows++;
 	show_progress(d, false);
@@ -154,6 +164,11 @@ static bool passed(const struct drill *d)
 	return yes;
 }
 
+static const char *verdict(const struct drill *d)
+{
+	return d->interrupted ? "interrupted" : passed(d) ? "passed" : "failed";
+}
+
 static json_t *row_json(const struct row *r)
 {
 	json_t *j = json_pack("{s:s, s:I, s:I, s:b, s:f, s:I, s:I, s:I, s:I}", "jr", tr_roles[r->role].api_name, "pid",
@@ -190,9 +205,9 @@ static int report_json(const struct drill *d, struct buf *out)
 	}
 	for (size_t i = 0; i < d->nrows; i++)
 		(void)json_array_append_new(rows, row_json(&d->rows[i]));
-	doc = json_pack("{s:s, s:s, s:I, s:I, s:I, s:o, s:o}", "verdict", passed(d) ? "passed" : "failed", "fault",
-			d->fault, "seed", (json_int_t)d->seed, "planned", (json_int_t)d->planned, "done",
-			(json_int_t)d->nrows, "jrs", jrs, "rows", rows);
+	doc = json_pack("{s:s, s:s, s:I, s:I, s:I, s:o, s:o}", "verdict", verdict(d), "fault", d->fault, "seed",
+			(json_int_t)d->seed, "planned", (json_int_t)d->planned, "done", (json_int_t)d->nrows, "jrs",
+			jrs, "rows", rows);
 	if (doc != NULL && d->slo_ms > 0)
 		(void)json_object_set_new(doc, "slo_ms", json_real(d->slo_ms));
 	r = doc == NULL ? TR_ENOMEM : json_print(doc, out);
@@ -224,7 +239,9 @@ static void report_text(const struct drill *d, struct buf *out)
 				   tr_roles[d->rows[i].role].api_name, d->rows[i].pid, GIVE_UP_MS / 1000,
 				   d->rows[i].back.error[0] != '\0' ? ": " : "", d->rows[i].back.error);
 	}
-	show_paint(out, style, yes ? SHOW_GOOD : SHOW_BAD, "%s", yes ? "passed" : "failed");
+	show_paint(out, style, yes ? SHOW_GOOD : SHOW_BAD, "%s", verdict(d));
+	if (d->interrupted)
+		(void)buf_printf(out, " after %zu of %zu", d->nrows, d->planned);
 	if (d->slo_ms > 0)
 		(void)buf_printf(out, " (every recovery within %g ms)", d->slo_ms);
 	(void)buf_puts(out, "\n");
@@ -278,11 +295,13 @@ enum ctl_exit cmd_drill(struct ctl *c, const struct ctl_args *a)
 		ctl_say(c, "this harms a tribe on purpose; outside --dev say --yes");
 		return CTL_USAGE;
 	}
-	e = plan(&d, a);
-	for (size_t i = 0; e == CTL_DONE && i < d.planned; i++)
+	if ((e = plan(&d, a)) == CTL_DONE)
+		e = ctl_catch(c);
+	for (size_t i = 0; e == CTL_DONE && i < d.planned && !ctl_interrupted(); i++)
 		e = one(&d, (enum tr_role)d.order[i]);
+	d.interrupted = ctl_interrupted() && d.nrows < d.planned;
 	show_progress(&d, true);
-	if (d.nrows > 0 && (e == CTL_DONE || e == CTL_FAILED)) {
+	if ((d.nrows > 0 || d.interrupted) && (e == CTL_DONE || e == CTL_FAILED)) {
 		enum ctl_exit said = report(&d);
 
 		e = e == CTL_DONE ? said : e;

@@ -170,3 +170,17 @@ enum ctl_exit cmd_shutdown(struct ctl *c, const struct ctl_args *a)
 	buf_free(&out);
 	return e;
 }
+
+/* ---- reload ---- */
+
+#define RELOAD_MS 120000 /* four Jrs, each drained and started */
+
+enum ctl_exit cmd_reload(struct ctl *c, const struct ctl_args *a)
+{
+	struct msg_reload msg = {.common = {.has_request_id = false}};
+
+	(void)a;
+	if (!c->timeout_given && c->timeout_ms < RELOAD_MS)
+		c->timeout_ms = RELOAD_MS;
+	return ctl_ask(c, MSG_reload, &msg, show_reloaded);
+}

@@ -65,6 +65,7 @@ enum ctl_exit cmd_recall(struct ctl *c, const struct ctl_args *a)
 		(void)ctl_u32(a, "limit", &msg.limit);
 		TAKE_STR(&msg, tag, "tag");
 		msg.has_min_temperature = ctl_f64(a, "min-temperature", &msg.min_temperature);
+		msg.has_touch = ctl_flag(a, "no-touch"); /* and touch stays false */
 		e = ctl_ask(c, MSG_memory_recall, &msg, show_recall);
 	}
 	buf_free(&text);
@@ -81,6 +82,7 @@ enum ctl_exit cmd_ask(struct ctl *c, const struct ctl_args *a)
 		msg.question = text_of(&text);
 		msg.has_limit = ctl_u32(a, "limit", &msg.limit);
 		TAKE_STR(&msg, detail, "detail");
+		msg.has_touch = ctl_flag(a, "no-touch");
 		e = ctl_ask(c, MSG_executive_ask, &msg, show_answer);
 	}
 	buf_free(&text);
@@ -119,4 +121,20 @@ enum ctl_exit cmd_decisions(struct ctl *c, const struct ctl_args *a)
 	msg.has_since = ctl_time(a, "since", &msg.since);
 	msg.has_limit = ctl_u32(a, "limit", &msg.limit);
 	return ctl_ask(c, MSG_memory_decisions, &msg, show_decisions);
+}
+
+enum ctl_exit cmd_forget(struct ctl *c, const struct ctl_args *a)
+{
+	struct msg_memory_forget msg = {.id = wire_s(a->operands[0])};
+
+	msg.has_now = msg.now = ctl_flag(a, "now");
+	return ctl_ask(c, MSG_memory_forget, &msg, show_forgotten);
+}
+
+enum ctl_exit cmd_explain(struct ctl *c, const struct ctl_args *a)
+{
+	struct msg_memory_explain msg = {.id = wire_s(a->operands[0])};
+
+	TAKE_STR(&msg, q, "question");
+	return ctl_ask(c, MSG_memory_explain, &msg, show_explained);
 }

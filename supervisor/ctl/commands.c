@@ -23,6 +23,11 @@ static const struct ctl_option heartbeats_options[] = {
 	{"follow", 'f', CTL_FLAG, NULL, 0, 0, 0, "go on with every further one"},
 	END
 };
+static const struct ctl_option events_options[] = {
+	{"follow", 'f', CTL_FLAG, NULL, 0, 0,    0, "go on with every further one"},
+	{"limit",  0,   CTL_U32,  "N",  1, 1000, 0, "at most so many of those that have been"},
+	END
+};
 static const struct ctl_option remember_options[] = {
 	{"tag",        't', CTL_STR,  "T",     1, 256, CTL_MANY, "mark it with a tag"},
 	{"sacred",     0,   CTL_FLAG, NULL,    0, 0,   0,        "never let it cool under 40 degrees"},
@@ -38,11 +43,13 @@ static const struct ctl_option recall_options[] = {
 	{"limit",           0,   CTL_U32, "N", 1, 200, 0, "at most so many; 10 by default"},
 	{"tag",             't', CTL_STR, "T", 1, 256, 0, "only those with this tag"},
 	{"min-temperature", 0,   CTL_F64, "X", 0, 100, 0, "only those at least this warm"},
+	{"no-touch",        0,   CTL_FLAG, NULL, 0, 0, 0,  "leave no trace: no heat, no count; for probes"},
 	END
 };
 static const struct ctl_option ask_options[] = {
 	{"limit",  0, CTL_U32,    "N",                    1, 50, 0, "at most so many sources"},
 	{"detail", 0, CTL_CHOICE, "concise|summary|full", 0, 0,  0, "how long the answer may be"},
+	{"no-touch", 0, CTL_FLAG, NULL, 0, 0, 0, "leave no trace: no heat, no count; for probes"},
 	END
 };
 static const struct ctl_option decide_options[] = {
@@ -55,50 +62,105 @@ static const struct ctl_option decisions_options[] = {
 	END
 };
 static const struct ctl_option import_options[] = {
-	{"format", 0, CTL_CHOICE, "jsonl|markdown|text", 0, 0,   0, "read every file as this, whatever its name"},
+	{"format", 0, CTL_CHOICE, "jsonl|markdown|text||git|mcp-memory", 0, 0, 0, "read every file as this, whatever its name"},
 	{"source", 0, CTL_STR,    "S",                   1, 256, 0, "the source of memories that name none"},
+	{"list",   0, CTL_FLAG,   NULL,                  0, 0,   0, "show the imports, newest first"},
+	{"undo",   0, CTL_STR,    "ID",                  1, 128, 0, "delete what an import added; sacred memories stay"},
+	{"yes",    0, CTL_FLAG,   NULL,                  0, 0,   0, "with --undo: do not ask"},
+	END
+};
+static const struct ctl_option forget_options[] = {
+	{"now", 0, CTL_FLAG, NULL, 0, 0, 0, "purge it at once, not within the hour"},
+	END
+};
+static const struct ctl_option explain_options[] = {
+	{"question", 'q', CTL_STR, "Q", 1, 4000, 0, "explain too why it answers this"},
 	END
 };
 static const struct ctl_option drill_options[] = {
 	{"jr",     0, CTL_JR_ALL, "JR|all",    0, 0,      CTL_NEEDED, "whom to harm"},
 	{"kills",  0, CTL_U32,    "N",         1, 100000, CTL_NEEDED, "how often each"},
-	{"fault",  0, CTL_CHOICE, "kill|hang", 0, 0,      0,          "kill (SIGKILL, the default) or hang (SIGSTOP)"},
+	{"fault",  0, CTL_CHOICE, "kill|hang||spin|slow|exit|oom|fd|garbage|half-open|disk-full|clock|double", 0, 0, 0,
+	 "kill (SIGKILL, the default) or hang (SIGSTOP)"},
 	{"slo-ms", 0, CTL_F64,    "MS",        0.001, 3e6, 0,         "fail when one recovery took longer"},
 	{"seed",   0, CTL_U32,    "N",         0, 4294967295, 0,      "the order again of an earlier drill"},
 	{"yes",    0, CTL_FLAG,   NULL,        0, 0,      0,          "outside --dev: yes, harm this tribe"},
+	{"load",   0, CTL_U32,    "USERS",     0, 100000, CTL_LATER,  "so many users who ask and remember meanwhile"},
+	{"storm",  0, CTL_F64,    "SECONDS",   0, 86400,  CTL_LATER,  "random serving leads for so long"},
+	{"every",  0, CTL_F64,    "MS",        0, 3e6,    CTL_LATER,  "with --storm: one so often"},
+	{"report", 0, CTL_STR,    "FILE",      1, 4000,   CTL_LATER,  "write the report into a file as well"},
 	END
 };
 
 const struct ctl_command ctl_commands[] = {
 	{"status", CTL_NO_OPERANDS, NULL, NULL, cmd_status,
-	 "one screen: every Jr, the archive, the temperature, the Sentience Index", NULL},
+	 "one screen: every Jr, the archive, the temperature, the Sentience Index", NULL, NULL},
+	{"top", CTL_NO_OPERANDS, NULL, NULL, cmd_top,
+	 "the status, live, with what each Jr is doing",
+	 "Drawn anew every second; q or Ctrl-C leaves. Where standard output is no terminal it prints the status every\n"
+	 "second, with --json one line each.", NULL},
 	{"heartbeats", CTL_NO_OPERANDS, NULL, heartbeats_options, cmd_heartbeats,
-	 "the last heartbeat of each Jr, one a line", NULL},
+	 "the last heartbeat of each Jr, one a line", NULL, NULL},
+	{"events", CTL_NO_OPERANDS, NULL, events_options, cmd_events,
+	 "what happened to the tribe: spawn, ready, exit, hang, backoff, drill", NULL, NULL},
+	{"restart", CTL_ROLE, "JR", NULL, cmd_restart, "drain a Jr and start it again", NULL, NULL},
+	{"stop", CTL_ROLE, "JR", NULL, cmd_stop, "drain a Jr and leave it down", NULL, NULL},
+	{"start", CTL_ROLE, "JR", NULL, cmd_start, "start a Jr that was stopped", NULL, NULL},
+	{"reload", CTL_NO_OPERANDS, NULL, NULL, cmd_reload,
+	 "let tribed read its configuration again",
+	 "A wrong configuration changes nothing. When a value differs, the Jrs are replaced one after the other.", NULL},
+	{"shutdown", CTL_NO_OPERANDS, NULL, NULL, cmd_shutdown, "stop every Jr in order, then tribed", NULL, NULL},
 	{"remember", CTL_TEXT, "TEXT", remember_options, cmd_remember,
-	 "remember a text; done when it is durable", "TEXT may be - to read it from standard input."},
+	 "remember a text; done when it is durable", "TEXT may be - to read it from standard input.", NULL},
 	{"recall", CTL_TEXT, "WORDS", recall_options, cmd_recall,
-	 "memories that match, best first", "WORDS may be - to read them from standard input."},
+	 "memories that match, best first", "WORDS may be - to read them from standard input.", NULL},
 	{"ask", CTL_TEXT, "QUESTION", ask_options, cmd_ask,
-	 "an answer from memory, with its sources", "QUESTION may be - to read it from standard input."},
+	 "an answer from memory, with its sources", "QUESTION may be - to read it from standard input.", NULL},
+	{"forget", CTL_ID, "ID", forget_options, cmd_forget,
+	 "delete one memory; a sacred one is refused",
+	 "It is hidden at once and purged within the hour, or now with --now.", NULL},
 	{"thermal", CTL_NO_OPERANDS, NULL, NULL, cmd_thermal,
-	 "the temperatures of the archive", NULL},
+	 "the temperatures of the archive", NULL, NULL},
+	{"explain", CTL_ID, "ID", explain_options, cmd_explain,
+	 "why a memory is as hot as it is, and why it answers a question", NULL, NULL},
 	{"decide", CTL_TEXT, "TEXT", decide_options, cmd_decide,
-	 "write a decision into the log", "A decision is a memory too. TEXT may be - to read it from standard input."},
+	 "write a decision into the log", "A decision is a memory too. TEXT may be - to read it from standard input.", NULL},
 	{"decisions", CTL_NO_OPERANDS, NULL, decisions_options, cmd_decisions,
-	 "the decision log, newest first", NULL},
-	{"import", CTL_PATHS, "FILE|DIR...", import_options, cmd_import,
+	 "the decision log, newest first", NULL, NULL},
+	{"import", CTL_SOME_PATHS, "FILE|DIR...", import_options, cmd_import,
 	 "remember what files hold",
 	 "Formats by name: .jsonl .ndjson (a memory a line), .md .markdown, .txt .text; others are skipped and\n"
-	 "counted. A directory is walked in sorted order, without hidden entries and symbolic links. Importing the\n"
-	 "same again adds nothing."},
+	 "counted. A directory is walked in sorted order, without hidden entries and symbolic links. What a `tribectl\n"
+	 "export` wrote is taken back as it was. All files are read once first, to tell this import by its content: the\n"
+	 "same command goes on where an interrupted one stopped, and does nothing when it was done.", NULL},
+	{"export", CTL_MAYBE_PATH, "[FILE]", NULL, cmd_export,
+	 "every memory as JSONL that import takes back without loss",
+	 "Without FILE, or with -, to standard output. A FILE is there whole or not at all.", NULL},
 	{"drill", CTL_NO_OPERANDS, NULL, drill_options, cmd_drill,
 	 "harm Jrs on purpose and measure until the next good answer",
 	 "Measured from right before the fault to the first good answer of a new process. Leaves with 1 when a Jr did\n"
-	 "not come back within 30 seconds or a recovery took longer than --slo-ms."},
-	{"restart", CTL_ROLE, "JR", NULL, cmd_restart, "drain a Jr and start it again", NULL},
-	{"stop", CTL_ROLE, "JR", NULL, cmd_stop, "drain a Jr and leave it down", NULL},
-	{"start", CTL_ROLE, "JR", NULL, cmd_start, "start a Jr that was stopped", NULL},
-	{"shutdown", CTL_NO_OPERANDS, NULL, NULL, cmd_shutdown, "stop every Jr in order, then tribed", NULL},
-	{NULL, CTL_NO_OPERANDS, NULL, NULL, NULL, NULL, NULL},
+	 "not come back within 30 seconds or a recovery took longer than --slo-ms.", NULL},
+	{"analyze", CTL_WORD, "anomalies||regression|patterns", NULL, cmd_analyze,
+	 "what meta-jr's last analysis found", NULL, NULL},
+	{"doctor", CTL_NO_OPERANDS, NULL, NULL, cmd_doctor,
+	 "what this machine gives, and what degrades where it does not",
+	 "Looks at the kernel, the disk, limits, the clock, permissions and sockets; a tribe need not run. Writes a file\n"
+	 "without a name into the state directory to time its disk. Leaves with 1 only when something fails.", NULL},
+	{"config", CTL_NO_OPERANDS, NULL, NULL, cmd_config,
+	 "every setting: its value, where it came from, what it means",
+	 "Read as tribed reads it: the file, then --set. What a running tribed was given with --set is not known here.",
+	 NULL},
+	/* of later versions */
+	{"vote", CTL_TEXT, "PROPOSAL", NULL, NULL, "put a proposal to the Jrs' vote", NULL, "the votes of the Jrs"},
+	{"soak", CTL_NO_OPERANDS, NULL, NULL, NULL, "the Fibonacci stress test, for hours", NULL, "the long drills"},
+	{"bench", CTL_NO_OPERANDS, NULL, NULL, NULL, "measure the endpoints against a baseline", NULL, "the measuring of endpoints"},
+	{"backup", CTL_MAYBE_PATH, "[FILE]", NULL, NULL, "the whole archive in one file", NULL, "backup of the archive"},
+	{"restore", CTL_PATHS, "FILE", NULL, NULL, "put a backup in the archive's place", NULL, "backup of the archive"},
+	{"verify-backup", CTL_PATHS, "FILE", NULL, NULL, "prove that a backup can be restored", NULL, "backup of the archive"},
+	{"verify", CTL_PATHS, "RELEASE_DIR", NULL, NULL, "check a release: signatures, digests, provenance", NULL, "signed releases"},
+	{"sign", CTL_PATHS, "RELEASE_DIR", NULL, NULL, "put a signature to a release", NULL, "signed releases"},
+	{"token", CTL_SOME_PATHS, "...", NULL, NULL, "make, list and revoke tokens of the API", NULL, "the API beyond loopback"},
+	{"mcp", CTL_NO_OPERANDS, NULL, NULL, NULL, "an MCP server on standard input and output", NULL, "the MCP server"},
+	{NULL, CTL_NO_OPERANDS, NULL, NULL, NULL, NULL, NULL, NULL},
 };
 /* clang-format on */

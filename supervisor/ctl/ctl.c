@@ -2,7 +2,10 @@
 #include "common/base/text.h"
 #include "common/loop/loop.h"
 #include "proto/json/json.h"
+#include "supervisor/ctl/commands.h"
+#include <assert.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,24 +19,24 @@
 /* A configuration named on the command line must be right; one that only lies there is tribed's business. */
 static enum ctl_exit read_config(struct ctl *c, const struct ctl_args *args)
 {
-	bool asked = ctl_flag(args, "config") || ctl_flag(args, "set") || ctl_flag(args, "check");
+	bool asked = ctl_flag(args, "config") || ctl_flag(args, "set") || ctl_flag(args, "check") ||
+		     (args->command != NULL && args->command->run == cmd_config);
 	struct cfg_error err = {.text = ""};
-	struct tr_config cfg;
 	const char *set;
 	int r = 0;
 
-	cfg_defaults(&cfg, NULL);
+	cfg_defaults(&c->cfg, &c->origins);
 	if (c->paths.config[0] != '\0')
-		r = cfg_load_file(&cfg, NULL, c->paths.config, &err);
+		r = cfg_load_file(&c->cfg, &c->origins, c->paths.config, &err);
 	for (unsigned i = 0; r == 0 && (set = ctl_nth(args, "set", i)) != NULL; i++)
-		r = cfg_set(&cfg, NULL, set, &err);
+		r = cfg_set(&c->cfg, &c->origins, set, &err);
 	if (r == 0)
-		r = cfg_check(&cfg, &err);
+		r = cfg_check_at(&c->cfg, &c->origins, &err);
 	if (r < 0 && !asked)
-		cfg_defaults(&cfg, NULL);
+		cfg_defaults(&c->cfg, &c->origins);
 	else if (r < 0)
 		(void)fprintf(stderr, "tribectl: %s\n", err.text);
-	c->timeout_ms = cfg.request_timeout_ms;
+	c->timeout_ms = c->cfg.request_timeout_ms;
 	return r < 0 && asked ? CTL_USAGE : CTL_DONE;
 }
 
@@ -78,10 +81,87 @@ fail:
 	return e;
 }
 
+enum ctl_exit ctl_run(struct ctl *c)
+{
+	const struct ctl_args *a = c->args;
+	const struct ctl_command *cmd = a->command;
+
+	if (a->later == NULL)
+		return cmd->run(c, a);
+	(void)fprintf(stderr, "tribectl: %s", cmd->name);
+	for (unsigned i = 0; i < a->ngiven; i++) {
+		if (a->given[i].option->name == a->later)
+			(void)fprintf(stderr, " --%s", a->later);
+		else if (a->given[i].text == a->later)
+			(void)fprintf(stderr, " --%s %s", a->given[i].option->name, a->later);
+	}
+	if (cmd->operands == CTL_WORD)
+		(void)fprintf(stderr, " %s", a->later);
+	(void)fprintf(stderr, ": this version has not got it yet%s%s\n", cmd->later == NULL ? "" : "; it comes with ",
+		      cmd->later == NULL ? "" : cmd->later);
+	return CTL_INTERNAL;
+}
+
+/* ---- signals ---- */
+
+static const int caught[] = {SIGINT, SIGTERM, SIGHUP};
+static volatile sig_atomic_t came;
+static uv_async_t *wake_up; /* of the one that catches */
+
+static void on_signal(int sig)
+{
+	int saved = errno;
+
+	(void)sig;
+	came = 1;
+	if (wake_up != NULL)
+		(void)uv_async_send(wake_up); /* may be called here */
+	errno = saved;
+}
+
+static void on_wake(uv_async_t *a)
+{
+	(void)a;
+}
+
+static void set_signals(void (*handler)(int))
+{
+	struct sigaction act = {.sa_flags = (int)SA_RESETHAND}; /* and no SA_RESTART: what blocks shall return */
+
+	act.sa_handler = handler;
+	(void)sigemptyset(&act.sa_mask);
+	for (size_t i = 0; i < sizeof(caught) / sizeof(caught[0]); i++)
+		(void)sigaction(caught[i], &act, NULL);
+}
+
+enum ctl_exit ctl_catch(struct ctl *c)
+{
+	assert(wake_up == NULL);
+	if (uv_async_init(&c->loop, &c->wake, on_wake) < 0)
+		return CTL_INTERNAL;
+	uv_unref((uv_handle_t *)&c->wake);
+	c->catching = true;
+	came = 0;
+	wake_up = &c->wake;
+	set_signals(on_signal);
+	return CTL_DONE;
+}
+
+bool ctl_interrupted(void)
+{
+	return came != 0;
+}
+
 void ctl_close(struct ctl **c)
 {
 	if (c == NULL || *c == NULL)
 		return;
+	if ((*c)->catching) {
+		set_signals(SIG_DFL);
+		wake_up = NULL;
+		came = 0;
+		uv_close((uv_handle_t *)&(*c)->wake, NULL);
+	}
 	for (int i = 0; i < CTL_NENDS; i++)
 		peer_free(&(*c)->peers[i]);
 	if (loop_finish(&(*c)->loop) < 0)
@@ -176,16 +256,20 @@ int ctl_call(struct ctl *c, enum wire_msg_id id, const void *msg, ctl_result_fn 
 {
 	struct waiting w = {.fn = fn, .arg = arg, .fault = fault};
 	int end = ctl_end_of(id), r;
+	uint32_t token;
 
 	*fault = (struct tr_fault){.code = 0};
 	if ((r = wire_validate(wire_methods[id].params, msg, fault)) < 0 || (r = reach(c, end, fault)) < 0)
 		return r;
-	r = peer_call(c->peers[end], id, msg, c->timeout_ms, on_answer, &w, NULL);
+	r = peer_call(c->peers[end], id, msg, c->timeout_ms, on_answer, &w, &token);
 	if (r < 0)
 		return tr_fault_set(fault, r, "", "%s", tr_strerror(r));
-	while (!w.done)
+	while (!w.done && !ctl_interrupted())
 		(void)uv_run(&c->loop, UV_RUN_ONCE);
-	return w.r;
+	if (w.done)
+		return w.r;
+	peer_cancel(c->peers[end], token);
+	return tr_fault_set(fault, UV_ECANCELED, "", "interrupted");
 }
 
 void ctl_say(const struct ctl *c, const char *fmt, ...)

@@ -15,17 +15,28 @@
 struct ctl {
 	const struct ctl_args *args;
 	struct tr_paths paths;
+	struct tr_config cfg; /* as the file and --set say; the defaults where they are wrong and nobody named them */
+	struct cfg_origins origins;
 	uint32_t timeout_ms;
 	bool timeout_given, json, dev;
 	bool progress; /* stderr is a terminal */
 	struct show_style style;
 	uv_loop_t loop;
 	struct peer *peers[CTL_NENDS]; /* owned, made on first use */
+	uv_async_t wake;               /* ends the turn of the loop when a signal came; open when catching */
+	bool catching;
 };
 
 /* Reads the flags that every command takes. On failure the reason has been printed and *out is untouched. */
 enum ctl_exit ctl_open(struct ctl **out, const struct ctl_args *args);
 void ctl_close(struct ctl **c);
+/* Does what args say; says so, and leaves with 5, where that is of a later version. */
+enum ctl_exit ctl_run(struct ctl *c);
+
+/* From now on the first Ctrl-C (or SIGTERM, SIGHUP) only sets ctl_interrupted() and ends a call under way with
+ * UV_ECANCELED, so that a command can tidy up; the second one kills. Until ctl_close(). One struct ctl at a time. */
+enum ctl_exit ctl_catch(struct ctl *c);
+bool ctl_interrupted(void);
 
 /* Which socket takes this message: a role, or CTL_CONTROL. By the first word of the method. */
 int ctl_end_of(enum wire_msg_id id);

@@ -1,4 +1,5 @@
 #include "supervisor/ctl/help.h"
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -105,15 +106,41 @@ void ctl_near_option(char *out, size_t size, const struct ctl_option *globals, c
 	say_near(&s, out, size, see);
 }
 
-static void help_options(struct buf *out, const struct ctl_option *o)
+const char *const ctl_exit_text[CTL_NEXITS] = {
+	[CTL_DONE] = "done",
+	[CTL_FAILED] = "what was asked for failed",
+	[CTL_USAGE] = "usage or configuration",
+	[CTL_UNREACHABLE] = "cannot reach the tribe",
+	[CTL_REFUSED] = "refused",
+	[CTL_INTERNAL] = "internal error, or not in this version yet",
+};
+
+int ctl_shown(const char *words)
+{
+	const char *end = words == NULL ? NULL : strstr(words, "||");
+
+	return words == NULL ? 0 : end == NULL ? (int)strlen(words) : (int)(end - words);
+}
+
+const char *ctl_shown_later(const char *words)
+{
+	const char *end = words == NULL ? NULL : strstr(words, "||");
+
+	return end == NULL ? NULL : end + 2;
+}
+
+/* Those of this version, or those of a later one. */
+static void help_options(struct buf *out, const struct ctl_option *o, bool later)
 {
 	for (; o != NULL && o->name != NULL; o++) {
 		char left[64], letter[8] = "    ";
 
+		if (((o->bits & CTL_LATER) != 0) != later)
+			continue;
 		if (o->letter != 0)
 			(void)snprintf(letter, sizeof(letter), "-%c, ", o->letter);
-		(void)snprintf(left, sizeof(left), "%s--%s%s%s", letter, o->name, o->value == NULL ? "" : " ",
-			       o->value == NULL ? "" : o->value);
+		(void)snprintf(left, sizeof(left), "%s--%s%s%.*s", letter, o->name, o->value == NULL ? "" : " ",
+			       ctl_shown(o->value), o->value == NULL ? "" : o->value);
 		(void)buf_printf(out, "  %-28s  %s%s\n", left, o->help,
 				 (o->bits & CTL_NEEDED) != 0 ? " (needed)"
 				 : (o->bits & CTL_MANY) != 0 ? " (may be repeated)"
@@ -121,42 +148,75 @@ static void help_options(struct buf *out, const struct ctl_option *o)
 	}
 }
 
+/* What the command will take in a later version. */
+static void help_later(struct buf *out, const struct ctl_command *c)
+{
+	bool any = false;
+
+	if (ctl_shown_later(c->operand) != NULL)
+		(void)buf_printf(out, "\nNot in this version yet: %s\n", ctl_shown_later(c->operand));
+	for (const struct ctl_option *o = c->options; o != NULL && o->name != NULL; o++) {
+		if (ctl_shown_later(o->value) != NULL)
+			(void)buf_printf(out, "\nNot in this version yet: --%s %s\n", o->name,
+					 ctl_shown_later(o->value));
+		any = any || (o->bits & CTL_LATER) != 0;
+	}
+	if (any) {
+		(void)buf_puts(out, "\nNot in this version yet:\n");
+		help_options(out, c->options, true);
+	}
+}
+
+static void help_commands(struct buf *out, const struct ctl_command *c, bool later)
+{
+	for (; c->name != NULL; c++) {
+		char left[64];
+
+		if ((c->later != NULL) != later)
+			continue;
+		(void)snprintf(left, sizeof(left), "%s%s%.*s", c->name, c->operand == NULL ? "" : " ",
+			       ctl_shown(c->operand), c->operand == NULL ? "" : c->operand);
+		(void)buf_printf(out, "  %-21s  %s\n", left, c->help);
+	}
+}
+
 void ctl_help_all(struct buf *out, const struct ctl_option *globals, const struct ctl_command *commands)
 {
 	(void)buf_puts(out, "tribectl: look at a tribe, ask it, and give it orders.\n\n"
 			    "Usage: tribectl [FLAGS] COMMAND [ARGUMENTS] [OPTIONS]\n\nCommands:\n");
-	for (const struct ctl_command *c = commands; c->name != NULL; c++) {
-		char left[64];
-
-		(void)snprintf(left, sizeof(left), "%s%s%s", c->name, c->operand == NULL ? "" : " ",
-			       c->operand == NULL ? "" : c->operand);
-		(void)buf_printf(out, "  %-20s  %s\n", left, c->help);
-	}
+	help_commands(out, commands, false);
+	(void)buf_puts(out, "\nCommands that this version has not got yet:\n");
+	help_commands(out, commands, true);
 	(void)buf_puts(out, "\nFlags, before or behind the command:\n");
-	help_options(out, globals);
-	(void)buf_puts(out, "\nOptions of a command: tribectl COMMAND --help\n"
-			    "Exit status: 0 done, 1 what was asked for failed, 2 usage or configuration,\n"
-			    "3 cannot reach the tribe, 4 refused, 5 internal error\n");
+	help_options(out, globals, false);
+	(void)buf_puts(out, "\nOptions of a command: tribectl COMMAND --help\n\nExit status:\n");
+	for (int i = 0; i < CTL_NEXITS; i++)
+		(void)buf_printf(out, "  %d  %s\n", i, ctl_exit_text[i]);
 }
 
 void ctl_help_command(struct buf *out, const struct ctl_option *globals, const struct ctl_command *c)
 {
-	(void)buf_printf(out, "tribectl %s: %s\n\nUsage: tribectl %s%s%s", c->name, c->help, c->name,
-			 c->operand == NULL ? "" : " ", c->operand == NULL ? "" : c->operand);
+	(void)buf_printf(out, "tribectl %s: %s\n\nUsage: tribectl %s%s%.*s", c->name, c->help, c->name,
+			 c->operand == NULL ? "" : " ", ctl_shown(c->operand), c->operand == NULL ? "" : c->operand);
 	for (const struct ctl_option *o = c->options; o != NULL && o->name != NULL; o++) {
 		bool needed = (o->bits & CTL_NEEDED) != 0;
 
-		(void)buf_printf(out, " %s--%s%s%s%s%s", needed ? "" : "[", o->name, o->value == NULL ? "" : " ",
-				 o->value == NULL ? "" : o->value, needed ? "" : "]",
+		if ((o->bits & CTL_LATER) != 0)
+			continue;
+		(void)buf_printf(out, " %s--%s%s%.*s%s%s", needed ? "" : "[", o->name, o->value == NULL ? "" : " ",
+				 ctl_shown(o->value), o->value == NULL ? "" : o->value, needed ? "" : "]",
 				 (o->bits & CTL_MANY) != 0 ? "..." : "");
 	}
 	(void)buf_puts(out, "\n");
+	if (c->later != NULL)
+		(void)buf_printf(out, "\nThis version has not got it yet; it comes with %s.\n", c->later);
 	if (c->more != NULL)
 		(void)buf_printf(out, "\n%s\n", c->more);
 	if (c->options != NULL) {
 		(void)buf_puts(out, "\nOptions:\n");
-		help_options(out, c->options);
+		help_options(out, c->options, false);
 	}
+	help_later(out, c);
 	(void)buf_puts(out, "\nFlags:\n");
-	help_options(out, globals);
+	help_options(out, globals, false);
 }

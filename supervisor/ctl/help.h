@@ -8,6 +8,13 @@
 void ctl_help_all(struct buf *out, const struct ctl_option *globals, const struct ctl_command *commands);
 void ctl_help_command(struct buf *out, const struct ctl_option *globals, const struct ctl_command *c);
 
+/* What an exit status means, for a person: [enum ctl_exit]. */
+#define CTL_NEXITS (CTL_INTERNAL + 1)
+extern const char *const ctl_exit_text[CTL_NEXITS];
+/* Of "a|b||c": the length of "a|b", and "c" (NULL without "||"). NULL is fine. */
+int ctl_shown(const char *words);
+const char *ctl_shown_later(const char *words);
+
 /* "; did you mean status or start?", or what else helps when nothing is near. */
 void ctl_near_command(char *out, size_t size, const struct ctl_command *commands, const char *word);
 void ctl_near_option(char *out, size_t size, const struct ctl_option *globals, const struct ctl_command *c,

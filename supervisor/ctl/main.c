@@ -44,7 +44,7 @@ int main(int argc, char **argv)
 	if (ctl_flag(&args, "help") || ctl_flag(&args, "version"))
 		e = inform(&args);
 	else if ((e = ctl_open(&c, &args)) == CTL_DONE && !ctl_flag(&args, "check"))
-		e = args.command->run(c, &args);
+		e = ctl_run(c);
 	ctl_close(&c);
 	ctl_args_free(&args);
 	return (int)e;

@@ -42,6 +42,16 @@ int probe_pack(msgpack_sbuffer *sb, enum tr_role role)
 	return r < 0 ? r : wire_pack_request(sb, QUESTION, questions[role], msgs[role]);
 }
 
+struct patience {
+	uint64_t deadline_ns;
+	bool (*stop)(void);
+};
+
+static bool over(const struct patience *p)
+{
+	return (p->stop != NULL && p->stop()) || tr_mono_ns() >= p->deadline_ns;
+}
+
 static int left_ms(uint64_t deadline_ns)
 {
 	uint64_t now = tr_mono_ns();
@@ -49,14 +59,14 @@ static int left_ms(uint64_t deadline_ns)
 	return now >= deadline_ns ? 0 : (int)((deadline_ns - now) / 1000000) + 1;
 }
 
-static bool await(int fd, short events, uint64_t deadline_ns)
+static bool await(int fd, short events, const struct patience *patience)
 {
 	struct pollfd p = {.fd = fd, .events = events};
 	int n;
 
 	do
-		n = poll(&p, 1, left_ms(deadline_ns));
-	while (n < 0 && errno == EINTR);
+		n = poll(&p, 1, left_ms(patience->deadline_ns));
+	while (n < 0 && errno == EINTR && !over(patience));
 	return n > 0;
 }
 
@@ -116,7 +126,7 @@ static void take_answer(struct answers *a, enum tr_role role, const char *p, siz
 }
 
 /* Reads until both answers are there, one has failed, or the connection or the time is over. */
-static void read_answers(int fd, enum tr_role role, uint64_t deadline_ns, struct answers *a)
+static void read_answers(int fd, enum tr_role role, const struct patience *patience, struct answers *a)
 {
 	struct buf b = {.max = WIRE_FRAME_MAX};
 	ssize_t n;
@@ -131,7 +141,7 @@ static void read_answers(int fd, enum tr_role role, uint64_t deadline_ns, struct
 			buf_consume(&b, (size_t)len);
 			continue;
 		}
-		if (!await(fd, POLLIN, deadline_ns) || buf_reserve(&b, 65536) < 0)
+		if (!await(fd, POLLIN, patience) || buf_reserve(&b, 65536) < 0)
 			break;
 		n = recv(fd, b.p + b.len, 65536, MSG_DONTWAIT);
 		if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
@@ -149,15 +159,16 @@ static void nap(void)
 }
 
 void probe_until(const char *path, enum tr_role role, uint32_t pid, uint32_t generation, uint64_t deadline_ns,
-		 struct probe_result *out)
+		 bool (*stop)(void), struct probe_result *out)
 {
+	const struct patience patience = {.deadline_ns = deadline_ns, .stop = stop};
 	msgpack_sbuffer sb;
 
 	*out = (struct probe_result){.good = false};
 	msgpack_sbuffer_init(&sb);
 	if (probe_pack(&sb, role) < 0)
 		goto out;
-	while (!out->good && tr_mono_ns() < deadline_ns) {
+	while (!out->good && !over(&patience)) {
 		struct answers a = {.ping = false};
 		bool refused;
 		int fd = dial(path, &refused);
@@ -169,7 +180,7 @@ void probe_until(const char *path, enum tr_role role, uint32_t pid, uint32_t gen
 		}
 		out->attempts++;
 		if (send(fd, sb.data, sb.size, MSG_NOSIGNAL) == (ssize_t)sb.size)
-			read_answers(fd, role, deadline_ns, &a);
+			read_answers(fd, role, &patience, &a);
 		(void)close(fd);
 		if (a.failed) {
 			out->failed++;

@@ -20,9 +20,10 @@ struct probe_result {
 };
 
 /* Each attempt asks jr.ping (who are you?) and the role's own question (do you do your work?) on one connection; both
- * must be answered well, by a process other than pid and of a generation later than `generation`. Until deadline_ns. */
+ * must be answered well, by a process other than pid and of a generation later than `generation`. Until deadline_ns, or
+ * until stop() says so (NULL: it never does; it is asked whenever a signal came). */
 void probe_until(const char *path, enum tr_role role, uint32_t pid, uint32_t generation, uint64_t deadline_ns,
-		 struct probe_result *out);
+		 bool (*stop)(void), struct probe_result *out);
 /* Appends both requests, msgid 1 and 2, to sb. Pure. */
 int probe_pack(msgpack_sbuffer *sb, enum tr_role role);
 

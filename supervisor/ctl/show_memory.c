@@ -6,7 +6,7 @@
 
 #define SHOWN_CHARS 600 /* of one memory in a list; --json has all of it */
 
-static enum show_colour heat_colour(double temperature)
+enum show_colour show_heat(double temperature)
 {
 	return temperature >= 70 ? SHOW_BAD : temperature >= 30 ? SHOW_WARN : SHOW_DIM;
 }
@@ -28,7 +28,7 @@ void show_added(struct buf *out, const struct show_style *s, const void *res)
 
 		(void)buf_puts(out, a->created ? "remembered " : "known already, warmed: ");
 		clean_text(out, a->id.p, a->id.n, " ", 0);
-		show_paint(out, s, heat_colour(a->temperature), "  %.1f %.*s", a->temperature, (int)a->stage.n,
+		show_paint(out, s, show_heat(a->temperature), "  %.1f %.*s", a->temperature, (int)a->stage.n,
 			   a->stage.p);
 		(void)buf_puts(out, "\n");
 	}
@@ -48,7 +48,7 @@ void show_recall(struct buf *out, const struct show_style *s, const void *res)
 		show_paint(out, s, SHOW_BOLD, "%2u", i + 1);
 		if (m->has_score)
 			(void)buf_printf(out, "  score %.3f", m->score);
-		show_paint(out, s, heat_colour(m->temperature), "  %.1f %.*s", m->temperature, (int)m->stage.n,
+		show_paint(out, s, show_heat(m->temperature), "  %.1f %.*s", m->temperature, (int)m->stage.n,
 			   m->stage.p);
 		(void)buf_printf(out, "  %s%s", when, m->sacred ? "  sacred" : "");
 		line_of(out, "  ", &m->speaker);
@@ -85,7 +85,7 @@ void show_answer(struct buf *out, const struct show_style *s, const void *res)
 
 		show_paint(out, s, SHOW_BOLD, "%2u", i + 1);
 		(void)buf_printf(out, "  score %.3f", m->score);
-		show_paint(out, s, heat_colour(m->temperature), "  %.1f", m->temperature);
+		show_paint(out, s, show_heat(m->temperature), "  %.1f", m->temperature);
 		if (m->has_at) {
 			show_time(when, m->at);
 			(void)buf_printf(out, "  %s", when);
@@ -107,7 +107,7 @@ static void stage_line(struct buf *out, const struct show_style *s, const char *
 
 	show_count(count, n);
 	(void)buf_printf(out, "  %-10s %10s %5.1f%%  ", name, count, 100 * share);
-	show_paint(out, s, heat_colour(t), "%.*s", (int)(share * (double)(sizeof(bar) - 1) + 0.5), bar);
+	show_paint(out, s, show_heat(t), "%.*s", (int)(share * (double)(sizeof(bar) - 1) + 0.5), bar);
 	(void)buf_puts(out, "\n");
 }
 
@@ -131,7 +131,7 @@ void show_thermal(struct buf *out, const struct show_style *s, const void *res)
 	for (uint32_t i = 0; i < t->hottest.n; i++) {
 		const struct item_memory *m = &t->hottest.v[i];
 
-		show_paint(out, s, heat_colour(m->temperature), "  %5.1f", m->temperature);
+		show_paint(out, s, show_heat(m->temperature), "  %5.1f", m->temperature);
 		(void)buf_puts(out, "  ");
 		clean_text(out, m->content.p, m->content.n, " ", 60);
 		(void)buf_puts(out, "\n");

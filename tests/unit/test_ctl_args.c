@@ -63,7 +63,7 @@ static void table_is_sound(void **state)
 {
 	(void)state;
 	for (const struct ctl_command *c = ctl_commands; c->name != NULL; c++) {
-		assert_non_null(c->run);
+		assert_true((c->run == NULL) == (c->later != NULL)); /* here, or of a later version */
 		assert_non_null(c->help);
 		assert_true(strlen(c->help) <= 80);
 		assert_true((c->operands == CTL_NO_OPERANDS) == (c->operand == NULL));
@@ -71,6 +71,7 @@ static void table_is_sound(void **state)
 			assert_string_not_equal(c->name, d->name);
 		for (const struct ctl_option *o = c->options; o != NULL && o->name != NULL; o++) {
 			assert_true((o->type == CTL_FLAG) == (o->value == NULL));
+			assert_true((o->bits & (CTL_LATER | CTL_NEEDED)) != (CTL_LATER | CTL_NEEDED));
 			assert_non_null(o->help);
 			for (const struct ctl_option *g = ctl_globals; g->name != NULL; g++) {
 				assert_string_not_equal(o->name, g->name);
@@ -137,11 +138,16 @@ static void refuses_with_a_reason(void **state)
 	bad("", "wants a command");
 	bad("statsu", "did you mean status");
 	bad("st", "status");
-	bad("forget", "--help"); /* of a later version */
+	bad("forget", "wants ID");
+	bad("forget|a|b", "one too many");
+	bad("explain|", "not empty");
+	bad("export|a|b", "one too many");
+	bad("analyze", "wants anomalies");
+	bad("analyze|dreams", "'dreams' is unknown; there is anomalies");
+	bad("events|--limit|1001", "from 1 to 1000");
 	bad("zzzzzz", "see tribectl --help");
 	bad("status|x", "takes no argument");
 	bad("remember", "wants TEXT");
-	bad("import", "wants FILE|DIR");
 	bad("restart", "one Jr");
 	bad("restart|memory|meta", "one Jr");
 	bad("restart|nobody", "nobody");
@@ -158,14 +164,74 @@ static void refuses_with_a_reason(void **state)
 	bad("recall|x|--limit|0", "from 1 to 200");
 	bad("recall|x|--limit|201", "from 1 to 200");
 	bad("recall|x|--limit|5x", "whole number");
-	bad("ask|x|--detail|ful", "concise|summary|full");
+	bad("ask|x|--detail|ful", "must be concise, summary or full");
 	bad("drill|--kills|3", "wants --jr");
 	bad("drill|--jr|memory", "wants --kills");
 	bad("drill|--jr|any|--kills|3", "or all");
+	bad("drill|--jr|all|--kills|3|--fault|flood", "--fault: must be kill or hang");
 	bad("--limit|3|recall|x", "before the command");
 	bad("status|--timeout|0", "--timeout");
 	bad("status|-x", "no option -x");
 	bad("status|-jx", "no option -jx");
+}
+
+static void later(const char *line, const char *what)
+{
+	struct ctl_args a;
+
+	good(line, &a);
+	if (what == NULL)
+		assert_null(a.later);
+	else
+		assert_string_equal(a.later, what);
+	ctl_args_free(&a);
+}
+
+/* What a later version brings is known, whatever stands behind it; what is there already is still checked. */
+static void knows_what_comes_later(void **state)
+{
+	(void)state;
+	later("vote|Shall we?|--option|a|--option|b|--quorum|3|--threshold|0.5", "vote");
+	later("vote", "vote");
+	later("backup", "backup");
+	later("bench|--endpoint|/api/v1/ask|-u|3", "bench");
+	later("token|make|--name|x|--json", "token");
+	later("drill|--storm|10|--every|50", "storm");
+	later("drill|--jr|all|--kills|3|--load|50", "load");
+	later("drill|--jr|all|--kills|3|--fault|oom", "oom");
+	later("analyze|patterns", "patterns");
+	later("import|x|--format|git", "git");
+	later("analyze|anomalies", NULL);
+	later("drill|--jr|all|--kills|3|--fault|hang", NULL);
+	bad("drill|--storm|never", "--storm: must be a number");
+	bad("vot|x", "did you mean vote");
+}
+
+static void walks_words(void **state)
+{
+	static const struct {
+		const char *word;
+		bool later;
+	} want[] = {{"a", false}, {"bc", false}, {"d", true}, {"e", true}};
+	const char *w = NULL;
+	bool is_later = false;
+	size_t n, i = 0;
+
+	(void)state;
+	while ((w = ctl_word("a|bc||d|e", w, &n, &is_later)) != NULL) {
+		assert_true(i < 4);
+		assert_int_equal(n, strlen(want[i].word));
+		assert_memory_equal(w, want[i].word, n);
+		assert_int_equal(is_later, want[i].later);
+		i++;
+	}
+	assert_int_equal(i, 4);
+	assert_int_equal(ctl_shown("a|bc||d"), 4);
+	assert_int_equal(ctl_shown("a|bc"), 4);
+	assert_int_equal(ctl_shown(NULL), 0);
+	assert_string_equal(ctl_shown_later("a|bc||d"), "d");
+	assert_null(ctl_shown_later("a|bc"));
+	assert_null(ctl_shown_later(NULL));
 }
 
 static void help_names_everything(void **state)
@@ -180,6 +246,8 @@ static void help_names_everything(void **state)
 
 		assert_non_null(strstr(b.p, c->name));
 		assert_non_null(strstr(b.p, c->help));
+		/* what is not there yet stands apart, behind */
+		assert_true((strstr(b.p, c->help) > strstr(b.p, "not got yet")) == (c->later != NULL));
 		ctl_help_command(&own, ctl_globals, c);
 		for (const struct ctl_option *o = c->options; o != NULL && o->name != NULL; o++) {
 			assert_non_null(strstr(own.p, o->name));
@@ -208,7 +276,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(table_is_sound),        cmocka_unit_test(reads_what_is_given),
 		cmocka_unit_test(refuses_with_a_reason), cmocka_unit_test(help_names_everything),
-		cmocka_unit_test(distance_counts_edits),
+		cmocka_unit_test(distance_counts_edits), cmocka_unit_test(knows_what_comes_later),
+		cmocka_unit_test(walks_words),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,181 @@
+/* events, reload, forget, explain, export, config and what comes later, against the same tribe of cardboard. */
+#include "tests/unit/test_ctl_fake.h"
+
+static void events(void **state)
+{
+	(void)state;
+	expect("events|--limit|3", NULL, CTL_DONE,
+	       "2026-11-23 17:00:00Z  exit         meta_jr         pid 42  signal 9 red\n");
+	saw("{\"limit\":3}");
+	expect("events|--json", NULL, CTL_DONE, "{\"events\":[{\"seq\":7,");
+	saw("{\"limit\":50}");
+}
+
+/* Each once. */
+static void follows_events(void **state)
+{
+	char cmd[] = "events", (*lines)[1024];
+
+	(void)state;
+	lines = follow(cmd);
+	for (unsigned i = 0; i < 4; i++) {
+		char want[16];
+
+		(void)snprintf(want, sizeof(want), "{\"seq\":%u,", 7 + i);
+		if (strstr(lines[i], want) != lines[i])
+			fail_msg("line %u is %s", i, lines[i]);
+	}
+}
+
+static void reloads(void **state)
+{
+	(void)state;
+	expect("reload", NULL, CTL_DONE, "changed: heartbeat_ms, log.level");
+	expect("reload|--json", NULL, CTL_DONE, "{\"changed\":[\"heartbeat_ms\",\"log.level\"]}");
+	fake.refuse = TR_ECONFIG;
+	expect("reload", NULL, CTL_USAGE, NULL);
+	fake.refuse = 0;
+}
+
+static void forgets_and_explains(void **state)
+{
+	(void)state;
+	expect("forget|m1", NULL, CTL_DONE, "forgotten m1");
+	saw("{\"id\":\"m1\"}");
+	expect("forget|m1|--now|--json", NULL, CTL_DONE, "{\"id\":\"m1\"}");
+	saw("{\"id\":\"m1\",\"now\":true}");
+	expect("forget|gone", NULL, CTL_FAILED, NULL);
+	fake.sacred = true;
+	expect("forget|m1|--now", NULL, CTL_REFUSED, NULL);
+	fake.sacred = false;
+	expect("explain|m1", NULL, CTL_DONE, "40 + 10 * log2(0.637) = 33.5, but it is sacred and never under 40");
+	expect("explain|m1", NULL, CTL_DONE, "last 1970-01-01 00:00:00Z, 2d12h ago");
+	expect("explain|m1|--question|blue kettle?", NULL, CTL_DONE, "place 2 among all that match, match 3.500");
+	saw("{\"id\":\"m1\",\"q\":\"blue kettle?\"}");
+	expect("explain|m1|-q|blue kettle?", NULL, CTL_DONE, "weight  1.250    0 times  blue  (not in this memory)");
+	expect("explain|m1|--json", NULL, CTL_DONE, "\"half_life_days\":7");
+	expect("analyze|anomalies", NULL, CTL_DONE, "not analysed anything yet");
+	expect("analyze|anomalies|--json", NULL, CTL_DONE, "{\"anomalies\":[]");
+}
+
+static unsigned lines_of(const char *path)
+{
+	FILE *f = fopen(path, "re");
+	unsigned n = 0;
+	int c;
+
+	while (f != NULL && (c = fgetc(f)) != EOF)
+		n += c == '\n';
+	if (f != NULL)
+		(void)fclose(f);
+	return n;
+}
+
+static unsigned entries(const char *path)
+{
+	DIR *d = opendir(path);
+	unsigned n = 0;
+
+	assert_non_null(d);
+	while (readdir(d) != NULL)
+		n++;
+	(void)closedir(d);
+	return n - 2;
+}
+
+static void exports(void **state)
+{
+	char where[128], file[160], line[256];
+	struct stat st;
+	struct buf out;
+
+	(void)state;
+	(void)snprintf(where, sizeof(where), "%s/out", dir);
+	assert_int_equal(mkdir(where, 0700), 0);
+	(void)snprintf(file, sizeof(file), "%s/m.jsonl", where);
+	(void)snprintf(line, sizeof(line), "export|%s", file);
+	expect(line, NULL, CTL_DONE, "250 memories");
+	assert_int_equal(lines_of(file), EXPORTED);
+	assert_int_equal(stat(file, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0600);
+	assert_int_equal(run(&out, NULL, dir, "export"), CTL_DONE);
+	assert_int_equal(out.len, st.st_size);
+	assert_true(strstr(out.p, "{\"content\":\"one\\ntwo\",\"id\":\"m1\",") == out.p);
+	buf_free(&out);
+	expect("export|-|--json", NULL, CTL_DONE, "\"id\":\"m250\"");
+
+	/* a frame that does not hold a page of that many: smaller ones */
+	fake.big = true;
+	expect(line, NULL, CTL_DONE, "250 memories");
+	fake.big = false;
+	assert_int_equal(lines_of(file), EXPORTED);
+
+	/* what breaks off leaves the older file as it was and nothing beside it */
+	put("out/m.jsonl", "old\n", 3);
+	fake.pages = 0;
+	fake.cut = 3;
+	expect(line, NULL, CTL_FAILED, NULL);
+	fake.cut = 0;
+	assert_int_equal(lines_of(file), 3);
+	assert_int_equal(entries(where), 1);
+	expect("export|/nowhere/at/all", NULL, CTL_FAILED, NULL);
+	expect("export|/dev/null|--json", NULL, CTL_DONE, "{\"file\":\"/dev/null\",\"memories\":250");
+	(void)snprintf(line, sizeof(line), "export|%s", where);
+	expect(line, NULL, CTL_FAILED, NULL); /* a directory */
+}
+
+static void says_what_comes_later(void **state)
+{
+	static const char *const lines[] = {"vote|x|--quorum|2",
+					    "mcp",
+					    "restore|f",
+					    "verify|d",
+					    "bench|--users|3",
+					    "analyze|regression",
+					    "drill|--storm|3|--every|9",
+					    "drill|--jr|all|--kills|1|--fault|spin|--yes"};
+	unsigned before = fake.faults;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+		struct buf out;
+
+		assert_int_equal(run(&out, NULL, dir, lines[i]), CTL_INTERNAL);
+		assert_int_equal(out.len, 0);
+		buf_free(&out);
+	}
+	assert_int_equal(fake.faults, before);
+}
+
+static void config_shows_origins(void **state)
+{
+	char line[300];
+
+	(void)state;
+	put("t.yaml", "heartbeat_ms: 50\nlog:\n  level: debug\n", 1);
+	(void)snprintf(line, sizeof(line), "config|--config|%s/t.yaml|--set|drills=true", dir);
+	expect(line, NULL, CTL_DONE, "heartbeat_ms = 50\n    from: file ");
+	expect(line, NULL, CTL_DONE, "t.yaml:1 (default: 100)\n");
+	expect(line, NULL, CTL_DONE, "drills = true\n    from: command line (default: false)\n");
+	expect(line, NULL, CTL_DONE, "hang_after_ms = 1000\n    from: default\n");
+	(void)snprintf(line, sizeof(line), "config|--json|--config|%s/t.yaml", dir);
+	expect(line, NULL, CTL_DONE,
+	       "{\"key\":\"log.level\",\"value\":\"debug\",\"origin\":\"file\",\"default\":\"info\",");
+	put("t.yaml", "heartbeat_ms: never\n", 1);
+	expect(line, NULL, CTL_USAGE, NULL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(events),
+		cmocka_unit_test(follows_events),
+		cmocka_unit_test(reloads),
+		cmocka_unit_test(forgets_and_explains),
+		cmocka_unit_test(exports),
+		cmocka_unit_test(config_shows_origins),
+		cmocka_unit_test(says_what_comes_later),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
