@@ -1,0 +1,61 @@
+"""The whole harness on a real tribe: every Jr and tribed killed once under load; and planted damage, which must be found."""
+import itertools
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.join(HERE, "..", "kit")]
+import faults  # noqa: E402
+
+
+class Plan(unittest.TestCase):
+    def test_the_seed_replays_it(self):
+        take = lambda seed: list(itertools.islice(faults.plan(seed, ["kill", "stop"], faults.TARGETS), 30))
+        self.assertEqual(take(3), take(3))
+        self.assertNotEqual(take(3), take(4))
+        for at in range(0, 30, 10):  # each round: every kind meets every target
+            self.assertEqual(len({(e["kind"], e["target"]) for e in take(3)[at:at + 10]}), 10)
+
+
+class Run(unittest.TestCase):
+    def chaos(self, *words):
+        """(exit status, what it printed, the journal)"""
+        with tempfile.TemporaryDirectory(prefix="tribe-chaos-test-") as where:
+            path = os.path.join(where, "journal")
+            done = subprocess.run([sys.executable, os.path.join(HERE, "run"), "--seconds", "0", "--rate", "60", "--report", path, *words],
+                                  capture_output=True, text=True, timeout=300, check=False)
+            self.assertTrue(os.path.exists(path), done.stderr)
+            with open(path, encoding="utf-8") as f:
+                return done.returncode, done.stdout + done.stderr, json.load(f)
+
+    def test_kill_each(self):
+        status, text, journal = self.chaos("--seed", "7", "--faults", "kill")
+        self.assertEqual(status, 0, text)
+        self.assertIs(journal["valid"], True)
+        self.assertEqual(sorted(row["target"] for row in journal["injections"]), sorted(faults.TARGETS))
+        for row in journal["injections"]:
+            self.assertNotEqual(row["pid"], row["new_pid"], row)
+            self.assertIsNotNone(row["first_reply_ms"], row)
+        self.assertGreaterEqual(journal["verdict"]["counts"]["acknowledged"], 30)
+        self.assertIn("--seed 7", journal["replay"])
+
+    def test_a_lost_row_is_found(self):
+        status, text, journal = self.chaos("--seed", "8", "--faults", "lose", "--threads", "2")
+        self.assertEqual((status, journal["verdict"]["wrong"]), (1, ["lost"]), text)
+
+    def test_a_doubled_row_is_found(self):
+        status, text, journal = self.chaos("--seed", "9", "--faults", "double", "--threads", "2")
+        self.assertEqual((status, journal["verdict"]["wrong"]), (1, ["doubled"]), text)
+
+    def test_wrong_usage(self):
+        for words in (("--faults", "burn"), ("--targets", "nobody"), ("--threads", "0")):
+            done = subprocess.run([sys.executable, os.path.join(HERE, "run"), *words], capture_output=True, text=True, timeout=60, check=False)
+            self.assertEqual(done.returncode, 2, done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
