@@ -1,155 +1,227 @@
-/* A client that costs little: one keep-alive connection, one request at a time, each latency in nanoseconds on a line
- * of its own (first byte sent to last byte read). Any other answer than a good one ends it with status 1. bench-http
- * PORT fill|add|ask COUNT SEED */
+/* A client that costs little: keep-alive connections, one request at a time on each, all composed before the clock
+ * starts. A latency is first byte sent to last byte read. Any other answer than a good one ends it with status 1.
+ *   bench-http PORT fill|add|ask|thermal|healthz COUNT SEED [CONNECTIONS] */
+#include "tests/bench/common.h"
 #include "tests/bench/words.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #define BATCH        100 /* memories of one request of fill */
-#define REQUEST_MAX  (BATCH * (WORDS_TEXT_MAX + 32) + 1024)
-#define RESPONSE_MAX (4u << 20)
+#define HEAD_MAX     256
+#define CONNS_MAX    256
+#define RESPONSE_MAX (256u << 10)
+#define PATIENCE_MS  30000
 
-static char body[REQUEST_MAX], request[REQUEST_MAX + 512], response[RESPONSE_MAX + 1];
+struct kind {
+	const char *name, *path;
+	int status;
+	unsigned batch; /* memories of a request */
+};
+static const struct kind kinds[] = {
+	{"fill", "/api/v1/memories", 201, BATCH}, {"add", "/api/v1/memories", 201, 1}, {"ask", "/api/v1/ask", 200, 0},
+	{"thermal", "/api/v1/thermal", 200, 0},   {"healthz", "/healthz", 200, 0},
+};
 
-static int64_t now_ns(void)
-{
-	struct timespec t;
+struct request {
+	size_t at, n; /* its bytes in the arena */
+};
+struct conn {
+	int fd;
+	size_t request, sent, have, whole; /* whole: bytes of the answer, 0 while its head is not complete */
+	int64_t start_ns;
+	char *response; /* owned, RESPONSE_MAX + 1 */
+};
+struct run {
+	const struct kind *kind;
+	char *arena; /* owned: all requests, one after the other */
+	struct request *requests;
+	int64_t *ns;
+	size_t count, next, done;
+	int epoll;
+};
 
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
-
-static int dial(uint16_t port)
-{
-	struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
-	const struct timeval patience = {.tv_sec = 30};
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
-
-	if (fd < 0 || connect(fd, (const struct sockaddr *)&a, sizeof(a)) < 0) {
-		perror("bench-http: connect");
-		exit(1);
-	}
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-	return fd;
-}
-
-/* Bytes of the whole response, 0 while its head is not complete, -1 when it says no length. */
-static long response_length(size_t have)
-{
-	const char *end, *line = response;
-
-	response[have] = '\0';
-	if ((end = strstr(response, "\r\n\r\n")) == NULL)
-		return 0;
-	while (line < end && (line = strstr(line, "\r\n")) != NULL && line < end) {
-		line += 2;
-		if (strncasecmp(line, "content-length:", 15) == 0)
-			return end + 4 - response + strtol(line + 15, NULL, 10);
-	}
-	return -1;
-}
-
-static bool exchange(int fd, size_t n, int want)
-{
-	size_t have = 0;
-	long whole = 0;
-
-	for (size_t sent = 0; sent < n;) {
-		ssize_t k = send(fd, request + sent, n - sent, MSG_NOSIGNAL);
-
-		if (k <= 0)
-			return false;
-		sent += (size_t)k;
-	}
-	while (whole == 0 || have < (size_t)whole) {
-		ssize_t k = recv(fd, response + have, RESPONSE_MAX - have, 0);
-
-		if (k <= 0)
-			return false;
-		have += (size_t)k;
-		if (whole == 0 && (whole = response_length(have)) < 0)
-			return false;
-	}
-	return strncmp(response, "HTTP/1.1 ", 9) == 0 && strtol(response + 9, NULL, 10) == want;
-}
-
-static size_t compose(const char *path, size_t n)
-{
-	int head = snprintf(
-		request, sizeof(request),
-		"POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n",
-		path, n);
-
-	memcpy(request + head, body, n);
-	return (size_t)head + n;
-}
-
-static size_t add_body(struct words *w, unsigned n)
+static size_t add_body(struct words *w, unsigned n, char *out)
 {
 	char text[WORDS_TEXT_MAX];
 	size_t at = 0;
 
 	if (n > 1)
-		body[at++] = '[';
+		out[at++] = '[';
 	for (unsigned i = 0; i < n; i++) {
 		words_memory(w, text);
-		at += (size_t)snprintf(body + at, sizeof(body) - at, "%s{\"content\":\"%s\"}", i > 0 ? "," : "", text);
+		at += (size_t)sprintf(out + at, "%s{\"content\":\"%s\"}", i > 0 ? "," : "", text);
 	}
 	if (n > 1)
-		body[at++] = ']';
+		out[at++] = ']';
 	return at;
 }
 
-static size_t ask_body(struct words *w)
+static size_t compose(const struct kind *k, struct words *w, unsigned batch, char *out)
 {
-	char text[WORDS_TEXT_MAX];
+	char body[BATCH * (WORDS_TEXT_MAX + 32)], text[WORDS_TEXT_MAX];
+	size_t n = 0;
+	int head;
 
-	words_question(w, text);
-	return (size_t)snprintf(body, sizeof(body), "{\"question\":\"%s\"}", text);
+	if (batch > 0) {
+		n = add_body(w, batch, body);
+	} else if (strcmp(k->name, "ask") == 0) {
+		words_question(w, text);
+		n = (size_t)sprintf(body, "{\"question\":\"%s\"}", text);
+	} else {
+		return (size_t)sprintf(out, "GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", k->path);
+	}
+	head = snprintf(out, HEAD_MAX,
+			"POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+			"Content-Length: %zu\r\n\r\n",
+			k->path, n);
+	memcpy(out + head, body, n);
+	return (size_t)head + n;
+}
+
+static void compose_all(struct run *r, struct words *w, long items)
+{
+	unsigned batch = r->kind->batch;
+	size_t each = HEAD_MAX + (size_t)(batch > 0 ? batch : 1) * (WORDS_TEXT_MAX + 32), at = 0;
+
+	r->count = batch > 0 ? ((size_t)items + batch - 1) / batch : (size_t)items;
+	r->arena = bench_room(r->count, each);
+	r->requests = bench_room(r->count, sizeof(*r->requests));
+	r->ns = bench_room(r->count, sizeof(*r->ns));
+	for (size_t i = 0; i < r->count; i++) {
+		unsigned n = batch > 1 && items < (long)batch ? (unsigned)items : batch;
+
+		r->requests[i] = (struct request){at, compose(r->kind, w, n, r->arena + at)};
+		at += r->requests[i].n;
+		items -= n;
+	}
+}
+
+static void dial(struct run *r, struct conn *c, uint16_t port)
+{
+	struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
+	struct epoll_event e = {.events = EPOLLIN, .data = {.ptr = c}};
+	int one = 1;
+
+	c->response = bench_room(1, RESPONSE_MAX + 1);
+	c->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	bench_must(c->fd >= 0 && connect(c->fd, (const struct sockaddr *)&a, sizeof(a)) == 0, "connect");
+	(void)setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	bench_must(epoll_ctl(r->epoll, EPOLL_CTL_ADD, c->fd, &e) == 0, "epoll");
+}
+
+/* Bytes of the whole response, 0 while its head is not complete. */
+static size_t response_length(struct conn *c)
+{
+	const char *end, *line = c->response;
+
+	c->response[c->have] = '\0';
+	if ((end = strstr(c->response, "\r\n\r\n")) == NULL)
+		return 0;
+	while (line < end && (line = strstr(line, "\r\n")) != NULL && line < end) {
+		line += 2;
+		if (strncasecmp(line, "content-length:", 15) == 0)
+			return (size_t)(end + 4 - c->response) + strtoul(line + 15, NULL, 10);
+	}
+	bench_must(false, "an answer without Content-Length: it");
+	return 0;
+}
+
+/* The next request of this connection; it blocks for the few that are larger than the socket's buffer. */
+static void send_next(struct run *r, struct conn *c)
+{
+	const struct request *q = &r->requests[c->request = r->next++];
+
+	c->have = c->whole = 0;
+	c->start_ns = bench_ns(CLOCK_MONOTONIC);
+	for (c->sent = 0; c->sent < q->n;) {
+		ssize_t k = send(c->fd, r->arena + q->at + c->sent, q->n - c->sent, MSG_NOSIGNAL);
+
+		bench_must(k > 0 || errno == EINTR, "send");
+		c->sent += k > 0 ? (size_t)k : 0;
+	}
+}
+
+static void on_readable(struct run *r, struct conn *c)
+{
+	ssize_t k = recv(c->fd, c->response + c->have, RESPONSE_MAX - c->have, 0);
+
+	if (k < 0 && errno == EINTR)
+		return;
+	bench_must(k > 0, "reading an answer");
+	c->have += (size_t)k;
+	if (c->whole == 0 && (c->whole = response_length(c)) == 0)
+		return;
+	bench_must(c->whole <= RESPONSE_MAX, "an answer of that size: it");
+	if (c->have < c->whole)
+		return;
+	r->ns[r->done++] = bench_ns(CLOCK_MONOTONIC) - c->start_ns;
+	if (strncmp(c->response, "HTTP/1.1 ", 9) != 0 || strtol(c->response + 9, NULL, 10) != r->kind->status) {
+		(void)fprintf(stderr, "bench-http: %s number %zu was not answered well: %.200s\n", r->kind->name,
+			      c->request, c->response);
+		exit(1);
+	}
+	if (r->next < r->count)
+		send_next(r, c);
+}
+
+static void run_all(struct run *r, struct conn *conns, size_t nconns)
+{
+	struct epoll_event events[CONNS_MAX];
+
+	for (size_t i = 0; i < nconns && r->next < r->count; i++)
+		send_next(r, &conns[i]);
+	while (r->done < r->count) {
+		int n = epoll_wait(r->epoll, events, CONNS_MAX, PATIENCE_MS);
+
+		bench_must(n > 0 || (n < 0 && errno == EINTR), "an answer within 30 s");
+		for (int i = 0; i < n; i++)
+			on_readable(r, events[i].data.ptr);
+	}
 }
 
 int main(int argc, char **argv)
 {
+	static struct conn conns[CONNS_MAX];
+	struct run r = {.kind = NULL};
 	struct words w;
-	long count, done = 0;
-	bool ask, fill;
-	int fd;
+	size_t nconns;
+	int64_t start;
 
-	if (argc != 5 || words_open(&w, strtoull(argv[4], NULL, 10)) < 0) {
-		(void)fputs("usage: bench-http PORT fill|add|ask COUNT SEED\n", stderr);
+	for (size_t i = 0; argc >= 5 && i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		if (strcmp(argv[2], kinds[i].name) == 0)
+			r.kind = &kinds[i];
+	}
+	if (r.kind == NULL || argc > 6) {
+		(void)fputs("usage: bench-http PORT fill|add|ask|thermal|healthz COUNT SEED [CONNECTIONS]\n", stderr);
 		return 2;
 	}
-	ask = strcmp(argv[2], "ask") == 0;
-	fill = strcmp(argv[2], "fill") == 0;
-	count = strtol(argv[3], NULL, 10);
-	fd = dial((uint16_t)strtoul(argv[1], NULL, 10));
-	while (done < count) {
-		unsigned batch = !fill ? 1 : count - done < BATCH ? (unsigned)(count - done) : BATCH;
-		size_t n = compose(ask ? "/api/v1/ask" : "/api/v1/memories", ask ? ask_body(&w) : add_body(&w, batch));
-		int64_t start = now_ns();
-
-		if (!exchange(fd, n, ask ? 200 : 201)) {
-			(void)fprintf(stderr, "bench-http: %s number %ld was not answered well: %.200s\n", argv[2],
-				      done, response);
-			return 1;
-		}
-		if (!fill)
-			(void)printf("%lld\n", (long long)(now_ns() - start));
-		done += batch;
-	}
-	(void)close(fd);
+	nconns = argc > 5 ? (size_t)bench_number(argv[5], 1, CONNS_MAX) : 1;
+	bench_must(words_open(&w, strtoull(argv[4], NULL, 10)) == 0, "memory");
+	compose_all(&r, &w, bench_number(argv[3], 1, 10000000));
 	words_close(&w);
-	return fflush(stdout) == 0 ? 0 : 1;
+	r.epoll = epoll_create1(EPOLL_CLOEXEC);
+	bench_must(r.epoll >= 0, "epoll");
+	for (size_t i = 0; i < nconns; i++)
+		dial(&r, &conns[i], (uint16_t)bench_number(argv[1], 1, 65535));
+	start = bench_ns(CLOCK_MONOTONIC);
+	run_all(&r, conns, nconns);
+	bench_print(r.ns, r.done, bench_ns(CLOCK_MONOTONIC) - start, -1);
+	for (size_t i = 0; i < nconns; i++) {
+		(void)close(conns[i].fd);
+		free(conns[i].response);
+	}
+	(void)close(r.epoll);
+	free(r.arena);
+	free(r.requests);
+	free(r.ns);
+	return 0;
 }

@@ -4,11 +4,19 @@
 
 #define COMMON 60
 
+static uint64_t mix(uint64_t z)
+{
+	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+	z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+	return z ^ (z >> 31);
+}
+
 int words_open(struct words *w, uint64_t seed)
 {
 	double sum = 0;
 
-	w->state = seed * 0x9e3779b97f4a7c15u + 1;
+	w->state =
+		mix(seed + 1) * 0x9e3779b97f4a7c15u; /* mixed: the next seed is no later place of the same sequence */
 	w->cumulative = malloc(WORDS_VOCABULARY * sizeof(*w->cumulative));
 	if (w->cumulative == NULL)
 		return -1;
@@ -27,11 +35,7 @@ void words_close(struct words *w)
 
 static double uniform(struct words *w)
 {
-	uint64_t z = w->state += 0x9e3779b97f4a7c15u;
-
-	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-	z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-	return (double)((z ^ (z >> 31)) >> 11) * 0x1p-53;
+	return (double)(mix(w->state += 0x9e3779b97f4a7c15u) >> 11) * 0x1p-53;
 }
 
 static size_t draw(struct words *w)

@@ -3,21 +3,22 @@ import json
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import tempfile
 import time
 import urllib.request
 
+from frame import Failed, run_program
 
-class Failed(Exception):
-    pass
+JRS = ["memory_jr", "integration_jr", "meta_jr", "executive_jr"]
 
 
 class Tribe:
     """with Tribe(bin_dir, parent) as t: ... ; t.dir is fresh; everything is stopped and removed at the end."""
 
     def __init__(self, bin_dir, parent=None):
-        self.bin = bin_dir
+        self.bin = os.path.abspath(bin_dir)
         self.dir = tempfile.mkdtemp(prefix="tribe-bench-", dir=parent)
         self.dev = os.path.join(self.dir, "dev")
 
@@ -58,7 +59,7 @@ class Tribe:
         if not quiet:
             raise Failed("shutdown: " + done.stderr.strip())
         try:
-            os.kill(pid, signal.SIGKILL)  # ours: its pid file lies in our own directory
+            os.kill(pid, signal.SIGKILL)  # ours: its pid file lies in our own directory; no Jr outlives it
         except ProcessLookupError:
             pass
 
@@ -73,6 +74,9 @@ class Tribe:
         with open(os.path.join(self.dev, "run", "http.addr"), encoding="ascii") as f:
             return int(f.read().strip().rsplit(":", 1)[1])
 
+    def socket(self, role):
+        return os.path.join(self.dev, "run", role + ".sock")
+
     def url(self, path):
         return "http://127.0.0.1:%d%s" % (self.port(), path)
 
@@ -83,6 +87,26 @@ class Tribe:
         if done.returncode != 0 and not (may_fail and done.stdout):
             raise Failed("tribectl %s left with %d: %s" % (" ".join(words), done.returncode, done.stderr.strip()))
         return json.loads(done.stdout)
+
+    def http(self, *words):
+        """argv of bench-http against this tribe."""
+        return [self.program("bench-http"), str(self.port())] + [str(word) for word in words]
+
+    def fill(self, memories):
+        run_program(self.http("fill", memories, 1))
+
+    def memories(self):
+        return self.ctl("thermal")["total_memories"]
+
+    def copy_archive(self, path):
+        """Schema and rows as they are now, for whoever does the same work without a tribe."""
+        source = os.path.join(self.dev, "state", "archive", "current", "thermal.sqlite")
+        ours, copy = sqlite3.connect("file:%s?mode=ro" % source, uri=True), sqlite3.connect(path)
+        try:
+            ours.backup(copy)
+        finally:
+            ours.close()
+            copy.close()
 
     def pids(self):
         status = self.ctl("status")
@@ -101,16 +125,3 @@ def pss_of(pid):
             if line.startswith("Pss:"):
                 return int(line.split()[1]) * 1024
     raise Failed("no Pss for %d" % pid)
-
-
-def run_lines(argv, timeout=600):
-    """Runs a bench program; the nanoseconds it printed."""
-    done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout)
-    if done.returncode != 0:
-        raise Failed("%s: %s" % (os.path.basename(argv[0]), done.stderr.strip()))
-    return [int(line) for line in done.stdout.split()]
-
-
-def load():
-    with open("/proc/loadavg", encoding="ascii") as f:
-        return f.read().split()[0]

@@ -1,0 +1,180 @@
+#!/usr/bin/python3
+"""The frame of the benches judged with contenders and neighbours made up here."""
+import contextlib
+import importlib.machinery
+import importlib.util
+import io
+import os
+import re
+import sys
+import tempfile
+import unittest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(HERE, "lib"))
+
+import figures  # noqa: E402
+import frame  # noqa: E402
+import machine  # noqa: E402
+import targets  # noqa: E402
+
+
+class Others(unittest.TestCase):
+    def test_ours_and_what_descends_from_it_is_left_out(self):
+        table = {1: (0, 100), 10: (1, 7), 11: (10, 5), 12: (11, 3), 20: (1, 1000), 30: (20, 10000)}
+        self.assertEqual(machine.others(table, {10}), 11100)
+        self.assertEqual(machine.others(table, {10, 30}), 1100)
+        self.assertEqual(machine.others(table, set()), 11115)
+
+    def test_a_loop_in_a_torn_table_ends(self):
+        self.assertEqual(machine.others({5: (6, 1), 6: (5, 2)}, {9}), 3)
+
+    def test_work_of_a_process_is_seen_with_its_threads(self):
+        before = machine.cpu_s(os.getpid())
+        while machine.cpu_s(os.getpid()) - before < 0.02:
+            sum(range(1000))
+        self.assertIsNone(machine.cpu_s(2 ** 22 + 1))  # above every pid
+
+    def test_own_work_is_not_a_neighbours(self):
+        watch = machine.Neighbours()
+        before = machine.others(machine.processes(), {os.getpid()})
+        start = machine.cpu_s(os.getpid())
+        while machine.cpu_s(os.getpid()) - start < 0.1:
+            sum(range(1000))
+        self.assertGreaterEqual(machine.others(machine.processes(), set()) - before, 10)  # there it is
+        self.assertGreaterEqual(watch.cores(), 0)
+
+
+class Mounts(unittest.TestCase):
+    TEXT = ("1 0 8:1 / / rw - ext4 /dev/a rw\n2 1 0:5 / /tmp rw shared:1 - tmpfs t rw\n3 1 0:6 / /tmp/my\\040disk rw - xfs x rw\n")
+
+    def test_the_longest_mount_point_above_it(self):
+        for path, kind in (("/", "ext4"), ("/tmpfile", "ext4"), ("/tmp", "tmpfs"), ("/tmp/a", "tmpfs"), ("/tmp/my disk/a", "xfs")):
+            self.assertEqual(machine.mounted(path, self.TEXT), kind, path)
+
+
+class Scripted(frame.Contender):
+    """run() gives the turns that the script says: latency, void."""
+
+    def __init__(self, key, script):
+        super().__init__(key, key, None)
+        self.script, self.seeds = list(script), []
+
+    def run(self, number, own):
+        ns, void = self.script.pop(0)
+        self.seeds.append(number)
+        turn = frame.Turn([ns], wall_s=1.0, cpu_s=ns / 1e9)
+        turn.void = void
+        return turn
+
+
+class Turns(unittest.TestCase):
+    def test_in_turns_each_with_a_seed_of_its_own(self):
+        a, b = Scripted("a", [(1, False)] * 3), Scripted("b", [(2, False)] * 3)
+        raw = frame.take_turns([a, b], 3, 0)
+        self.assertEqual([t["contender"] for t in raw], list("ababab"))
+        self.assertEqual(len(set(a.seeds + b.seeds)), 6)
+
+    def test_a_void_turn_is_repeated_and_does_not_count(self):
+        a = Scripted("a", [(900, True), (1, False), (3, False)])
+        raw = frame.take_turns([a], 2, 5)
+        self.assertEqual([t["void"] for t in raw], [True, False, False])
+        self.assertEqual(a.latency_ns(), 2)
+        self.assertEqual(a.disturbed(), 0)
+        self.assertIn("2 counted, 1 repeated", frame.disturbed_line([a], raw))
+
+    def test_repeats_are_bounded_and_the_rest_is_told(self):
+        a = Scripted("a", [(9, True)] * 5)
+        raw = frame.take_turns([a], 3, 2)
+        self.assertEqual((len(raw), len(a.turns), a.disturbed()), (5, 3, 3))
+
+    def test_nothing_is_repeated_after_the_time_is_over(self):
+        a = Scripted("a", [(9, True)] * 2)
+        self.assertEqual(len(frame.take_turns([a], 2, 50, until=0)), 2)
+
+    def test_one_bad_turn_does_not_decide(self):
+        a = Scripted("a", [(10, False), (5000, False), (12, False)])
+        frame.take_turns([a], 3, 0)
+        self.assertEqual(a.latency_ns(), 12)
+        self.assertAlmostEqual(a.cpu_us(), 0.012)
+        self.assertEqual(a.per_s(), 1)
+
+    def test_a_ratio_is_taken_between_neighbours_in_time(self):
+        a, b = (Scripted(key, [(ns, False) for ns in v]) for key, v in (("a", (10, 90, 12, 30)), ("b", (5, 45, 6, 15))))
+        frame.take_turns([a, b], 4, 0)
+        self.assertEqual(a.ratio(b, frame.Turn.p50), 2)
+        self.assertEqual(a.beyond(b, frame.Turn.p50), 10.5)
+
+
+class Programs(unittest.TestCase):
+    def test_lines_and_what_it_took(self):
+        turn = frame.run_program(["/bin/printf", "5 1 2\n7 0 0\nwall 2000000000\ncpu 1000000000\n"])
+        self.assertEqual((turn.ns, turn.rows, turn.wall_s, turn.cpu_s), ([5, 7], [[5, 1, 2], [7, 0, 0]], 2.0, 1.0))
+
+    def test_failure_and_silence_are_told(self):
+        with self.assertRaisesRegex(frame.Failed, "sh: no"):
+            frame.run_program(["/bin/sh", "-c", "echo no >&2; exit 1"])
+        with self.assertRaisesRegex(frame.Failed, "not done"):
+            frame.run_program(["/bin/sleep", "60"], timeout=0.05)
+
+
+class Targets(unittest.TestCase):
+    def test_met_missed_and_not_measured(self):
+        rows = {row[0]: row for row in targets.rows({"first": {"ask_p50": 5.0, "add_p50": 2.001}, "recovery": {"refused": 0}})}
+        met = {name.split(",")[0]: row[4] for name, row in rows.items()}
+        self.assertEqual(met["ask through HTTP"], "yes")
+        self.assertEqual(met["durable add through HTTP"], "MISSED")
+        self.assertEqual(met["refused connections in all kills"], "yes")
+        self.assertEqual(rows["start to ready, p50"][3:], ["not measured", "-"])
+
+    def test_every_figure_of_a_target_is_one_that_its_bench_writes(self):
+        for _, _, bench, figure, _, _ in targets.TARGETS:
+            with open(os.path.join(HERE, bench), encoding="utf-8") as f:
+                text = f.read()
+            written = {figure.replace("_", " ")} if bench == "first" else {figure, re.sub(r"^(ask|add)_c\d+_", "", figure)}
+            self.assertTrue(any('"%s"' % name in text for name in written), figure)
+
+
+class Document(unittest.TestCase):
+    def setUp(self):
+        loader = importlib.machinery.SourceFileLoader("bench_run", os.path.join(HERE, "run"))
+        spec = importlib.util.spec_from_loader("bench_run", loader)
+        self.run_ = importlib.util.module_from_spec(spec)
+        loader.exec_module(self.run_)
+        handle, self.path = tempfile.mkstemp()
+        os.close(handle)
+        self.addCleanup(os.unlink, self.path)
+
+    def text(self, new=None):
+        if new is not None:
+            with open(self.path, "w", encoding="utf-8") as f:
+                f.write(new)
+        with open(self.path, encoding="utf-8") as f:
+            return f.read()
+
+    def test_only_what_stands_between_the_markers_changes(self):
+        begin, end = self.run_.BEGIN, self.run_.END
+        self.run_.DOCUMENT = self.path
+        self.text("before\n%s\nold\n%s\nafter\n" % (begin, end))
+        self.assertEqual(self.run_.write_document("new"), 0)
+        self.assertEqual(self.text(), "before\n%s\n\nnew\n\n%s\nafter\n" % (begin, end))
+        with open(os.path.join(HERE, "..", "..", "docs", "PERFORMANCE_BASELINE.md"), encoding="utf-8") as f:
+            real = f.read()
+        self.assertEqual((real.count(begin), real.count(end)), (1, 1))
+
+    def test_a_document_without_markers_is_left_alone(self):
+        self.run_.DOCUMENT = self.path
+        self.text("nothing here\n")
+        with contextlib.redirect_stderr(io.StringIO()):
+            self.assertEqual(self.run_.write_document("new"), 1)
+        self.assertEqual(self.text(), "nothing here\n")
+
+
+class Figures(unittest.TestCase):
+    def test_quantile_is_a_value_that_was_measured(self):
+        self.assertEqual([figures.quantile([4, 1, 3, 2], q) for q in (0.0, 0.5, 0.75, 0.99, 1.0)], [1, 2, 3, 4, 4])
+
+
+if __name__ == "__main__":
+    unittest.main()
