@@ -247,7 +247,7 @@ class UnixSockets(UnharmedCase):
         for name in SOCKETS + ("control.sock",):
             idle = []
             try:
-                for _ in range(40):
+                for _ in range(200):
                     idle.append(Rpc(self.tribe.socket_path(name)))
                 self.still_serves(name)
             finally:
@@ -294,8 +294,12 @@ class Started(unittest.TestCase):
         for text, place in (("http:\n  listen: 127.0.0.1:0\n\nheartbeat_ms: fast\n", ":4: heartbeat_ms: must be"),
                             ("hartbeat_ms: 5\n", ":1: hartbeat_ms: "), ("drills: true\n\tx: 1\n", ":2: "),
                             ("drills: true\ndrills: true\n", ":2: drills: "),
-                            ("http.listen: 0.0.0.0:80\n", "http.listen: this version"),
+                            ("http.listen: somewhere:80\n", "http.listen: must be HOST:PORT"),
+                            ("http.certificate: /c.pem\n", "http.certificate: must be given together"),
                             ("archive.url: postgresql://db/tribe\n", "archive.url: this version"),
+                            ("archive.url: sqlite:/nonexistent/x.db\n", ":1: archive.url: the directory its path names does not exist"),
+                            ("archive.url: sqlite:sub/x.db\n", ":1: archive.url: the directory its path names does not exist"),
+                            ("- a\n", ":1: must hold KEY: VALUE lines"),
                             ("llm.url: http://x\n", "llm.url: this version"),
                             ("heartbeat_ms: 1000\n", "hang_after_ms: must be at least three times")):
             with open(path, "w", encoding="utf-8") as f:
@@ -308,7 +312,8 @@ class Started(unittest.TestCase):
                 if place.startswith(":"):
                     self.assertIn(path + place, done.stderr)
                 self.assertFalse(os.path.exists(new), "something was made")
-        for setting in ("heartbeat_ms=fast", "hartbeat_ms=1", "heartbeat_ms", "http.listen=192.168.0.1:80"):
+        for setting in ("heartbeat_ms=fast", "hartbeat_ms=1", "heartbeat_ms", "http.listen=127.0.0.1:99999",
+                        "archive.url=sqlite:/nonexistent/x.db"):
             done = self.run_tribed("--set", setting, where=tribe)
             self.assertEqual((done.returncode, os.path.exists(new)), (2, False), done)
             self.assertIn(setting.split("=", maxsplit=1)[0], done.stderr)

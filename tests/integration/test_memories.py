@@ -106,6 +106,13 @@ class Remember(TribeCase):
         other = self.tribe.post(MEMORIES, {"content": unique("twice")}, headers={"Idempotency-Key": key})
         self.assertEqual(other.status, 422, other)
         self.assertIn("key_reused", problem_of(other)["type"])
+        self.assertIn("Idempotency-Key", problem_of(other)["detail"])
+
+    def test_fields_are_named_as_they_were_sent(self):
+        alone = self.tribe.post(MEMORIES, {"content": unique("alone"), "supersedes": "nobody"})
+        self.assertIn('"supersedes"', problem_of(alone)["detail"])
+        listed = self.tribe.post(MEMORIES, [{"content": unique("a")}, {"content": unique("b"), "supersedes": "nobody"}])
+        self.assertIn('"[1].supersedes"', problem_of(listed)["detail"])
 
     def test_unknown_id_is_404(self):
         answer = self.tribe.get(f"{MEMORIES}/no-such-id")
