@@ -5,9 +5,11 @@ BUILD_PACKAGES=(gcc libc6-dev cmake ninja-build pkg-config
 	libuv1-dev libmsgpack-dev libsystemd-dev libssl-dev libsqlite3-dev libpq-dev
 	libjansson-dev libyaml-dev libstemmer-dev libutf8proc-dev libmd4c-dev uthash-dev node-llhttp)
 # what the fast suite needs beside that
-TEST_PACKAGES=(libcmocka-dev python3 python3-msgpack systemd)
+TEST_PACKAGES=(libcmocka-dev python3 python3-msgpack systemd groff)
 # what ./tests/run --full needs beside that
-FULL_PACKAGES=(clang libclang-rt-14-dev mmdebstrap systemd-container prometheus)
+FULL_PACKAGES=(clang libclang-rt-14-dev mmdebstrap systemd-container prometheus docker.io docker-compose runc iproute2 curl)
+# the peers that tests/bench measures beside ours; tests/bench/lib/packages installs them without starting a service
+BENCH_PACKAGES=(runit s6 nginx-light)
 
 # need_packages NAME...: installs those that are missing, asking nothing; as root, or with sudo.
 need_packages() {
