@@ -29,12 +29,16 @@ static struct fixture {
 	struct loop_timer *watchdog;
 	/* how the played Jrs behave, and what they saw */
 	enum mood memory_mood, integration_mood, status_mood;
-	int code;       /* of FAIL */
+	int code;                                     /* of FAIL */
+	const char *field;                            /* of FAIL; NULL: "importance" */
+	const char *memory_state, *integration_state; /* as tribed sees them; NULL: "up" */
+	unsigned status_asked;
 	unsigned found; /* memories a recall returns */
 	bool known;     /* memory.add knows them all */
 	struct chan_call *silent[8];
 	unsigned nsilent;
-	char request_id[129], last[128]; /* of the last effect; what the last handler saw */
+	char request_id[129], recall_id[129],
+		last[128]; /* of the last call; of the last recall; what the last handler saw */
 	uint32_t last_n, deadline;
 	unsigned errors;
 	enum mood events_mood;
@@ -54,7 +58,7 @@ static bool moody(enum mood mood, struct chan_call *call)
 	if (c->has_request_id)
 		snprintf(fx.request_id, sizeof(fx.request_id), "%.*s", (int)c->request_id.n, c->request_id.p);
 	if (mood == FAIL)
-		chan_failf(call, fx.code, "importance", "must be a number from 0 to 1");
+		chan_failf(call, fx.code, fx.field != NULL ? fx.field : "importance", "must be a number from 0 to 1");
 	if (mood == SILENT)
 		fx.silent[fx.nsilent++] = call;
 	return mood != ANSWER;
@@ -102,6 +106,7 @@ static void on_recall(void *arg, struct chan_call *call, const void *msg)
 	(void)arg;
 	if (moody(fx.memory_mood, call))
 		return;
+	strcpy(fx.recall_id, fx.request_id);
 	for (unsigned i = 0; i < fx.found; i++)
 		v[i] = memory(i);
 	for (unsigned i = 0; i < fx.found && m->has_explain && m->explain; i++) {
@@ -232,6 +237,10 @@ static void answer_status(void *arg)
 	(void)arg;
 	res.jrs.memory_jr.state = res.jrs.executive_jr.state = res.jrs.meta_jr.state = res.jrs.integration_jr.state =
 		up;
+	if (fx.memory_state != NULL)
+		res.jrs.memory_jr.state = wire_s(fx.memory_state);
+	if (fx.integration_state != NULL)
+		res.jrs.integration_jr.state = wire_s(fx.integration_state);
 	if (fx.status_mood == ANSWER)
 		status_call.cb(status_call.arg, 0, &res, NULL);
 	else
@@ -242,6 +251,7 @@ static int status(void *arg, uint32_t timeout_ms, peer_cb *cb, void *cb_arg)
 {
 	(void)arg;
 	(void)timeout_ms;
+	fx.status_asked++;
 	status_call.cb = cb;
 	status_call.arg = cb_arg;
 	return loop_timer_start(status_call.timer, 0, 0);

@@ -27,6 +27,14 @@ static void ask(void **state)
 	assert_int_equal(strlen(text("timestamp")), 24);
 	assert_true(has(text("request_id")));
 
+	assert_string_equal(fx.recall_id, text("request_id"));
+	assert_string_equal(fx.request_id, text("request_id")); /* of integration-jr's call */
+	assert_int_equal(request("POST", "/api/v1/ask", JSON "X-Request-Id: mine\r\nIdempotency-Key: k\r\n",
+				 "{\"question\":\"a\"}"),
+			 200);
+	assert_string_equal(fx.recall_id, "mine");
+	assert_string_equal(fx.request_id, "mine");
+
 	fx.found = 0;
 	assert_int_equal(POST("/api/v1/ask", "{\"question\":\"Why?\"}"), 200);
 	assert_string_equal(fx.last, "q=Why? limit=5 touch=-1 tag= before=0 min=-1 explain=0");
@@ -63,7 +71,7 @@ static void ask_again(void **state)
 	free(first);
 	assert_true(has("Content-Type: application/json\r\n") && has("Cache-Control: no-store\r\n"));
 	request("POST", "/api/v1/ask", JSON "Idempotency-Key: q\r\n", "{\"question\":\"Why?\"}");
-	check_problem(422, "key_reused", "");
+	check_problem(422, "key_reused", "\"Idempotency-Key\" was used for another request");
 	assert_int_equal(request("POST", "/api/v1/ask", JSON "Idempotency-Key: other\r\n", question), 200);
 	assert_int_equal(json_array_size(json_object_get(rp.doc, "sources")), 0);
 	fx.memory_mood = FAIL; /* what failed may be tried again */
@@ -109,10 +117,17 @@ static void ask_degraded(void **state)
 		assert_non_null(strstr(text("confidence_basis"), "integration_jr"));
 		assert_string_equal(text("memory_id"), "m-0");
 	}
+	fx.integration_state = "down"; /* not waited for, and nobody else ends with it */
+	assert_int_equal(POST("/api/v1/ask", "{\"question\":\"When did Caroline move?\"}"), 200);
+	assert_int_equal(json_array_size(json_object_get(rp.doc, "degraded")), 1);
 	fx.memory_mood = FAIL;
 	fx.code = TR_EUNAVAILABLE;
 	POST("/api/v1/ask", "{\"question\":\"When?\"}");
-	check_problem(503, "unavailable", "");
+	check_problem(503, "unavailable", "memory_jr is not there");
+	fx.memory_mood = SILENT;
+	fx.memory_state = "down";
+	POST("/api/v1/ask", "{\"question\":\"When?\"}");
+	check_problem(503, "unavailable", "memory_jr is down");
 }
 
 struct rpc {
@@ -161,6 +176,7 @@ static void ask_by_rpc(void **state)
 	assert_int_equal(rpc.r, 0);
 	assert_string_equal(rpc.answer, "In May.");
 	assert_string_equal(rpc.id, "rpc-1");
+	assert_string_equal(fx.recall_id, "rpc-1");
 	rpc = rpc_ask("long");
 	assert_int_equal(rpc.r, TR_EINVAL);
 	assert_string_equal(rpc.field, "detail");

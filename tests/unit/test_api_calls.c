@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "common/base/clock.h"
 #include "tests/unit/api_client.h"
 
 /* ---- tests ---- */
@@ -62,11 +63,13 @@ static void add_refused(void **state)
 		{JSON, "{\"content\":3}", 422, "invalid", "\"content\" must be a string"},
 		{JSON, "{\"content\":\"a\",\"importance\":1.5}", 422, "invalid",
 		 "\"importance\" must be a number from 0 to 1"},
-		{JSON, "{\"content\":\"a\",\"at\":\"yesterday\"}", 422, "invalid", "\"at\""},
+		{JSON, "{\"content\":\"a\",\"at\":\"yesterday\"}", 422, "invalid",
+		 "\"at\" must be a time as in RFC 3339, such as"},
 		{JSON, "{\"content\":\"a\",\"colour\":1}", 422, "invalid", "\"colour\""},
 		{JSON, "[{\"content\":\"a\"},{\"content\":\"a\",\"tags\":[1]}]", 422, "invalid", "\"[1].tags[0]\""},
 		{NDJSON, "{\"content\":\"a\"}\n\n{\"content\":2}\n", 422, "invalid", "\"line 3.content\""},
-		{NDJSON, "{\"content\":\"a\"}\n{\"content\"\n", 400, "malformed", "line 2"},
+		{NDJSON, "{\"content\":\"a\"}\n{\"content\"\n", 400, "malformed",
+		 "it ends too early (line 2, column 10)"},
 		{NDJSON, "\n \n", 422, "invalid", "at least one"},
 		{"Content-Type: text/plain\r\n", "x", 415, "unsupported_media_type", "application/json"},
 		{"Content-Type: application/json;charset=latin1\r\n", "{}", 415, "unsupported_media_type", ""},
@@ -115,15 +118,11 @@ static void errors_of_memory_jr(void **state)
 		const char *name;
 		bool telling;
 	} t[] = {
-		{TR_EINVAL, 422, "invalid", true},
-		{TR_ECONFLICT, 409, "conflict", true},
-		{TR_EMISMATCH, 422, "key_reused", false},
-		{TR_ENOTFOUND, 404, "not_found", true},
-		{TR_EREFUSED, 403, "refused", true},
-		{TR_EBUSY, 503, "busy", false},
-		{TR_EUNAVAILABLE, 503, "unavailable", false},
-		{TR_ESTORE, 503, "store", false},
-		{TR_EINTERNAL, 500, "internal", false},
+		{TR_EINVAL, 422, "invalid", true},        {TR_ECONFLICT, 409, "conflict", true},
+		{TR_EMISMATCH, 422, "key_reused", false}, /* in HTTP's words */
+		{TR_ENOTFOUND, 404, "not_found", true},   {TR_EREFUSED, 403, "refused", true},
+		{TR_EBUSY, 503, "busy", false},           {TR_EUNAVAILABLE, 503, "unavailable", false},
+		{TR_ESTORE, 503, "store", false},         {TR_EINTERNAL, 500, "internal", false},
 		{TR_EPROTO, 500, "internal", false},
 	};
 
@@ -137,6 +136,80 @@ static void errors_of_memory_jr(void **state)
 			assert_null(strstr(text("detail"), "importance"));
 	}
 	assert_int_equal(fx.errors, 5);
+	fx.code = TR_EMISMATCH;
+	fx.field = "request_id";
+	POST("/api/v1/memories", "{\"content\":\"a\"}");
+	check_problem(422, "key_reused", "\"Idempotency-Key\" was used for another request");
+	fx.code = TR_ENOTFOUND;
+	POST("/api/v1/memories", "{\"content\":\"a\"}");
+	check_problem(404, "not_found", "\"Idempotency-Key\" must be"); /* the played words */
+}
+
+static void fields_of_memory_jr(void **state)
+{
+	static const struct {
+		const char *headers, *body, *field, *detail;
+	} t[] = {
+		{JSON, " {\"content\":\"a\"}", "memories[0].supersedes", "\"supersedes\" must"},
+		{JSON, "\n[{\"content\":\"a\"},{\"content\":\"b\"}]", "memories[1].id", "\"[1].id\" must"},
+		{NDJSON, "{\"content\":\"a\"}\n \r\n\n{\"content\":\"b\"}\n", "memories[1].id", "\"line 4.id\" must"},
+		{NDJSON, "{\"content\":\"a\"}", "memories[0].id", "\"line 1.id\" must"},
+		{JSON, "[{\"content\":\"a\"}]", "memories[0]", "\"[0]\" must"},
+		{JSON, "{\"content\":\"a\"}", "memories", "\"memories\" must"},
+	};
+
+	(void)state;
+	fx.memory_mood = FAIL;
+	fx.code = TR_EINVAL;
+	for (size_t i = 0; i < sizeof(t) / sizeof(*t); i++) {
+		fx.field = t[i].field;
+		request("POST", "/api/v1/memories", t[i].headers, t[i].body);
+		check_problem(422, "invalid", t[i].detail);
+	}
+}
+
+/* A Jr that is not coming back is not waited for; one that is on its way is. */
+static void nobody_there(void **state)
+{
+	uint64_t start = tr_mono_ms();
+
+	(void)state;
+	fx.memory_mood = SILENT;
+	fx.memory_state = "down";
+	GET("/api/v1/thermal");
+	check_problem(503, "unavailable", "memory_jr is down");
+	assert_int_equal(fx.status_asked, 1);
+	fx.memory_state = "failed";
+	POST("/api/v1/memories", "{\"content\":\"a\"}");
+	check_problem(503, "unavailable", "memory_jr has failed too often");
+	assert_true(tr_mono_ms() - start < 3000); /* the timeout is 5000 */
+	fx.memory_state = "starting";
+	GET("/readyz");
+	check_problem(503, "deadline", "memory_jr did not answer in time");
+	assert_true(fx.status_asked <= 2 + 5); /* in one second */
+	fx.memory_state = "down";
+	fx.status_mood = FAIL;
+	GET("/readyz");
+	check_problem(503, "deadline", "memory_jr did not answer in time");
+	GET("/api/v1/status");
+	check_problem(503, "unavailable", "tribed is not there");
+	peer_shut(fx.to_memory);
+	GET("/readyz");
+	check_problem(503, "closed", "");
+}
+
+static void request_ids(void **state)
+{
+	(void)state;
+	assert_int_equal(request("GET", "/api/v1/memories", "X-Request-Id: mine\r\n", NULL), 200);
+	assert_string_equal(fx.request_id, "mine");
+	assert_int_equal(request("GET", "/api/v1/thermal", "X-Request-Id: mine-2\r\nIdempotency-Key: k\r\n", NULL),
+			 200);
+	assert_string_equal(fx.request_id, "mine-2");
+	assert_int_equal(request("GET", "/metrics", "X-Request-Id: mine-3\r\n", NULL), 200);
+	assert_string_equal(fx.request_id, "mine-3");
+	assert_int_equal(GET("/api/v1/memories/m"), 200);
+	assert_true(strlen(fx.request_id) > 3 && has(fx.request_id)); /* the one that was made for it */
 }
 
 static void recall(void **state)
@@ -168,6 +241,8 @@ static void recall(void **state)
 	check_problem(422, "invalid", "is not a parameter of this call");
 	GET("/api/v1/memories?toucher=x"); /* known inside, not outside */
 	check_problem(422, "invalid", "\"toucher\"");
+	GET("/api/v1/memories?=");
+	check_problem(422, "invalid", "the name of a parameter is empty");
 	GET("/api/v1/memories?limit=1&limit=2");
 	check_problem(422, "invalid", "\"limit\" is given twice");
 	GET("/api/v1/memories?limit=0");
@@ -181,13 +256,14 @@ static void recall(void **state)
 	GET("/api/v1/memories?min_temperature=nan");
 	check_problem(422, "invalid", "\"min_temperature\"");
 	GET("/api/v1/memories?after=2026-13-01T00:00:00Z");
-	check_problem(422, "invalid", "\"after\"");
+	check_problem(422, "invalid", "\"after\" must be a time as in RFC 3339");
+	assert_null(strstr(text("detail"), "MessagePack"));
 	GET("/api/v1/memories/a%2Fb%252F?touch=false");
 	assert_int_equal(rp.status, 200);
 	assert_string_equal(fx.last, "a/b%2F touch=0");
 	assert_string_equal(text("content"), "Caroline moved to Berlin in May.");
 	GET("/api/v1/memories/missing");
-	check_problem(404, "not_found", "\"id\"");
+	check_problem(404, "not_found", "there is no memory with this id");
 	GET("/api/v1/memories/m?limit=1");
 	check_problem(422, "invalid", "\"limit\"");
 }
@@ -322,7 +398,7 @@ static void health(void **state)
 	check_problem(503, "unavailable", "");
 	fx.memory_mood = SILENT;
 	GET("/readyz");
-	check_problem(503, "deadline", "");
+	check_problem(503, "deadline", "memory_jr did not answer in time");
 	assert_int_equal(GET("/healthz"), 200); /* answered here, whatever is away */
 }
 
@@ -364,6 +440,9 @@ int main(void)
 		T(add_memories),
 		T(add_refused),
 		T(errors_of_memory_jr),
+		T(fields_of_memory_jr),
+		T(nobody_there),
+		T(request_ids),
 		T(recall),
 		T(patch_and_delete),
 		T(routing),

@@ -109,13 +109,13 @@ static void synthesise(struct ask *a)
 	int r;
 
 	msg.question = a->question;
-	msg.common.request_id = a->res.request_id;
-	msg.common.has_request_id = true;
 	msg.detail = a->detail;
 	msg.has_detail = a->has_detail;
 	msg.sources = a->res.sources;
-	r = peer_call(a->api->cfg.integration, MSG_integration_synthesise, &msg, left < budget ? left : budget,
-		      on_synthesis, a, NULL);
+	msg.common.request_id = a->res.request_id;
+	msg.common.has_request_id = true;
+	r = api_ask(a->api, a->api->cfg.integration, MSG_integration_synthesise, &msg, left < budget ? left : budget,
+		    on_synthesis, a);
 	if (r < 0)
 		quote_best(a, r);
 }
@@ -169,10 +169,8 @@ static void on_recall(void *arg, int r, const void *res, const struct tr_fault *
 	const struct res_memory_recall *m = res;
 	struct ask *a = arg;
 
-	struct tr_fault named;
-
 	if (r < 0) {
-		finish(a, r, api_name_absent(&named, fault, tr_roles[TR_ROLE_MEMORY].api_name));
+		finish(a, r, fault);
 		return;
 	}
 	api_archive_answered(a->api);
@@ -239,7 +237,7 @@ static int recall(struct ask *a, const struct msg_executive_ask *q)
 	msg.has_session = msg.has_toucher = q->has_session;
 	msg.touch = q->touch;
 	msg.has_touch = q->has_touch;
-	return peer_call(a->api->cfg.memory, MSG_memory_recall, &msg, left_ms(a), on_recall, a, NULL);
+	return api_ask(a->api, a->api->cfg.memory, MSG_memory_recall, &msg, left_ms(a), on_recall, a);
 }
 
 int ask_start(struct api *api, const struct msg_executive_ask *q, uint32_t timeout_ms, const char *request_id,

@@ -12,7 +12,7 @@ static void on_http_answer(void *arg, int r, const struct res_executive_ask *res
 
 	if (r < 0) {
 		if (call->has_key)
-			replay_drop(call->api->answers, call->request_id);
+			replay_drop(call->api->answers, call->effect_id);
 		api_fail(call, fault);
 		return;
 	}
@@ -21,9 +21,9 @@ static void on_http_answer(void *arg, int r, const struct res_executive_ask *res
 	r = doc == NULL ? TR_ENOMEM : json_print(doc, &body);
 	json_decref(doc);
 	if (call->has_key && r == 0)
-		replay_done(call->api->answers, call->request_id, &body, tr_mono_ms());
+		replay_done(call->api->answers, call->effect_id, &body, tr_mono_ms());
 	else if (call->has_key)
-		replay_drop(call->api->answers, call->request_id);
+		replay_drop(call->api->answers, call->effect_id);
 	if (r < 0)
 		api_failf(call, r, "", "%s", tr_strerror(r));
 	else
@@ -47,13 +47,11 @@ static bool is_new(struct api_call *call, const struct msg_executive_ask *q)
 		r = tr_sha256(sb.data, sb.size, digest);
 	msgpack_sbuffer_destroy(&sb);
 	if (r == 0)
-		r = replay_begin(call->api->answers, call->request_id, digest, tr_mono_ms(), &known);
+		r = replay_begin(call->api->answers, call->effect_id, digest, tr_mono_ms(), &known);
 	if (r == 1)
 		r = buf_append(&copy, known->p, known->len) < 0 ? TR_ENOMEM : 1;
 	if (r == TR_ECONFLICT)
 		api_failf(call, r, "Idempotency-Key", "is that of a question which is being answered");
-	else if (r == TR_EMISMATCH)
-		api_failf(call, r, "Idempotency-Key", "was used for another request");
 	else if (r < 0)
 		api_failf(call, r, "", "%s", tr_strerror(r));
 	else if (r == 1)

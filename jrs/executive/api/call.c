@@ -34,8 +34,8 @@ struct api_call *api_call_new(struct api *api, struct http_req *req)
 	call->api = api;
 	call->req = req;
 	call->start_ms = tr_mono_ms();
-	memcpy(call->request_id, "req:", 4);
-	tr_id_new(call->request_id + 4); /* never the client's X-Request-Id: that may repeat */
+	memcpy(call->effect_id, "req:", 4);
+	tr_id_new(call->effect_id + 4); /* never the client's X-Request-Id: that may repeat */
 	api->inflight++;
 	return call;
 }
@@ -183,38 +183,16 @@ void api_archive_answered(struct api *api)
 	api->archive_ms = tr_wall_ms();
 }
 
-static const char *asked_of(const struct api_call *call)
-{
-	const struct api_cfg *cfg = &call->api->cfg;
-
-	return tr_roles[call->peer == cfg->memory	? TR_ROLE_MEMORY
-			: call->peer == cfg->integration ? TR_ROLE_INTEGRATION
-							 : TR_ROLE_META]
-		.api_name;
-}
-
-/* Names fields as they stood in the body and the key as the header it came in. */
-static void as_sent(const struct api_call *call, struct tr_fault *f)
-{
-	size_t n = call->fault_prefix == NULL ? 0 : strlen(call->fault_prefix);
-
-	if (n > 0 && strncmp(f->field, call->fault_prefix, n) == 0)
-		memmove(f->field, f->field + n, strlen(f->field + n) + 1);
-	if (f->code == TR_EMISMATCH) {
-		tr_copy(f->field, sizeof(f->field), "Idempotency-Key", strlen("Idempotency-Key"));
-		tr_copy(f->rule, sizeof(f->rule), "was used for another request", strlen("was used for another request"));
-	}
-}
-
 static void on_answer(void *arg, int r, const void *res, const struct tr_fault *fault)
 {
 	struct api_call *call = arg;
-	struct tr_fault shown;
 
 	if (r < 0) {
-		shown = *api_name_absent(&shown, fault, asked_of(call));
-		as_sent(call, &shown);
-		api_fail(call, &shown);
+		struct tr_fault renamed = *fault;
+
+		if (call->rename != NULL)
+			call->rename(call, &renamed);
+		api_fail(call, &renamed);
 		return;
 	}
 	if (call->peer == call->api->cfg.memory)
@@ -222,16 +200,21 @@ static void on_answer(void *arg, int r, const void *res, const struct tr_fault *
 	call->done(call, res);
 }
 
-void api_forward(struct api_call *call, struct peer *peer, enum wire_msg_id id, const void *msg, uint32_t timeout_ms,
+void api_forward(struct api_call *call, struct peer *peer, enum wire_msg_id id, void *msg, uint32_t timeout_ms,
 		 void (*done)(struct api_call *call, const void *res))
 {
+	struct wire_common *common = msg; /* the first member of every struct msg_ID */
 	uint32_t left = api_left_ms(call);
 	int r;
 
 	call->peer = peer;
 	call->done = done;
 	call->shape = wire_methods[id].result;
-	r = peer_call(peer, id, msg, left < timeout_ms ? left : timeout_ms, on_answer, call, NULL);
+	if (!common->has_request_id) {
+		common->request_id = wire_s(http_request_id(call->req));
+		common->has_request_id = true;
+	}
+	r = api_ask(call->api, peer, id, msg, left < timeout_ms ? left : timeout_ms, on_answer, call);
 	if (r < 0)
 		api_failf(call, r, "", "%s", tr_strerror(r));
 }

@@ -25,7 +25,7 @@ void api_post_decisions(struct api_call *call)
 
 	if (api_body(call, wire_methods[MSG_memory_decide].params, &msg) < 0)
 		return;
-	msg.common.request_id = wire_s(call->request_id);
+	msg.common.request_id = wire_s(call->effect_id);
 	msg.common.has_request_id = true;
 	api_forward(call, call->api->cfg.memory, MSG_memory_decide, &msg, UINT32_MAX, decided);
 }

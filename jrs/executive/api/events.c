@@ -251,7 +251,11 @@ static void on_ring(void *arg, int r, const void *res, const struct tr_fault *fa
 	struct buf text = {0};
 
 	if (r < 0 || api->draining) {
-		give_up(w, r < 0 ? fault : &leaving);
+		struct tr_fault named = r < 0 ? *fault : leaving;
+
+		if (r == TR_EDEADLINE || r == TR_EUNAVAILABLE)
+			api_absent(&named, r, "tribed");
+		give_up(w, &named);
 		return;
 	}
 	if (newest(&e->events) < api->last_seq) { /* a notification overtook the answer, or tribed counts anew */

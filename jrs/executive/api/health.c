@@ -63,11 +63,14 @@ static void on_status(void *arg, int r, const void *res, const struct tr_fault *
 {
 	struct api_call *call = arg;
 	const struct res_status *s = res;
-	struct tr_fault named;
 	json_t *doc;
 
 	if (r < 0) {
-		api_fail(call, api_name_absent(&named, fault, "tribed"));
+		struct tr_fault named = *fault;
+
+		if (r == TR_EDEADLINE || r == TR_EUNAVAILABLE)
+			api_absent(&named, r, "tribed");
+		api_fail(call, &named);
 		return;
 	}
 	doc = json_encode(wire_methods[MSG_status].result, s);
@@ -131,7 +134,10 @@ void api_get_metrics(struct api_call *call)
 {
 	struct msg_memory_thermal msg = {.hottest = 0, .has_hottest = true};
 
-	if (peer_call(call->api->cfg.memory, MSG_memory_thermal, &msg, SCRAPE_MS, on_scrape_thermal, call, NULL) < 0 &&
+	msg.common.request_id = wire_s(http_request_id(call->req));
+	msg.common.has_request_id = true;
+	if (api_ask(call->api, call->api->cfg.memory, MSG_memory_thermal, &msg, SCRAPE_MS, on_scrape_thermal, call) <
+		    0 &&
 	    scrape_status(call) < 0)
 		write_metrics(call, NULL);
 }

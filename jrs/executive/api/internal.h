@@ -55,6 +55,10 @@ struct api {
 	bool behind, syncing;         /* events were lost on the way; they are being asked for */
 	struct loop_timer *keepalive; /* while there are watchers */
 	bool draining;
+	struct waiting *first, *last; /* others.c: calls to other Jrs, the oldest first */
+	struct loop_timer *patience;  /* while there are any */
+	bool asking;                  /* tribed, how those Jrs are */
+	uint64_t asked_ms;
 	uint64_t refused[HTTP_NSTATUSES];              /* by the HTTP side */
 	struct metrics_histogram latency[NROUTES + 1]; /* the last one: no route */
 	uint64_t requests[NROUTES + 1][NMETHODS][HTTP_NSTATUSES];
@@ -67,11 +71,11 @@ struct api_call {
 	msgpack_zone *zone; /* owned; NULL until api_zone() */
 	json_t **docs;      /* owned: what decoded structs borrow from */
 	size_t ndocs;
-	char request_id[KEY_MAX + 1]; /* of effects, on the wire */
-	bool has_key;                 /* it is the client's Idempotency-Key */
-	const char *refused_as;       /* problem type that TR_EREFUSED becomes here; NULL: its own */
-	const char *fault_prefix;     /* of fields in faults that the caller does not see: "memories[0]."; NULL: none */
-	struct peer *peer;            /* being asked by api_forward() */
+	char effect_id[KEY_MAX + 1]; /* request_id of an effect on the wire: makes it happen once */
+	bool has_key;                /* it is the client's Idempotency-Key */
+	const char *refused_as;      /* problem type that TR_EREFUSED becomes here; NULL: its own */
+	struct peer *peer;           /* being asked by api_forward() */
+	void (*rename)(struct api_call *call, struct tr_fault *fault); /* fields of its faults; NULL: they are ours */
 	void (*done)(struct api_call *call, const void *res);
 	const struct wire_shape *shape;    /* of res */
 	struct res_memory_thermal thermal; /* /metrics: gathered first; numbers only */
@@ -82,8 +86,6 @@ struct api_call {
 void api_reply_json(struct api_call *call, int status, json_t *doc); /* takes the reference; NULL: out of memory */
 void api_reply_text(struct api_call *call, int status, const char *type, struct buf *body);
 void api_fail(struct api_call *call, const struct tr_fault *fault);
-/* Who did not answer? Fills *out and returns it when f says that the other side is away or silent; else returns f. */
-const struct tr_fault *api_name_absent(struct tr_fault *out, const struct tr_fault *f, const char *who);
 void api_failf(struct api_call *call, int code, const char *field, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 /* extra: header lines or NULL */
@@ -111,8 +113,9 @@ int api_query(struct api_call *call, const struct wire_shape *shape, const char 
 /* The same with the path's piece as the field path_name, which the body must not have. */
 int api_body_at(struct api_call *call, const struct wire_shape *shape, const char *path_name,
 		struct http_str path_value, void *out);
-/* Asks another Jr; done gets the result, a failure answers the call. At most timeout_ms. */
-void api_forward(struct api_call *call, struct peer *peer, enum wire_msg_id id, const void *msg, uint32_t timeout_ms,
+/* Asks another Jr; done gets the result, a failure answers the call. At most timeout_ms. msg: struct msg_ID; without a
+ * request_id of its own it is given the HTTP request's. */
+void api_forward(struct api_call *call, struct peer *peer, enum wire_msg_id id, void *msg, uint32_t timeout_ms,
 		 void (*done)(struct api_call *call, const void *res));
 json_t *api_encode(const struct api_call *call, const void *res); /* res of the last api_forward() */
 /* Names (parted by blanks) that doc does not have become null: part of the contract, and not known. */
@@ -120,6 +123,13 @@ void api_nulls(json_t *doc, const char *names);
 void api_archive_answered(struct api *api);
 const char *api_method_name(unsigned row);
 unsigned api_method_row(const char *name);
+
+/* others.c: peer_call(), with a fault that names the Jr which did not answer; a Jr that is down or has failed is not
+ * waited for. */
+int api_ask(struct api *api, struct peer *peer, enum wire_msg_id id, const void *msg, uint32_t timeout_ms, peer_cb *cb,
+	    void *arg);
+/* Words for TR_EDEADLINE and TR_EUNAVAILABLE of a call to `who`. */
+void api_absent(struct tr_fault *fault, int r, const char *who);
 
 /* ask.c: the question pipeline. done is called exactly once, later, when this returns 0; never when it returns < 0. */
 typedef void ask_done(void *arg, int r, const struct res_executive_ask *res, const struct tr_fault *fault);

@@ -1,6 +1,7 @@
 /* POST and GET /api/v1/memories; GET, PATCH and DELETE /api/v1/memories/{id} */
 #include "jrs/executive/api/internal.h"
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- POST ---- */
@@ -48,7 +49,6 @@ static int read_json(struct batch *b, struct http_str body, struct tr_fault *fau
 
 	if (r < 0 || (r = api_keep(b->call, doc)) < 0)
 		return r;
-	b->call->fault_prefix = json_is_array(doc) ? "memories" : "memories[0].";
 	if (!json_is_array(doc))
 		return add(b, doc, fault);
 	for (size_t i = 0; i < json_array_size(doc); i++) {
@@ -61,10 +61,24 @@ static int read_json(struct batch *b, struct http_str body, struct tr_fault *fau
 	return 0;
 }
 
+/* Every line is a text of its own to the parser; the client counts those of the document. */
+static void at_line(struct tr_fault *fault, size_t line)
+{
+	static const char first[] = "(line 1, ";
+	char *at = strstr(fault->rule, first), where[32], rest[64];
+
+	snprintf(where, sizeof(where), "line %zu", line);
+	if (fault->code != TR_EMALFORMED || at == NULL) {
+		place(fault, where);
+		return;
+	}
+	tr_copy(rest, sizeof(rest), at + sizeof(first) - 1, strlen(at) - (sizeof(first) - 1));
+	snprintf(at, sizeof(fault->rule) - (size_t)(at - fault->rule), "(%s, %s", where, rest);
+}
+
 static int read_ndjson(struct batch *b, struct http_str body, struct tr_fault *fault)
 {
 	const char *p = body.p, *end = body.p + body.n;
-	char where[32];
 
 	for (size_t line = 1; p < end; line++) {
 		const char *stop = memchr(p, '\n', (size_t)(end - p));
@@ -80,13 +94,56 @@ static int read_ndjson(struct batch *b, struct http_str body, struct tr_fault *f
 				r = add(b, doc, fault);
 		}
 		if (r < 0) {
-			snprintf(where, sizeof(where), "line %zu", line);
-			place(fault, where);
+			at_line(fault, line);
 			return r;
 		}
 		p += n + 1;
 	}
 	return 0;
+}
+
+/* Line of the body that holds the n-th memory (from 0). */
+static size_t line_of(struct http_str body, unsigned long n)
+{
+	const char *p = body.p, *end = body.p + body.n;
+	bool blank = true;
+	size_t line = 1;
+
+	for (; p < end; p++) {
+		if (*p == '\n') {
+			line++;
+			blank = true;
+		} else if (blank && memchr(" \t\r", *p, 3) == NULL) {
+			blank = false;
+			if (n-- == 0)
+				break;
+		}
+	}
+	return line;
+}
+
+/* memory-jr numbers the memories of the call; the client may have sent one alone, or lines. */
+static void name_memory(struct api_call *call, struct tr_fault *fault)
+{
+	struct http_str body = http_body(call->req);
+	char where[32] = "", *end;
+	unsigned long n;
+	size_t i = 0;
+
+	if (strncmp(fault->field, "memories[", 9) != 0)
+		return;
+	n = strtoul(fault->field + 9, &end, 10);
+	end += *end == ']';
+	end += *end == '.';
+	memmove(fault->field, end, strlen(end) + 1);
+	while (i < body.n && memchr(" \t\r\n", body.p[i], 4) != NULL)
+		i++;
+	if (check_content_type(http_header(call->req, "content-type").p) == MEDIA_NDJSON)
+		snprintf(where, sizeof(where), "line %zu", line_of(body, n));
+	else if (i < body.n && body.p[i] == '[')
+		snprintf(where, sizeof(where), "[%lu]", n);
+	if (where[0] != '\0')
+		place(fault, where);
 }
 
 static void added(struct api_call *call, const void *res)
@@ -117,10 +174,11 @@ void api_post_memories(struct api_call *call)
 		api_fail(call, &fault);
 		return;
 	}
-	msg.common.request_id = wire_s(call->request_id);
+	msg.common.request_id = wire_s(call->effect_id);
 	msg.common.has_request_id = true;
 	msg.memories.v = b.v;
 	msg.memories.n = (uint32_t)b.n;
+	call->rename = name_memory;
 	api_forward(call, call->api->cfg.memory, MSG_memory_add, &msg, UINT32_MAX, added);
 }
 
@@ -175,7 +233,7 @@ void api_patch_memory(struct api_call *call)
 
 	if (api_body_at(call, wire_methods[MSG_memory_patch].params, "id", http_segment(call->req, 3), &msg) < 0)
 		return;
-	msg.common.request_id = wire_s(call->request_id);
+	msg.common.request_id = wire_s(call->effect_id);
 	msg.common.has_request_id = true;
 	call->refused_as = "sacred";
 	api_forward(call, call->api->cfg.memory, MSG_memory_patch, &msg, UINT32_MAX, patched);
@@ -193,7 +251,7 @@ void api_delete_memory(struct api_call *call)
 
 	if (api_query(call, wire_methods[MSG_memory_forget].params, "id", http_segment(call->req, 3), &msg) < 0)
 		return;
-	msg.common.request_id = wire_s(call->request_id);
+	msg.common.request_id = wire_s(call->effect_id);
 	msg.common.has_request_id = true;
 	call->refused_as = "sacred";
 	api_forward(call, call->api->cfg.memory, MSG_memory_forget, &msg, UINT32_MAX, forgotten);

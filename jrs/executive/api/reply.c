@@ -14,11 +14,11 @@ static const struct {
 	int code, status;
 	bool telling;
 } statuses[] = {
-	{TR_EINVAL, 422, true},     {TR_EMALFORMED, 400, true},   {TR_ENOTFOUND, 404, true},
-	{TR_ECONFLICT, 409, true},  {TR_EMISMATCH, 422, true},    {TR_ETOOBIG, 413, true},
-	{TR_EREFUSED, 403, true},   {TR_EBUSY, 503, false},       {TR_EUNAVAILABLE, 503, true},
-	{TR_EDEADLINE, 503, true},  {TR_ECLOSED, 503, false},     {TR_ESTORE, 503, false},
-	{TR_ENOMEM, 503, false},    {TR_EUNSUPPORTED, 501, true},
+	{TR_EINVAL, 422, true},    {TR_EMALFORMED, 400, true},   {TR_ENOTFOUND, 404, true},
+	{TR_ECONFLICT, 409, true}, {TR_EMISMATCH, 422, true},    {TR_ETOOBIG, 413, true},
+	{TR_EREFUSED, 403, true},  {TR_EBUSY, 503, false},       {TR_EUNAVAILABLE, 503, true},
+	{TR_EDEADLINE, 503, true}, {TR_ECLOSED, 503, false},     {TR_ESTORE, 503, false},
+	{TR_ENOMEM, 503, false},   {TR_EUNSUPPORTED, 501, true},
 };
 
 static void send_problem(struct api_call *call, int status, const char *problem, const char *title, const char *extra,
@@ -33,18 +33,28 @@ static void send_problem(struct api_call *call, int status, const char *problem,
 	buf_free(&head);
 }
 
-const struct tr_fault *api_name_absent(struct tr_fault *out, const struct tr_fault *f, const char *who)
+/* The words of the wire in those of HTTP. */
+static struct tr_fault in_http(const struct tr_fault *fault)
 {
-	if (f->code != TR_EDEADLINE && f->code != TR_EUNAVAILABLE && f->code != TR_ECLOSED)
-		return f;
-	memset(out, 0, sizeof(*out));
-	tr_fault_set(out, f->code == TR_ECLOSED ? TR_EUNAVAILABLE : f->code, "", "%s %s", who,
-		     f->code == TR_EDEADLINE ? "did not answer in time" : "is not there at the moment");
-	return out;
+	static const char a_time[] = "must be a time ";
+	struct tr_fault f = *fault;
+
+	if (f.code == TR_EMISMATCH)
+		(void)tr_fault_set(&f, f.code, "Idempotency-Key",
+				   "was used for another request; each request needs a key of its own");
+	else if (f.code == TR_ENOTFOUND && strcmp(f.field, "id") == 0)
+		(void)tr_fault_set(&f, f.code, "", "there is no memory with this id");
+	else if (strncmp(f.rule, a_time, sizeof(a_time) - 1) == 0) /* the wire's rule knows MessagePack too */
+		(void)tr_fault_set(&f, f.code, fault->field,
+				   "must be a time as in RFC 3339, such as 2026-01-02T03:04:05Z, from year 1 to 9999");
+	if (strcmp(f.field, "request_id") == 0) /* only a client's own can be there already */
+		tr_copy(f.field, sizeof(f.field), "Idempotency-Key", strlen("Idempotency-Key"));
+	return f;
 }
 
-void api_fail(struct api_call *call, const struct tr_fault *fault)
+void api_fail(struct api_call *call, const struct tr_fault *of_wire)
 {
+	const struct tr_fault said = in_http(of_wire), *fault = &said;
 	char detail[DETAIL_MAX], field[sizeof(fault->field)];
 	int status = 500, code = TR_EINTERNAL;
 	bool telling = false;

@@ -141,6 +141,10 @@ static bool check_query(struct api_call *call)
 				   : http_query(call->req, name.p, &one) < 0   ? "is given twice"
 									       : NULL;
 
+		if (name.n == 0) {
+			api_failf(call, TR_EINVAL, "", "the name of a parameter is empty");
+			return false;
+		}
 		if (rule != NULL) {
 			api_failf(call, TR_EINVAL, name.p, "%s", rule);
 			return false;
@@ -179,7 +183,7 @@ static bool check_idempotency(struct api_call *call)
 
 	if (key.p == NULL || strcmp(call->route->method, "GET") == 0)
 		return true;
-	if (check_key(key.p, key.n, call->request_id) < 0) {
+	if (check_key(key.p, key.n, call->effect_id) < 0) {
 		api_failf(call, TR_EINVAL, "Idempotency-Key", "must be 1 to %d visible ASCII characters", KEY_MAX);
 		return false;
 	}
