@@ -26,5 +26,5 @@ need_packages() {
 	# a stopped earlier run may have left half-configured packages: apt mends them in the same call
 	"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq update
 	"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends \
-		-o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confold install "${missing[@]}" >/dev/null
+		-o DPkg::Lock::Timeout=120 -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confold install "${missing[@]}" >/dev/null
 }

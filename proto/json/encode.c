@@ -303,16 +303,26 @@ static int append(const char *p, size_t n, void *arg)
 
 /* 15 digits are the most that every decimal number keeps through a double and back, so 0.1 is printed as 0.1; whole
  * doubles keep their ".0" (40.0). */
-int json_print(const json_t *j, struct buf *out)
+static int print(const json_t *j, size_t digits, struct buf *out)
 {
 	size_t start = out->len;
 	int r = 0;
 
-	if (json_dump_callback(j, append, out, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15)) < 0)
+	if (json_dump_callback(j, append, out, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(digits)) < 0)
 		r = out->failed < 0 ? out->failed : TR_ENOMEM;
 	if (r < 0 && out->p != NULL) {
 		out->len = start;
 		out->p[start] = '\0';
 	}
 	return r;
+}
+
+int json_print(const json_t *j, struct buf *out)
+{
+	return print(j, 15, out);
+}
+
+int json_print_exact(const json_t *j, struct buf *out)
+{
+	return print(j, 17, out);
 }

@@ -22,5 +22,7 @@ json_t *json_from_msgpack(const msgpack_object *o);
 int json_to_msgpack(const json_t *j, msgpack_zone *zone, msgpack_object *out);
 /* Compact text appended to out; doubles with 15 significant digits (0.1, 40.0). TR_ENOMEM / TR_ETOOBIG: out is restored. */
 int json_print(const json_t *j, struct buf *out);
+/* The same with 17 digits: every double comes back as it was (0.1 is 0.10000000000000001). For exports. */
+int json_print_exact(const json_t *j, struct buf *out);
 
 #endif

@@ -36,6 +36,16 @@ static void on_total(void *arg, const void *res)
 	((struct export *)arg)->total = ((const struct res_memory_thermal *)res)->total_memories;
 }
 
+/* With all digits: what is taken back must be what was given. */
+static int record_line(struct buf *out, const struct item_record *record)
+{
+	json_t *j = json_encode(&wire_shape_record, record);
+	int r = j == NULL ? TR_ENOMEM : json_print_exact(j, out);
+
+	json_decref(j);
+	return r < 0 ? r : buf_puts(out, "\n");
+}
+
 static void on_page(void *arg, const void *res)
 {
 	const struct res_memory_export *r = res;
@@ -45,7 +55,7 @@ static void on_page(void *arg, const void *res)
 		struct item_record record = r->records.v[i];
 
 		record.has_import_id = false; /* means something in this archive only */
-		if (ctl_json(&x->page, &wire_shape_record, &record) < 0)
+		if (record_line(&x->page, &record) < 0)
 			x->page.failed = TR_ENOMEM;
 	}
 	x->done += r->records.n;

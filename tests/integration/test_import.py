@@ -209,6 +209,12 @@ class RoundTrip(ImportCase):
         with open(self.path(name), "rb") as f:
             return f.read()
 
+    def test_every_digit_of_a_number(self):
+        with Tribe() as tribe:
+            tribe.remember("One third of nearly nothing.", metadata={"f": 0.30000000000000004})
+            record = json.loads(tribe.ctl("export", "-").stdout)
+            self.assertEqual(record["metadata"]["f"], 0.30000000000000004)
+
     def test_the_same_bytes(self):
         self.fill()
         self.assertEqual(self.tribe.stop(), 0)  # every note is written
