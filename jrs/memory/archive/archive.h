@@ -1,6 +1,7 @@
-/* The archive: where memories are kept. A narrow door; behind it is SQLite, and nothing here says so but `path`.
+/* The archive: where memories are kept. A narrow door; behind it is SQLite or PostgreSQL (archive_open), or whatever fills
+ * struct archive_ops (ops.h): tests have one that keeps everything in memory.
  *
- * Use it from its loop's thread only. One thread writes, one reads, one checkpoints; answers come back on the loop.
+ * Use it from its loop's thread only. One thread writes, some read, one keeps house; answers come back on the loop.
  *  - A write is answered after its commit is on disk. What arrives during a commit is the next one (group commit). Each
  * call is one effect: all of it or nothing, and a call that fails never fails its neighbours.
  *  - A write with a request_id leaves its answer in the same commit: the same call again gets the same answer (kept 24
@@ -24,8 +25,10 @@ bool archive_is_drill(bool has_source, wire_str source);
 struct archive;
 struct archive_cfg {
 	uv_loop_t *loop;
-	const char *path;         /* the database file; made when missing or empty */
-	uint64_t epoch;           /* of the role, noted in table roles; 0: not noted */
+	const char *path;         /* SQLite: the database file; made when missing or empty */
+	const char *conninfo;     /* PostgreSQL when not NULL: a libpq connection string; path is then unused */
+	uint64_t epoch;           /* of the role, at least; the archive gives a lead a higher one than any before it */
+	bool follow;              /* an understudy: reads and follows, writes nothing until archive_lead() */
 	unsigned max_waiting;     /* reads, and writes, that may wait; more get TR_EBUSY. 0: 4096 */
 	int64_t (*wall_ms)(void); /* NULL: tr_wall_ms */
 };
@@ -69,6 +72,35 @@ void archive_recalled(struct archive *a,
 		      const struct item_recall_sample *log); /* counts one, and a line in recall_log */
 void archive_entangled(struct archive *a, const struct entangle_change *change);
 void archive_heat_map(struct archive *a, const struct res_memory_thermal *figures); /* a line in thermal_heat_map */
+
+/* ---- following: what others committed, in the order of their commits ---- */
+/* Up to where a follower has seen everything. Zero: nothing yet. Meaning is the database's own: compare with nothing. */
+struct archive_mark {
+	uint64_t rows, changes;
+};
+enum archive_change_kind {
+	ARCHIVE_ADDED,    /* a memory that was not there */
+	ARCHIVE_CHANGED,  /* its tags, importance, metadata, sacredness or links differ; heat does not count as a change */
+	ARCHIVE_FORGOTTEN
+};
+struct archive_change {
+	int64_t memory;
+	enum archive_change_kind kind;
+};
+struct archive_tail {
+	const struct archive_change *v; /* may repeat what was told before; carrying one out twice must do no harm */
+	unsigned n;
+	struct archive_mark next; /* where to go on */
+	bool more;                /* there is more already */
+	bool lost;                /* `from` is older than what is kept: begin anew from the rows, with `next` */
+};
+typedef void archive_tail_cb(void *arg, int r, const struct archive_tail *tail, const struct tr_fault *fault);
+/* At most about `limit` changes after *from (copied). Like archive_call: < 0: cb is never called. */
+int archive_tail(struct archive *a, const struct archive_mark *from, unsigned limit, archive_tail_cb *cb, void *arg);
+typedef void archive_lead_cb(void *arg, int r, uint64_t epoch, const struct tr_fault *fault);
+/* A follower takes the lead: waits for the write lock of whoever led before, raises the epoch (from then on the other can
+ * commit nothing more) and starts to write. In cb archive_tail() sees all that was ever acknowledged. */
+int archive_lead(struct archive *a, archive_lead_cb *cb, void *arg);
 
 struct archive_stats {
 	bool healthy;           /* false from a failed write until one works again (tried every second) */
