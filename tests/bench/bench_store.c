@@ -18,15 +18,15 @@
 #define SOURCES     5 /* of an answer, as POST /api/v1/ask has it when nothing is said */
 
 enum statement {
-#define SQL(id, lane, text) ST_##id,
+#define SQL2(id, lane, sqlite, postgres) ST_##id,
 #include "jrs/memory/archive/sql.def"
-#undef SQL
+#undef SQL2
 	NSTATEMENTS
 };
 static const char *const statements[NSTATEMENTS] = {
-#define SQL(id, lane, text) [ST_##id] = text,
+#define SQL2(id, lane, sqlite, postgres) [ST_##id] = sqlite,
 #include "jrs/memory/archive/sql.def"
-#undef SQL
+#undef SQL2
 };
 
 struct item {
@@ -123,15 +123,15 @@ static void insert(struct writer *w, const struct bench *b, const char *text)
 		       (unsigned long long)n & 0xffffff);
 	(void)snprintf(hash, sizeof(hash), "%016llx%016llx%016llx%016llx", (unsigned long long)mixed[0],
 		       (unsigned long long)mixed[1], (unsigned long long)mixed[2], (unsigned long long)mixed[3]);
-	(void)sqlite3_bind_text(w->row, 1, id, -1, SQLITE_STATIC);
-	(void)sqlite3_bind_text(w->row, 2, hash, -1, SQLITE_STATIC);
-	(void)sqlite3_bind_blob(w->row, 3, mixed, sizeof(mixed), SQLITE_STATIC);
-	(void)sqlite3_bind_double(w->row, 4, (double)now / 604800000.0);
-	(void)sqlite3_bind_int64(w->row, 5, now);
-	(void)sqlite3_bind_double(w->row, 7, 0.5);
-	(void)sqlite3_bind_int(w->row, 8, 0);
-	(void)sqlite3_bind_text(w->row, 13, "[]", -1, SQLITE_STATIC);
-	(void)sqlite3_bind_text(w->row, 15, text, -1, SQLITE_STATIC);
+	(void)sqlite3_bind_text(w->row, 2, id, -1, SQLITE_STATIC);
+	(void)sqlite3_bind_text(w->row, 3, hash, -1, SQLITE_STATIC);
+	(void)sqlite3_bind_blob(w->row, 4, mixed, sizeof(mixed), SQLITE_STATIC);
+	(void)sqlite3_bind_double(w->row, 5, (double)now / 604800000.0);
+	(void)sqlite3_bind_int64(w->row, 6, now);
+	(void)sqlite3_bind_double(w->row, 8, 0.5);
+	(void)sqlite3_bind_int(w->row, 9, 0);
+	(void)sqlite3_bind_text(w->row, 14, "[]", -1, SQLITE_STATIC);
+	(void)sqlite3_bind_text(w->row, 16, text, -1, SQLITE_STATIC);
 	step(w->row, "insert");
 	(void)sqlite3_bind_int64(w->words, 1, sqlite3_last_insert_rowid(w->db));
 	(void)sqlite3_bind_text(w->words, 2, text, -1, SQLITE_STATIC);

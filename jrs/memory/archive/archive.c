@@ -1,12 +1,10 @@
 #include "common/base/clock.h"
 #include "common/log/log.h"
 #include "jrs/memory/archive/internal.h"
-#include "jrs/memory/archive/schema.h"
-#include <assert.h>
-#include <fcntl.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+#include <time.h>
 
 #define MAX_WAITING 4096
 
@@ -54,14 +52,8 @@ bool job_late(const struct job *j)
 	return j->ctx.deadline_ms != 0 && tr_mono_ms() >= j->ctx.deadline_ms;
 }
 
-bool archive_is_drill(bool has_source, wire_str source)
-{
-	return has_source && source.n >= strlen(ARCHIVE_DRILL_PREFIX) &&
-	       memcmp(source.p, ARCHIVE_DRILL_PREFIX, strlen(ARCHIVE_DRILL_PREFIX)) == 0;
-}
-
 /* Which lane serves which message. */
-static bool lane_of(struct archive *a, enum wire_msg_id id, struct lane **out)
+static bool lane_of(struct sql_archive *a, enum wire_msg_id id, struct lane **out)
 {
 	switch (id) {
 	case MSG_memory_add:
@@ -81,25 +73,17 @@ static bool lane_of(struct archive *a, enum wire_msg_id id, struct lane **out)
 	case MSG_memory_explain:
 	case MSG_memory_export:
 	case MSG_memory_imports:
-		*out = &a->reader;
+		*out = &a->reading;
 		return true;
 	default:
 		return false;
 	}
 }
 
-int archive_call(struct archive *a, enum wire_msg_id id, const void *msg, const struct archive_ctx *ctx, archive_cb *cb,
-		 void *arg)
+int archive_enqueue(struct sql_archive *a, struct lane *lane, struct job *j)
 {
-	struct lane *lane;
-	struct job *j;
 	int r = 0;
 
-	if (!lane_of(a, id, &lane))
-		return TR_EMETHOD;
-	if ((j = calloc(1, sizeof(*j))) == NULL)
-		return TR_ENOMEM;
-	*j = (struct job){.id = id, .msg = msg, .ctx = *ctx, .cb = cb, .arg = arg};
 	pthread_mutex_lock(&lane->lock);
 	if (lane->waiting.n >= a->max_waiting || lane->stop) {
 		r = TR_EBUSY;
@@ -109,12 +93,28 @@ int archive_call(struct archive *a, enum wire_msg_id id, const void *msg, const 
 		pthread_cond_signal(&lane->wake);
 	}
 	pthread_mutex_unlock(&lane->lock);
-	if (r < 0)
+	return r;
+}
+
+static int call(struct archive *door, enum wire_msg_id id, const void *msg, const struct archive_ctx *ctx,
+		archive_cb *cb, void *arg)
+{
+	struct sql_archive *a = (struct sql_archive *)door;
+	struct lane *lane;
+	struct job *j;
+	int r;
+
+	if (!lane_of(a, id, &lane))
+		return TR_EMETHOD;
+	if ((j = calloc(1, sizeof(*j))) == NULL)
+		return TR_ENOMEM;
+	*j = (struct job){.id = id, .msg = msg, .ctx = *ctx, .cb = cb, .arg = arg};
+	if ((r = archive_enqueue(a, lane, j)) < 0)
 		free(j);
 	return r;
 }
 
-void archive_finish(struct archive *a, struct job *j)
+void archive_finish(struct sql_archive *a, struct job *j)
 {
 	pthread_mutex_lock(&a->done_lock);
 	jobs_put(&a->done, j);
@@ -122,8 +122,25 @@ void archive_finish(struct archive *a, struct job *j)
 	uv_async_send(a->async);
 }
 
+static void answer(struct sql_archive *a, struct job *j)
+{
+	const struct tr_fault *fault = j->r < 0 ? &j->fault : NULL;
+
+	switch (j->kind) {
+	case JOB_TAIL:
+		j->tail_cb(j->arg, j->r, j->r < 0 ? NULL : &j->tail, fault);
+		free((void *)(uintptr_t)j->tail.v);
+		break;
+	case JOB_LEAD:
+		j->lead_cb(j->arg, j->r, j->r < 0 ? 0 : a->epoch, fault);
+		break;
+	default:
+		j->cb(j->arg, j->r, j->r < 0 ? NULL : &j->answer, fault);
+	}
+}
+
 /* On the loop: tell everybody whose answer is there. */
-static void tell(struct archive *a)
+static void tell(struct sql_archive *a)
 {
 	struct jobs done;
 	struct job *j;
@@ -136,7 +153,7 @@ static void tell(struct archive *a)
 		a->unanswered--;
 		if (j->r < 0 && j->fault.code != j->r)
 			tr_fault_set(&j->fault, j->r, "", "%s", tr_strerror(j->r));
-		j->cb(j->arg, j->r, j->r < 0 ? NULL : &j->answer, j->r < 0 ? &j->fault : NULL);
+		answer(a, j);
 		free(j);
 	}
 }
@@ -163,59 +180,46 @@ static int lane_init(struct lane *lane)
 	return 0;
 }
 
-static int lane_start(struct archive *a, struct lane *lane, void *(*fn)(void *))
+static int lane_start(struct lane_thread *t, void *(*fn)(void *), void *arg)
 {
-	if (pthread_create(&lane->thread, NULL, fn, a) != 0)
+	if (pthread_create(&t->thread, NULL, fn, arg) != 0)
 		return TR_ENOMEM;
-	lane->started = true;
+	t->started = true;
 	return 0;
 }
 
-static void lane_stop(struct lane *lane)
+static void lane_stop(struct lane *lane, struct lane_thread *t)
 {
 	pthread_mutex_lock(&lane->lock);
 	lane->stop = true;
-	pthread_cond_signal(&lane->wake);
+	pthread_cond_broadcast(&lane->wake);
 	pthread_mutex_unlock(&lane->lock);
-	if (lane->started)
-		pthread_join(lane->thread, NULL);
-	lane->started = false;
+	if (t->started)
+		pthread_join(t->thread, NULL);
+	t->started = false;
 }
 
-static int progress(void *arg)
+static void lane_until(struct lane *lane, uint64_t until_ms)
 {
-	const struct archive *a = arg;
+	struct timespec ts = {.tv_sec = (time_t)(until_ms / 1000), .tv_nsec = (long)(until_ms % 1000) * 1000000};
 
-	return a->reading != NULL && (job_late(a->reading) || a->closing);
+	pthread_cond_timedwait(&lane->wake, &lane->lock, &ts);
 }
 
-static int open_file(struct archive *a, const struct archive_cfg *cfg, struct tr_fault *fault)
+bool lane_sleep(struct lane *lane, uint64_t ms)
 {
-	int fd, r;
+	uint64_t until = tr_mono_ms() + ms;
+	bool stop;
 
-	if ((r = schema_check_file(cfg->path, fault)) < 0)
-		return r;
-	if ((fd = open(cfg->path, O_RDWR | O_CREAT | O_CLOEXEC, 0600)) >= 0)
-		close(fd);
-	if ((r = db_open(&a->wdb, cfg->path, true, fault)) < 0 || (r = schema_make_ours(a->wdb.h, fault)) < 0)
-		return r;
-	if (sqlite3_exec(a->wdb.h, "PRAGMA journal_mode = WAL", NULL, NULL, NULL) != SQLITE_OK)
-		return tr_fault_set(fault, TR_ESTORE, "archive.url", "cannot be read (%s)",
-				    sqlite3_errstr(sqlite3_extended_errcode(a->wdb.h)));
-	if ((r = schema_migrate(a->wdb.h, a->wall_ms(), fault)) < 0 || (r = db_prepare(&a->wdb, DB_W, fault)) < 0 ||
-	    (r = db_open(&a->rdb, cfg->path, false, fault)) < 0 || (r = explain_register(&a->rdb, fault)) < 0 ||
-	    (r = db_prepare(&a->rdb, DB_R, fault)) < 0 || (r = db_open(&a->kdb, cfg->path, false, fault)) < 0)
-		return r;
-	/* What is forgotten is overwritten in its page, and pages that get free hold nothing. */
-	sqlite3_exec(a->wdb.h, "PRAGMA secure_delete = ON", NULL, NULL, NULL);
-	sqlite3_exec(a->rdb.h, "PRAGMA cache_size = -8000; PRAGMA query_only = ON", NULL, NULL, NULL);
-	sqlite3_exec(a->kdb.h, "PRAGMA cache_size = -256", NULL, NULL, NULL);
-	sqlite3_busy_timeout(a->kdb.h, 0);
-	sqlite3_progress_handler(a->rdb.h, 1000, progress, a);
-	return 0;
+	pthread_mutex_lock(&lane->lock);
+	while (!lane->stop && tr_mono_ms() < until)
+		lane_until(lane, until);
+	stop = lane->stop;
+	pthread_mutex_unlock(&lane->lock);
+	return stop;
 }
 
-static int load_model(struct archive *a, struct tr_fault *fault)
+static int load_model(struct sql_archive *a, struct tr_fault *fault)
 {
 	static const struct {
 		const char *key;
@@ -231,13 +235,13 @@ static int load_model(struct archive *a, struct tr_fault *fault)
 	size_t i;
 
 	for (i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
-		struct query q = q_begin(&a->rdb, SQL_SETTING);
+		struct query q = q_begin(&a->readers[0].db, SQL_SETTING);
 		double *to = (double *)(void *)((char *)&a->model + all[i].offset);
 		int r;
 
 		q_text(&q, all[i].key, strlen(all[i].key));
 		if ((r = q_row(&q)) == 1)
-			*to = sqlite3_column_double(q.st, 0);
+			*to = q_get_f64(&q, 0);
 		q_end(&q);
 		if (r != 1)
 			return tr_fault_set(fault, TR_ESTORE, "archive.url", "lacks the setting %s", all[i].key);
@@ -247,43 +251,71 @@ static int load_model(struct archive *a, struct tr_fault *fault)
 	return 0;
 }
 
-static int load_counters(struct archive *a, uint64_t epoch)
+/* What counts over all lives, and a phase coherence that is known at once. */
+static int load_counters(struct sql_archive *a)
 {
-	struct query q = q_begin(&a->rdb, SQL_COUNTER);
+	struct query q = q_begin(&a->readers[0].db, SQL_COUNTER);
 	int r;
 
 	q_text(&q, "recalls_total", strlen("recalls_total"));
 	if ((r = q_row(&q)) == 1)
-		a->recalls_total = (uint64_t)sqlite3_column_int64(q.st, 0);
+		a->recalls_total = (uint64_t)q_get_i64(&q, 0);
 	q_end(&q);
-	if (r < 0 || epoch == 0)
-		return r < 0 ? r : 0;
-	q = q_begin(&a->wdb, SQL_EPOCH);
-	q_text(&q, "memory", strlen("memory"));
-	q_i64(&q, (int64_t)epoch);
-	q_i64(&q, a->wall_ms());
-	return q_run(&q);
+	if (r < 0)
+		return r;
+	q = q_begin(&a->readers[0].db, SQL_PHASES);
+	if ((r = q_row(&q)) == 1) {
+		a->phase_known = (uint64_t)q_get_i64(&q, 0);
+		a->phase_sum = q_get_f64(&q, 1);
+	}
+	q_end(&q);
+	return r < 0 ? r : 0;
 }
 
-static void take_down(struct archive *a)
+int archive_claim(struct sql_archive *a)
+{
+	struct query q;
+	int r;
+
+	if ((r = a->wdb.driver->begin(&a->wdb)) < 0)
+		return r;
+	q = q_begin(&a->wdb, SQL_CLAIM);
+	q_text(&q, "memory", strlen("memory"));
+	q_i64(&q, (int64_t)a->wanted_epoch);
+	q_i64(&q, a->wall_ms());
+	if ((r = q_row(&q)) == 1)
+		a->epoch = (uint64_t)q_get_i64(&q, 0);
+	q_end(&q);
+	if (r >= 0 && (r = a->wdb.driver->commit(&a->wdb)) == 0)
+		return 0;
+	a->wdb.driver->rollback(&a->wdb);
+	return r < 0 ? r : TR_ESTORE;
+}
+
+static void take_down(struct sql_archive *a)
 {
 	struct job *j;
+	unsigned i;
 
 	a->closing = true;
-	lane_stop(&a->reader);
-	lane_stop(&a->writer);
-	lane_stop(&a->keeper);
-	while ((j = jobs_take(&a->reader.waiting)) != NULL || (j = jobs_take(&a->writer.waiting)) != NULL) {
+	for (i = 0; i < READERS; i++)
+		lane_stop(&a->reading, &a->readers[i].thread);
+	lane_stop(&a->writer, &a->writing);
+	lane_stop(&a->keeper, &a->keeping);
+	while ((j = jobs_take(&a->reading.waiting)) != NULL || (j = jobs_take(&a->parked)) != NULL ||
+	       (j = jobs_take(&a->writer.waiting)) != NULL) {
 		j->r = TR_ECLOSED;
 		archive_finish(a, j);
 	}
 	tell(a);
 	db_close(&a->kdb);
-	db_close(&a->rdb);
+	for (i = 0; i < READERS; i++)
+		db_close(&a->readers[i].db);
 	db_close(&a->wdb); /* the last one checkpoints */
 	notes_free(&a->notes);
 	notes_free(&a->taken);
 	free(a->heat.v);
+	free(a->missed.v);
 	if (a->async != NULL)
 		uv_close((uv_handle_t *)a->async, free_handle);
 	pthread_mutex_destroy(&a->hist_lock);
@@ -291,59 +323,63 @@ static void take_down(struct archive *a)
 	free(a);
 }
 
-int archive_open(struct archive **out, const struct archive_cfg *cfg, struct tr_fault *fault)
+static int begin_lanes(struct sql_archive *a, const struct archive_cfg *cfg)
 {
-	struct archive *a = calloc(1, sizeof(*a));
 	int r = TR_ENOMEM;
 
-	if (a == NULL)
-		return tr_fault_set(fault, r, "", "%s", tr_strerror(r));
-	a->max_waiting = cfg->max_waiting == 0 ? MAX_WAITING : cfg->max_waiting;
-	a->wall_ms = cfg->wall_ms == NULL ? tr_wall_ms : cfg->wall_ms;
-	a->healthy = true;
 	pthread_mutex_init(&a->hist_lock, NULL);
 	pthread_mutex_init(&a->done_lock, NULL);
-	if (lane_init(&a->writer) < 0 || lane_init(&a->reader) < 0 || lane_init(&a->keeper) < 0)
-		goto fail;
+	if (lane_init(&a->writer) < 0 || lane_init(&a->reading) < 0 || lane_init(&a->keeper) < 0)
+		return r;
 	if ((a->async = calloc(1, sizeof(*a->async))) == NULL)
-		goto fail;
+		return r;
 	if ((r = uv_async_init(cfg->loop, a->async, on_async)) < 0) {
 		free(a->async);
 		a->async = NULL;
-		goto fail;
+		return r;
 	}
 	a->async->data = a;
-	if ((r = open_file(a, cfg, fault)) < 0 || (r = load_model(a, fault)) < 0)
-		goto fail;
-	if ((r = load_counters(a, cfg->epoch)) < 0 || (r = figures_rebuild(a)) < 0) {
-		tr_fault_set(fault, r, "archive.url", "cannot be read (%s)",
-			     sqlite3_errstr(a->rdb.rc != 0 ? a->rdb.rc : a->wdb.rc));
-		goto fail;
-	}
-	/* Sound: from now on the last one to leave may tidy up the log. */
-	sqlite3_db_config(a->wdb.h, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
-	if ((r = lane_start(a, &a->writer, writer_main)) < 0 || (r = lane_start(a, &a->reader, reader_main)) < 0 ||
-	    (r = lane_start(a, &a->keeper, keeper_main)) < 0)
-		goto fail;
-	*out = a;
 	return 0;
-fail:
-	if (fault != NULL && fault->code != r)
-		tr_fault_set(fault, r, "", "%s", tr_strerror(r));
-	take_down(a);
-	return r;
 }
 
-void archive_close(struct archive **a)
+/* The database is open: what is read from it before anything else happens. */
+static int load(struct sql_archive *a, bool follow, struct tr_fault *fault)
 {
-	if (a == NULL || *a == NULL)
-		return;
-	take_down(*a);
-	*a = NULL;
+	const struct db *failed = &a->readers[0].db;
+	int r;
+
+	if ((r = load_model(a, fault)) < 0)
+		return r;
+	if ((r = load_counters(a)) == 0 && !follow) {
+		failed = &a->wdb;
+		r = archive_claim(a);
+	}
+	if (r < 0)
+		return tr_fault_set(fault, r, "archive.url", "cannot be read (%s)", failed->reason);
+	figures_begin(a);
+	a->wdb.driver->proved(a);
+	return 0;
 }
 
-void archive_stats(struct archive *a, struct archive_stats *out)
+static int start_threads(struct sql_archive *a)
 {
+	unsigned i;
+	int r = lane_start(&a->writing, writer_main, a);
+
+	for (i = 0; r == 0 && i < READERS; i++)
+		r = lane_start(&a->readers[i].thread, reader_main, &a->readers[i]);
+	return r < 0 ? r : lane_start(&a->keeping, keeper_main, a);
+}
+
+static void close_door(struct archive *door)
+{
+	take_down((struct sql_archive *)door);
+}
+
+static void stats(struct archive *door, struct archive_stats *out)
+{
+	struct sql_archive *a = (struct sql_archive *)door;
+
 	*out = (struct archive_stats){
 		.healthy = a->healthy,
 		.recalls_total = a->recalls_total,
@@ -357,12 +393,45 @@ void archive_stats(struct archive *a, struct archive_stats *out)
 	};
 }
 
-struct tr_library archive_library(void)
+static const struct thermal_model *model(const struct archive *door)
 {
-	return (struct tr_library){"SQLite", sqlite3_libversion()};
+	return &((const struct sql_archive *)door)->model;
 }
 
-const struct thermal_model *archive_model(const struct archive *a)
+static const struct archive_ops ops = {
+	.call = call,
+	.tail = follow_tail,
+	.lead = follow_lead,
+	.touch = note_touch,
+	.recalled = note_recalled,
+	.entangled = note_entangled,
+	.heat_map = note_heat_map,
+	.stats = stats,
+	.model = model,
+	.close = close_door,
+};
+
+int sql_archive_open(struct archive **out, const struct db_driver *driver, const struct archive_cfg *cfg,
+		     struct tr_fault *fault)
 {
-	return &a->model;
+	struct sql_archive *a = calloc(1, sizeof(*a));
+	int r;
+
+	if (a == NULL)
+		return tr_fault_set(fault, TR_ENOMEM, "", "%s", tr_strerror(TR_ENOMEM));
+	a->door.ops = &ops;
+	a->max_waiting = cfg->max_waiting == 0 ? MAX_WAITING : cfg->max_waiting;
+	a->wall_ms = cfg->wall_ms == NULL ? tr_wall_ms : cfg->wall_ms;
+	a->wanted_epoch = cfg->epoch;
+	a->following = cfg->follow;
+	a->healthy = a->counting = true;
+	if ((r = begin_lanes(a, cfg)) < 0 || (r = driver->open(a, cfg, fault)) < 0 ||
+	    (r = load(a, cfg->follow, fault)) < 0 || (r = start_threads(a)) < 0) {
+		if (fault != NULL && fault->code != r)
+			tr_fault_set(fault, r, "", "%s", tr_strerror(r));
+		take_down(a);
+		return r;
+	}
+	*out = &a->door;
+	return 0;
 }

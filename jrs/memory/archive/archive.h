@@ -1,5 +1,5 @@
-/* The archive: where memories are kept. A narrow door; behind it is SQLite or PostgreSQL (archive_open), or whatever fills
- * struct archive_ops (ops.h): tests have one that keeps everything in memory.
+/* The archive: where memories are kept. A narrow door; behind it is SQLite or PostgreSQL (archive_open), or whatever
+ * fills struct archive_ops (ops.h): tests have one that keeps everything in memory.
  *
  * Use it from its loop's thread only. One thread writes, some read, one keeps house; answers come back on the loop.
  *  - A write is answered after its commit is on disk. What arrives during a commit is the next one (group commit). Each
@@ -74,13 +74,15 @@ void archive_entangled(struct archive *a, const struct entangle_change *change);
 void archive_heat_map(struct archive *a, const struct res_memory_thermal *figures); /* a line in thermal_heat_map */
 
 /* ---- following: what others committed, in the order of their commits ---- */
-/* Up to where a follower has seen everything. Zero: nothing yet. Meaning is the database's own: compare with nothing. */
+/* Up to where a follower has seen everything. Zero: nothing yet. Meaning is the database's own: compare with nothing.
+ */
 struct archive_mark {
 	uint64_t rows, changes;
 };
 enum archive_change_kind {
-	ARCHIVE_ADDED,    /* a memory that was not there */
-	ARCHIVE_CHANGED,  /* its tags, importance, metadata, sacredness or links differ; heat does not count as a change */
+	ARCHIVE_ADDED,   /* a memory that was not there */
+	ARCHIVE_CHANGED, /* its tags, importance, metadata, sacredness or links differ; heat does not count as a change
+			  */
 	ARCHIVE_FORGOTTEN
 };
 struct archive_change {
@@ -98,8 +100,8 @@ typedef void archive_tail_cb(void *arg, int r, const struct archive_tail *tail, 
 /* At most about `limit` changes after *from (copied). Like archive_call: < 0: cb is never called. */
 int archive_tail(struct archive *a, const struct archive_mark *from, unsigned limit, archive_tail_cb *cb, void *arg);
 typedef void archive_lead_cb(void *arg, int r, uint64_t epoch, const struct tr_fault *fault);
-/* A follower takes the lead: waits for the write lock of whoever led before, raises the epoch (from then on the other can
- * commit nothing more) and starts to write. In cb archive_tail() sees all that was ever acknowledged. */
+/* A follower takes the lead: waits for the write lock of whoever led before, raises the epoch (from then on the other
+ * can commit nothing more) and starts to write. In cb archive_tail() sees all that was ever acknowledged. */
 int archive_lead(struct archive *a, archive_lead_cb *cb, void *arg);
 
 struct archive_stats {

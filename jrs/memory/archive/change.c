@@ -4,7 +4,7 @@
 #include <string.h>
 
 /* 0 and the row, TR_ENOTFOUND, or < 0. */
-static int known(struct archive *a, struct job *j, wire_str id, struct row *out)
+static int known(struct sql_archive *a, struct job *j, wire_str id, struct row *out)
 {
 	int r = row_by_id(a, id, out);
 
@@ -13,7 +13,7 @@ static int known(struct archive *a, struct job *j, wire_str id, struct row *out)
 	return r < 0 ? r : 0;
 }
 
-static int patch_row(struct archive *a, struct job *j, const struct msg_memory_patch *msg, const struct row *row)
+static int patch_row(struct sql_archive *a, struct job *j, const struct msg_memory_patch *msg, const struct row *row)
 {
 	bool sacred = msg->has_sacred && msg->sacred;
 	struct heat_change c = {row->heat, row->heat, true, row->sacred, row->sacred || sacred, false};
@@ -30,10 +30,7 @@ static int patch_row(struct archive *a, struct job *j, const struct msg_memory_p
 	q = q_begin(&a->wdb, SQL_PATCH);
 	q_i64(&q, row->seq);
 	q_opt_text(&q, tags != NULL, wire_s(tags));
-	if (msg->has_importance)
-		q_f64(&q, msg->importance);
-	else
-		q_null(&q);
+	q_opt_f64(&q, msg->has_importance, msg->importance);
 	q_i64(&q, sacred);
 	q_opt_text(&q, metadata != NULL, wire_s(metadata));
 	if ((r = q_run(&q)) == 0 && !row->hidden && c.is_sacred != c.was_sacred)
@@ -44,7 +41,7 @@ out:
 	return r;
 }
 
-int write_patch(struct archive *a, struct job *j)
+int write_patch(struct sql_archive *a, struct job *j)
 {
 	const struct msg_memory_patch *msg = j->msg;
 	struct res_memory_patch *res = job_alloc(j, sizeof(*res));
@@ -66,40 +63,55 @@ int write_patch(struct archive *a, struct job *j)
 	q = q_begin(&a->wdb, SQL_PATCHED);
 	q_i64(&q, row.seq);
 	if ((r = q_row(&q)) == 1)
-		r = row_memory(a, j, q.st, a->now_ms, &res->memory, hit);
+		r = row_memory(a, j, &q, a->now_ms, &res->memory, hit);
 	q_end(&q);
 	j->answer = (struct archive_answer){res, hit, 1};
 	return r;
 }
 
-static int about(struct archive *a, enum sql id, const struct row *row)
+static int about(struct sql_archive *a, enum sql id, bool seq, bool name, const struct row *row)
 {
 	struct query q = q_begin(&a->wdb, id);
 
-	q_i64(&q, row->seq);
-	if (sqlite3_bind_parameter_count(q.st) > 1)
+	if (seq)
+		q_i64(&q, row->seq);
+	if (name)
 		q_text(&q, row->id, row->id_n);
 	return q_run(&q);
 }
 
-int forget_row(struct archive *a, const struct row *row)
+/* A decision goes with its memory: it *is* that memory. 1: there was one. */
+static int forget_decisions(struct sql_archive *a, const struct row *row)
 {
-	/* The words go first: they are taken from the row. A decision goes with its memory: it *is* that memory. */
-	static const enum sql all[] = {SQL_FORGET_WORDS, SQL_FORGET_OLDER, SQL_FORGET_NEWER, SQL_FORGET_PAIRS,
-				       SQL_FORGET};
-	const struct heat_change c = {.before = row->heat, .was = true, .was_sacred = row->sacred, .gone = true};
-	size_t i;
-	int r = about(a, SQL_FORGET_DECISIONS, row);
+	struct query q = q_begin(&a->wdb, SQL_FORGET_DECISIONS);
+	bool any = false;
+	int r;
 
-	/* Only a decision's or a patched memory's text stands in a stored answer. */
-	if (r == 0 && (sqlite3_changes(a->wdb.h) > 0 || row->revision > 1))
-		r = about(a, SQL_FORGET_ANSWERS, row);
-	for (i = 0; r == 0 && i < sizeof(all) / sizeof(all[0]); i++)
-		r = about(a, all[i], row);
-	return r < 0 || row->hidden ? r : heat_changed(a, &c);
+	q_text(&q, row->id, row->id_n);
+	while ((r = q_row(&q)) == 1)
+		any = true;
+	q_end(&q);
+	return r < 0 ? r : any;
 }
 
-int write_forget(struct archive *a, struct job *j)
+int forget_row(struct sql_archive *a, const struct row *row)
+{
+	const struct heat_change c = {.before = row->heat, .was = true, .was_sacred = row->sacred, .gone = true};
+	int r = forget_decisions(a, row);
+
+	/* Only a decision's or a patched memory's text stands in a stored answer. */
+	if (r == 1 || (r == 0 && row->revision > 1))
+		r = about(a, SQL_FORGET_ANSWERS, false, true, row);
+	/* The words go before the row: they are taken from it. */
+	if (r < 0 || (r = about(a, SQL_FORGET_WORDS, true, false, row)) < 0 ||
+	    (r = about(a, SQL_FORGET_OLDER, true, true, row)) < 0 ||
+	    (r = about(a, SQL_FORGET_NEWER, true, true, row)) < 0 ||
+	    (r = about(a, SQL_FORGET_PAIRS, true, false, row)) < 0 || (r = about(a, SQL_FORGET, true, false, row)) < 0)
+		return r;
+	return row->hidden ? 0 : heat_changed(a, &c);
+}
+
+int write_forget(struct sql_archive *a, struct job *j)
 {
 	const struct msg_memory_forget *msg = j->msg;
 	struct res_memory_forget *res = job_alloc(j, sizeof(*res));

@@ -1,7 +1,7 @@
 /* Which effect a call has, and that it has it once. */
 #include "jrs/memory/archive/internal.h"
 
-static int carry_out(struct archive *a, struct job *j)
+static int carry_out(struct sql_archive *a, struct job *j)
 {
 	switch (j->id) {
 	case MSG_memory_add:
@@ -23,7 +23,7 @@ static int carry_out(struct archive *a, struct job *j)
 	}
 }
 
-int write_effect(struct archive *a, struct job *j)
+int write_effect(struct sql_archive *a, struct job *j)
 {
 	unsigned char fingerprint[TR_SHA256_LEN];
 	int r = request_replay(a, j, fingerprint);

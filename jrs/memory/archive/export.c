@@ -8,18 +8,18 @@
 enum { COL_OWN_ID = ROW_NCOLUMNS, COL_IMPORT_ID };
 
 struct page {
-	struct archive *a;
+	struct sql_archive *a;
 	struct job *j;
 	struct item_record *v;
 	uint32_t n, limit;
 	size_t bytes;
 };
 
-static int record(struct page *p, sqlite3_stmt *st, struct item_record *out, int64_t *seq)
+static int record(struct page *p, struct query *q, struct item_record *out, int64_t *seq)
 {
 	struct item_memory m;
 	struct archive_hit hit;
-	int r = row_memory(p->a, p->j, st, p->a->wall_ms(), &m, &hit);
+	int r = row_memory(p->a, p->j, q, p->a->wall_ms(), &m, &hit);
 
 	if (r < 0)
 		return r;
@@ -36,21 +36,21 @@ static int record(struct page *p, sqlite3_stmt *st, struct item_record *out, int
 	OPT(phase_coherence);
 #undef OPT
 	out->has_phase_count = m.has_phase_coherence;
-	out->phase_count = (uint32_t)row_compared(st);
-	out->own_id = sqlite3_column_int(st, COL_OWN_ID) != 0;
-	out->heat_key = sqlite3_column_double(st, 3);
+	out->phase_count = (uint32_t)row_compared(q);
+	out->own_id = q_get_i64(q, COL_OWN_ID) != 0;
+	out->heat_key = q_get_f64(q, 3);
 	out->access_count = m.access_count;
 	out->created_at = m.created_at;
 	out->last_access = m.last_access;
 	out->revision = m.revision;
-	return row_opt_text(p->j, st, COL_IMPORT_ID, &out->has_import_id, &out->import_id);
+	return row_opt_text(p->j, q, COL_IMPORT_ID, &out->has_import_id, &out->import_id);
 }
 
 /* A memory is a record, or one for each time it was decided: v[n] and those behind it. How many; 0: no room for all. */
 static int decided(struct page *p, struct item_record *v, uint32_t room)
 {
 	const struct item_record first = *v;
-	struct query q = q_begin(&p->a->rdb, SQL_DECISIONS_OF);
+	struct query q = q_begin(p->j->db, SQL_DECISIONS_OF);
 	uint32_t n = 0;
 	int r;
 
@@ -60,10 +60,10 @@ static int decided(struct page *p, struct item_record *v, uint32_t room)
 			break;
 		v[n] = first;
 		v[n].has_decision_id = v[n].has_decided_by = v[n].has_decided_at = true;
-		if ((r = row_text(p->j, q.st, 0, &v[n].decision_id)) < 0 ||
-		    (r = row_text(p->j, q.st, 1, &v[n].decided_by)) < 0)
+		if ((r = row_text(p->j, &q, 0, &v[n].decision_id)) < 0 ||
+		    (r = row_text(p->j, &q, 1, &v[n].decided_by)) < 0)
 			break;
-		v[n++].decided_at = sqlite3_column_int64(q.st, 2);
+		v[n++].decided_at = q_get_i64(&q, 2);
 	}
 	q_end(&q);
 	if (r < 0)
@@ -75,15 +75,15 @@ static int decided(struct page *p, struct item_record *v, uint32_t room)
 }
 
 /* The current row: 1 and *seq when it is on the page, 0 when the page is full. */
-static int put(struct page *p, sqlite3_stmt *st, int64_t *seq)
+static int put(struct page *p, struct query *q, int64_t *seq)
 {
-	size_t bytes = row_bytes(st);
+	size_t bytes = row_bytes(q);
 	int64_t number;
 	int r;
 
 	if (p->n >= p->limit || (p->n > 0 && p->bytes + bytes > ANSWER_BYTES_MAX))
 		return 0;
-	if ((r = record(p, st, &p->v[p->n], &number)) < 0)
+	if ((r = record(p, q, &p->v[p->n], &number)) < 0)
 		return r;
 	/* What alone is more than was asked for is a page of its own. */
 	r = decided(p, &p->v[p->n], p->n == 0 ? RECORDS_MAX : p->limit - p->n);
@@ -95,26 +95,31 @@ static int put(struct page *p, sqlite3_stmt *st, int64_t *seq)
 	return 1;
 }
 
-int read_export(struct archive *a, struct job *j)
+int read_export(struct sql_archive *a, struct job *j)
 {
 	const struct msg_memory_export *msg = j->msg;
 	struct res_memory_export *res = job_alloc(j, sizeof(*res));
 	struct page p = {.a = a, .j = j, .limit = msg->has_limit ? msg->limit : LIMIT};
 	int64_t last = msg->has_after && msg->after <= INT64_MAX ? (int64_t)msg->after : msg->has_after ? INT64_MAX : 0;
 	struct query q;
-	int r;
+	int r, full = 0;
 
 	p.v = job_alloc(j, sizeof(*p.v) * RECORDS_MAX);
 	if (res == NULL || p.v == NULL)
 		return TR_ENOMEM;
-	if ((r = db_run(&a->rdb, SQL_LOOK)) < 0)
+	if ((r = j->db->driver->look(j->db)) < 0)
 		return r;
-	q = q_begin(&a->rdb, SQL_EXPORT);
+	q = q_begin(j->db, SQL_EXPORT);
 	q_i64(&q, last);
-	while ((r = q_row(&q)) == 1 && (r = put(&p, q.st, &last)) == 1)
-		;
-	res->has_next = r == 0 && p.n > 0 && sqlite3_stmt_busy(q.st) != 0; /* stopped before the end */
+	q_i64(&q, p.limit + 1);
+	while ((r = q_row(&q)) == 1) {
+		if ((r = put(&p, &q, &last)) != 1) {
+			full = r == 0;
+			break;
+		}
+	}
 	q_end(&q);
+	res->has_next = full && p.n > 0;
 	res->next = (uint64_t)last;
 	res->records.v = p.v;
 	res->records.n = p.n;

@@ -4,43 +4,110 @@
 
 #define HOTTEST 10 /* when the caller does not say how many */
 
-int figures_rebuild(struct archive *a)
+void figures_begin(struct sql_archive *a)
 {
-	struct query q = q_begin(&a->rdb, SQL_HEATS);
+	hist_init(&a->hist, &a->model, (double)a->wall_ms());
+}
+
+static void change(struct sql_archive *a, const struct heat_change *c)
+{
+	if (c->was)
+		hist_remove(&a->hist, c->before, c->was_sacred);
+	if (!c->gone)
+		hist_add(&a->hist, c->after, c->is_sacred);
+}
+
+void figures_apply(struct sql_archive *a)
+{
+	size_t i;
+
+	for (i = 0; i < a->heat.n; i++) {
+		if (a->count_begun)
+			heat_note(&a->missed, &a->heat.v[i]); /* out of memory: noted there */
+		else
+			change(a, &a->heat.v[i]);
+	}
+	if (!a->count_begun)
+		hist_slide(&a->hist, &a->model, (double)a->now_ms);
+}
+
+/* A snapshot of the keeper's, taken between two commits: what is committed behind it goes to missed. */
+static int begin_count(struct sql_archive *a)
+{
+	struct db *db = &a->kdb;
+	struct query q;
 	int r;
 
-	hist_init(&a->hist, &a->model, (double)a->wall_ms());
-	while ((r = q_row(&q)) == 1)
-		hist_add(&a->hist, sqlite3_column_double(q.st, 0), sqlite3_column_int(q.st, 1) != 0);
-	q_end(&q);
-	if (r < 0)
-		return r;
-	q = q_begin(&a->rdb, SQL_PHASES);
-	if ((r = q_row(&q)) == 1) {
-		a->phase_known = (uint64_t)sqlite3_column_int64(q.st, 0);
-		a->phase_sum = sqlite3_column_double(q.st, 1);
+	pthread_mutex_lock(&a->hist_lock);
+	if ((r = db->driver->look(db)) == 0) {
+		q = q_begin(db, SQL_SEQ_RANGE); /* a transaction sees from its first read on */
+		r = q_row(&q) < 0 ? TR_ESTORE : 0;
+		q_end(&q);
+		a->count_begun = r == 0;
+		a->missed.n = 0;
+		a->missed.lost = false;
 	}
+	pthread_mutex_unlock(&a->hist_lock);
+	return r;
+}
+
+static int end_count(struct sql_archive *a, const struct thermal_hist *counted, int r)
+{
+	size_t i;
+
+	pthread_mutex_lock(&a->hist_lock);
+	if (r == 0 && a->missed.lost)
+		r = TR_ENOMEM;
+	if (r == 0) {
+		a->hist = *counted;
+		for (i = 0; i < a->missed.n; i++)
+			change(a, &a->missed.v[i]);
+	}
+	a->count_begun = false;
+	free(a->missed.v);
+	memset(&a->missed, 0, sizeof(a->missed));
+	pthread_mutex_unlock(&a->hist_lock);
+	return r;
+}
+
+int figures_count(struct sql_archive *a)
+{
+	struct db *db = &a->kdb;
+	struct thermal_hist counted;
+	struct query q;
+	int r, end;
+
+	if ((r = db->driver->ready(db)) < 0 || (r = begin_count(a)) < 0)
+		goto out;
+	hist_init(&counted, &a->model, (double)a->wall_ms());
+	q = q_begin(db, SQL_HEATS);
+	while ((r = q_row(&q)) == 1 && !a->closing)
+		hist_add_many(&counted, q_get_f64(&q, 0), q_get_i64(&q, 1) != 0, (uint64_t)q_get_i64(&q, 2),
+			      q_get_f64(&q, 3));
 	q_end(&q);
-	return r < 0 ? r : 0;
+	r = end_count(a, &counted, r == 1 ? TR_ECLOSED : r);
+out:
+	end = db->driver->looked(db);
+	return r < 0 ? r : end;
 }
 
 static int scan(void *arg, bool sacred, double lo, double hi, hist_visit *visit, void *visit_arg)
 {
-	struct archive *a = arg;
-	struct query q = q_begin(&a->rdb, SQL_HEAT_RANGE);
+	struct db *db = arg;
+	struct query q = q_begin(db, SQL_HEAT_RANGE);
 	int r;
 
 	q_i64(&q, sacred);
 	q_f64(&q, lo);
 	q_f64(&q, hi);
 	while ((r = q_row(&q)) == 1)
-		visit(visit_arg, sqlite3_column_double(q.st, 0));
+		visit(visit_arg, q_get_f64(&q, 0));
 	q_end(&q);
 	return r;
 }
 
 /* A snapshot of the rows and the histograms of exactly those rows. */
-static int look(struct archive *a, struct job *j, struct thermal_hist **out)
+static int look(struct sql_archive *a, struct job *j, struct thermal_hist **out)
 {
 	struct thermal_hist *h = job_alloc(j, sizeof(*h));
 	struct query q;
@@ -49,8 +116,8 @@ static int look(struct archive *a, struct job *j, struct thermal_hist **out)
 	if (h == NULL)
 		return TR_ENOMEM;
 	pthread_mutex_lock(&a->hist_lock);
-	if ((r = db_run(&a->rdb, SQL_LOOK)) == 0) {
-		q = q_begin(&a->rdb, SQL_SEQ_RANGE); /* a transaction sees from its first read on */
+	if ((r = j->db->driver->look(j->db)) == 0) {
+		q = q_begin(j->db, SQL_SEQ_RANGE); /* a transaction sees from its first read on */
 		r = q_row(&q) < 0 ? TR_ESTORE : 0;
 		q_end(&q);
 		*h = a->hist;
@@ -84,11 +151,11 @@ static void fill(struct res_memory_thermal *res, const struct thermal_figures *f
 	res->histogram.n = HIST_STEPS;
 }
 
-static int hottest(struct archive *a, struct job *j, struct res_memory_thermal *res, uint32_t n, int64_t now_ms)
+static int hottest(struct sql_archive *a, struct job *j, struct res_memory_thermal *res, uint32_t n, int64_t now_ms)
 {
 	struct item_memory *v = job_alloc(j, sizeof(*v) * n);
 	struct archive_hit *hits = job_alloc(j, sizeof(*hits) * n);
-	struct query q = q_begin(&a->rdb, SQL_HOTTEST), row;
+	struct query q = q_begin(j->db, SQL_HOTTEST), row;
 	uint32_t i = 0;
 	int r;
 
@@ -96,10 +163,10 @@ static int hottest(struct archive *a, struct job *j, struct res_memory_thermal *
 		return TR_ENOMEM;
 	q_i64(&q, n);
 	while ((r = q_row(&q)) == 1) {
-		row = q_begin(&a->rdb, SQL_ROW);
-		q_i64(&row, sqlite3_column_int64(q.st, 0));
+		row = q_begin(j->db, SQL_ROW);
+		q_i64(&row, q_get_i64(&q, 0));
 		if ((r = q_row(&row)) == 1)
-			r = row_memory(a, j, row.st, now_ms, &v[i], &hits[i]);
+			r = row_memory(a, j, &row, now_ms, &v[i], &hits[i]);
 		q_end(&row);
 		if (r < 0)
 			break;
@@ -113,7 +180,7 @@ static int hottest(struct archive *a, struct job *j, struct res_memory_thermal *
 	return r;
 }
 
-int read_thermal(struct archive *a, struct job *j)
+int read_thermal(struct sql_archive *a, struct job *j)
 {
 	const struct msg_memory_thermal *msg = j->msg;
 	struct res_memory_thermal *res = job_alloc(j, sizeof(*res));
@@ -125,7 +192,7 @@ int read_thermal(struct archive *a, struct job *j)
 
 	if (res == NULL || bins == NULL)
 		return TR_ENOMEM;
-	if ((r = look(a, j, &h)) < 0 || (r = hist_figures(h, &a->model, (double)now, scan, a, &f)) < 0)
+	if ((r = look(a, j, &h)) < 0 || (r = hist_figures(h, &a->model, (double)now, scan, j->db, &f)) < 0)
 		return r;
 	fill(res, &f, bins, a->model.max);
 	res->timestamp = now;

@@ -19,38 +19,38 @@ enum {
 	COL_UNDONE
 };
 
-static int row_import(struct job *j, sqlite3_stmt *st, struct item_import *out)
+static int row_import(struct job *j, struct query *q, struct item_import *out)
 {
 	memset(out, 0, sizeof(*out));
-	if (row_text(j, st, COL_ID, &out->id) < 0 || row_text(j, st, COL_NAME, &out->name) < 0)
+	if (row_text(j, q, COL_ID, &out->id) < 0 || row_text(j, q, COL_NAME, &out->name) < 0)
 		return TR_ENOMEM;
-	out->position = (uint64_t)sqlite3_column_int64(st, COL_POSITION);
-	out->size = (uint64_t)sqlite3_column_int64(st, COL_SIZE);
-	out->added = (uint64_t)sqlite3_column_int64(st, COL_ADDED);
-	out->known = (uint64_t)sqlite3_column_int64(st, COL_KNOWN);
-	out->skipped = (uint64_t)sqlite3_column_int64(st, COL_SKIPPED);
-	out->started = sqlite3_column_int64(st, COL_STARTED);
-	out->has_finished = sqlite3_column_type(st, COL_FINISHED) != SQLITE_NULL;
-	out->finished = sqlite3_column_int64(st, COL_FINISHED);
-	out->has_undone = sqlite3_column_type(st, COL_UNDONE) != SQLITE_NULL;
-	out->undone = sqlite3_column_int64(st, COL_UNDONE);
+	out->position = (uint64_t)q_get_i64(q, COL_POSITION);
+	out->size = (uint64_t)q_get_i64(q, COL_SIZE);
+	out->added = (uint64_t)q_get_i64(q, COL_ADDED);
+	out->known = (uint64_t)q_get_i64(q, COL_KNOWN);
+	out->skipped = (uint64_t)q_get_i64(q, COL_SKIPPED);
+	out->started = q_get_i64(q, COL_STARTED);
+	out->has_finished = !q_is_null(q, COL_FINISHED);
+	out->finished = q_get_i64(q, COL_FINISHED);
+	out->has_undone = !q_is_null(q, COL_UNDONE);
+	out->undone = q_get_i64(q, COL_UNDONE);
 	return 0;
 }
 
 /* 1 and *out, 0: there is none, < 0. */
-static int find(struct archive *a, struct job *j, wire_str id, struct item_import *out)
+static int find(struct sql_archive *a, struct job *j, wire_str id, struct item_import *out)
 {
 	struct query q = q_begin(&a->wdb, SQL_IMPORT);
 	int r, s;
 
 	q_text(&q, id.p, id.n);
-	if ((r = q_row(&q)) == 1 && (s = row_import(j, q.st, out)) < 0)
+	if ((r = q_row(&q)) == 1 && (s = row_import(j, &q, out)) < 0)
 		r = s;
 	q_end(&q);
 	return r;
 }
 
-static int add_import(struct archive *a, const struct msg_memory_import_begin *msg)
+static int add_import(struct sql_archive *a, const struct msg_memory_import_begin *msg)
 {
 	struct query q = q_begin(&a->wdb, SQL_ADD_IMPORT);
 
@@ -62,7 +62,7 @@ static int add_import(struct archive *a, const struct msg_memory_import_begin *m
 }
 
 /* A statement of one import at this time. */
-static int timed(struct archive *a, enum sql id, wire_str import)
+static int timed(struct sql_archive *a, enum sql id, wire_str import)
 {
 	struct query q = q_begin(&a->wdb, id);
 
@@ -71,7 +71,7 @@ static int timed(struct archive *a, enum sql id, wire_str import)
 	return q_run(&q);
 }
 
-static int begin_again(struct archive *a, wire_str import)
+static int begin_again(struct sql_archive *a, wire_str import)
 {
 	struct query q = q_begin(&a->wdb, SQL_BEGIN_REQUESTS);
 	int r;
@@ -82,7 +82,7 @@ static int begin_again(struct archive *a, wire_str import)
 	return timed(a, SQL_BEGIN_AGAIN, import);
 }
 
-int write_import_begin(struct archive *a, struct job *j)
+int write_import_begin(struct sql_archive *a, struct job *j)
 {
 	const struct msg_memory_import_begin *msg = j->msg;
 	struct res_memory_import_begin *res = job_alloc(j, sizeof(*res));
@@ -107,7 +107,7 @@ int write_import_begin(struct archive *a, struct job *j)
 	return 0;
 }
 
-int import_check(struct archive *a, struct job *j, const struct import_note *n)
+int import_check(struct sql_archive *a, struct job *j, const struct import_note *n)
 {
 	struct item_import import;
 	int r;
@@ -131,7 +131,7 @@ int import_check(struct archive *a, struct job *j, const struct import_note *n)
 	return 0;
 }
 
-int import_brought(struct archive *a, const struct import_note *n, uint64_t added, uint64_t known)
+int import_brought(struct sql_archive *a, const struct import_note *n, uint64_t added, uint64_t known)
 {
 	struct query q;
 
@@ -148,7 +148,7 @@ int import_brought(struct archive *a, const struct import_note *n, uint64_t adde
 }
 
 /* The numbers of at most max ordinary memories of an import, oldest first; how many, < 0. */
-static int brought(struct archive *a, wire_str id, int64_t *v, int max)
+static int brought(struct sql_archive *a, wire_str id, int64_t *v, int max)
 {
 	struct query q = q_begin(&a->wdb, SQL_IMPORTED);
 	int r, n = 0;
@@ -156,24 +156,24 @@ static int brought(struct archive *a, wire_str id, int64_t *v, int max)
 	q_text(&q, id.p, id.n);
 	q_i64(&q, max);
 	while ((r = q_row(&q)) == 1 && n < max)
-		v[n++] = sqlite3_column_int64(q.st, 0);
+		v[n++] = q_get_i64(&q, 0);
 	q_end(&q);
 	return r < 0 ? r : n;
 }
 
-static int count_kept(struct archive *a, wire_str id, uint64_t *out)
+static int count_kept(struct sql_archive *a, wire_str id, uint64_t *out)
 {
 	struct query q = q_begin(&a->wdb, SQL_IMPORT_KEPT);
 	int r;
 
 	q_text(&q, id.p, id.n);
 	if ((r = q_row(&q)) == 1)
-		*out = (uint64_t)sqlite3_column_int64(q.st, 0);
+		*out = (uint64_t)q_get_i64(&q, 0);
 	q_end(&q);
 	return r < 0 ? r : 0;
 }
 
-int write_import_undo(struct archive *a, struct job *j)
+int write_import_undo(struct sql_archive *a, struct job *j)
 {
 	const struct msg_memory_import_undo *msg = j->msg;
 	struct res_memory_import_undo *res = job_alloc(j, sizeof(*res));
@@ -207,20 +207,21 @@ int write_import_undo(struct archive *a, struct job *j)
 	return 0;
 }
 
-int read_imports(struct archive *a, struct job *j)
+int read_imports(struct sql_archive *a, struct job *j)
 {
 	const struct msg_memory_imports *msg = j->msg;
 	uint32_t limit = msg->has_limit ? msg->limit : IMPORTS, n = 0;
 	struct res_memory_imports *res = job_alloc(j, sizeof(*res));
 	struct item_import *v = job_alloc(j, sizeof(*v) * limit);
-	struct query q = q_begin(&a->rdb, SQL_IMPORTS);
+	struct query q = q_begin(j->db, SQL_IMPORTS);
 	int r;
 
+	(void)a;
 	if (res == NULL || v == NULL)
 		return TR_ENOMEM;
 	q_i64(&q, limit);
 	while ((r = q_row(&q)) == 1 && n < limit) {
-		if ((r = row_import(j, q.st, &v[n])) < 0)
+		if ((r = row_import(j, &q, &v[n])) < 0)
 			break;
 		n++;
 	}

@@ -2,21 +2,28 @@
 #ifndef JRS_MEMORY_ARCHIVE_INTERNAL_H
 #define JRS_MEMORY_ARCHIVE_INTERNAL_H
 #include "common/base/text.h"
-#include "jrs/memory/archive/archive.h"
 #include "jrs/memory/archive/db.h"
+#include "jrs/memory/archive/ops.h"
 #include "jrs/memory/recall/query.h"
 #include "jrs/memory/thermal/hist.h"
 #include <pthread.h>
 #include <stdatomic.h>
 
 /* One call on its way through a lane and back. */
+enum job_kind { JOB_CALL, JOB_TAIL, JOB_LEAD };
 struct job {
 	struct job *next;
-	enum wire_msg_id id;
-	const void *msg; /* borrowed */
+	enum job_kind kind;
+	enum wire_msg_id id; /* JOB_CALL */
+	const void *msg;     /* borrowed */
 	struct archive_ctx ctx;
 	archive_cb *cb;
+	archive_tail_cb *tail_cb;
+	archive_lead_cb *lead_cb;
 	void *arg;
+	struct archive_tail tail; /* JOB_TAIL: next is `from` on the way in; v is freed with the job */
+	unsigned limit;
+	struct db *db; /* of the lane that serves it */
 	int r;
 	struct tr_fault fault;
 	struct archive_answer answer;
@@ -56,27 +63,44 @@ struct heat_change {
 struct heat_changes {
 	struct heat_change *v;
 	size_t n, cap;
+	bool lost; /* one did not fit into memory */
 };
 
 struct lane {
-	pthread_t thread;
-	bool started;
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
 	struct jobs waiting; /* under lock */
 	bool stop;           /* under lock */
 };
+struct lane_thread {
+	pthread_t thread;
+	bool started;
+};
 
-struct archive {
-	uv_async_t *async; /* own allocation: outlives us until libuv has closed it */
+#define READERS 2 /* so that an export or a long search does not hold up a recall */
+struct reader {
+	struct sql_archive *a;
+	struct lane_thread thread;
+	struct db db;
+	struct job *job; /* its own thread's: what the progress handler looks at */
+};
+
+/* The archive on a database. */
+struct sql_archive {
+	struct archive door; /* first */
+	uv_async_t *async;   /* own allocation: outlives us until libuv has closed it */
 	unsigned max_waiting;
 	int64_t (*wall_ms)(void);
 	struct thermal_model model; /* read-only once open */
 	uint64_t phase_known;
 	double phase_sum;
+	uint64_t wanted_epoch;
+	uint64_t epoch; /* ours, once we lead; writer's thread */
 
-	struct lane writer, reader, keeper;
-	struct db wdb, rdb, kdb; /* each of its own thread */
+	struct lane writer, reading, keeper;
+	struct lane_thread writing, keeping;
+	struct reader readers[READERS];
+	struct db wdb, kdb;
 
 	/* writer's lock */
 	struct notes notes;
@@ -87,33 +111,53 @@ struct archive {
 	int64_t now_ms; /* commit time of the batch, never falling */
 	uint64_t housekeeping_ms, probe_ms;
 
-	pthread_mutex_t
-		hist_lock; /* held by the writer across COMMIT, so rows and hist change together for who holds it */
+	/* hist_lock is held by the writer across COMMIT, so rows and hist change together for who holds it */
+	pthread_mutex_t hist_lock;
 	struct thermal_hist hist;
+	bool count_begun;           /* the first count has its snapshot: what is committed now goes to missed */
+	struct heat_changes missed; /* to be carried out behind the first count */
+
+	/* reading's lock */
+	bool counting; /* the first count is not done; thermal and samples wait in parked */
+	struct jobs parked;
 
 	pthread_mutex_t done_lock;
 	struct jobs done; /* answered, not yet told */
 
-	struct job *reading; /* reader's thread: what the progress handler looks at */
-	atomic_bool closing, healthy, keeper_idle;
-	atomic_uint wal_pages;   /* in the log */
+	atomic_bool closing, healthy, keeper_idle, following, fenced;
+	atomic_uint wal_pages;   /* SQLite: in the log */
 	atomic_uint moved_pages; /* of them in the database already */
 	atomic_ullong recalls_total, changes, commits, committed_calls, notes_dropped;
 	atomic_uint unanswered;
 };
+int sql_archive_open(struct archive **out, const struct db_driver *driver, const struct archive_cfg *cfg,
+		     struct tr_fault *fault);
 
 /* archive.c */
-void archive_finish(struct archive *a, struct job *j); /* any thread: hand it back to the loop */
+void archive_finish(struct sql_archive *a, struct job *j); /* any thread: hand it back to the loop */
 int job_fault(struct job *j, int r, const char *field, const char *rule);
 void *job_alloc(struct job *j, size_t n); /* zeroed, in the call's zone; NULL: out of memory */
 bool job_late(const struct job *j);
 
-/* writer.c, lanes.c: the threads */
+int archive_claim(struct sql_archive *a); /* writer's: raises the epoch; from now on we lead */
+int archive_enqueue(struct sql_archive *a, struct lane *lane, struct job *j); /* < 0: j is the caller's again */
+bool lane_sleep(struct lane *lane, uint64_t ms);                              /* true: it is to stop */
+
+/* writer.c, lanes.c: the threads; arg: the archive, for readers struct reader */
 void *writer_main(void *arg);
 void *reader_main(void *arg);
 void *keeper_main(void *arg);
-void keeper_nudge(struct archive *a);            /* writer: the log may have grown */
-unsigned keeper_behind(const struct archive *a); /* pages of the log that the database does not have yet */
+
+/* follow.c */
+int follow_tail(struct archive *door, const struct archive_mark *from, unsigned limit, archive_tail_cb *cb, void *arg);
+int follow_lead(struct archive *door, archive_lead_cb *cb, void *arg);
+int read_tail(struct sql_archive *a, struct job *j);
+
+/* notes.c: what nobody waits for */
+void note_touch(struct archive *door, int64_t memory, int64_t at_ms);
+void note_recalled(struct archive *door, const struct item_recall_sample *log);
+void note_entangled(struct archive *door, const struct entangle_change *change);
+void note_heat_map(struct archive *door, const struct res_memory_thermal *figures);
 
 /* A row as far as an effect needs it. */
 struct row {
@@ -138,28 +182,29 @@ struct entry {
 };
 
 /* effect.c: one effect inside its savepoint, or the stored answer of an earlier one */
-int write_effect(struct archive *a, struct job *j);
+int write_effect(struct sql_archive *a, struct job *j);
 /* write.c, change.c, restore.c, imports.c: what it does; the answer goes to j->answer */
-int write_add(struct archive *a, struct job *j);
-int write_decide(struct archive *a, struct job *j);
-int write_patch(struct archive *a, struct job *j);
-int write_forget(struct archive *a, struct job *j);
-int write_restore(struct archive *a, struct job *j);
-int write_import_begin(struct archive *a, struct job *j);
-int write_import_undo(struct archive *a, struct job *j);
+int write_add(struct sql_archive *a, struct job *j);
+int write_decide(struct sql_archive *a, struct job *j);
+int write_patch(struct sql_archive *a, struct job *j);
+int write_forget(struct sql_archive *a, struct job *j);
+int write_restore(struct sql_archive *a, struct job *j);
+int write_import_begin(struct sql_archive *a, struct job *j);
+int write_import_undo(struct sql_archive *a, struct job *j);
 
 /* write.c: rows. 1 and *out, 0 when there is none, < 0 */
-int row_by_id(struct archive *a, wire_str id, struct row *out);
-int row_by_identity(struct archive *a, const struct entry *e, struct row *out);
-int row_by_seq(struct archive *a, int64_t seq, struct row *out);
-int entry_prepare(struct entry *e);                                                   /* hash and identity */
-int entry_create(struct archive *a, struct job *j, struct entry *e, struct row *row); /* a row that is not there yet */
+int row_by_id(struct sql_archive *a, wire_str id, struct row *out);
+int row_by_identity(struct sql_archive *a, const struct entry *e, struct row *out);
+int row_by_seq(struct sql_archive *a, int64_t seq, struct row *out);
+int entry_prepare(struct entry *e); /* hash and identity */
+int entry_create(struct sql_archive *a, struct job *j, struct entry *e,
+		 struct row *row); /* a row that is not there yet */
 int entry_fault(struct job *j, const struct entry *e, int r, const char *field, const char *rule);
 char *tags_json(const wire_strs *tags);                      /* caller frees; NULL: out of memory */
 int metadata_json(const msgpack_object *o, char **out);      /* caller frees *out; TR_EINVAL: JSON cannot hold it */
 wire_str job_text(struct job *j, const char *p, uint32_t n); /* a copy in the zone; p == NULL: out of memory */
 /* change.c: removes the row and everything about it. Not for sacred ones. */
-int forget_row(struct archive *a, const struct row *row);
+int forget_row(struct sql_archive *a, const struct row *row);
 /* imports.c: may this call bring memories? Then, what it brought; both do nothing without an import_id. */
 struct import_note {
 	bool has_id, has_position, has_skipped;
@@ -171,44 +216,46 @@ struct import_note {
 		(msg)->has_import_id, (msg)->has_import_position, (msg)->has_import_skipped, (msg)->import_id, \
 			(msg)->import_position, (msg)->import_skipped                                          \
 	}
-int import_check(struct archive *a, struct job *j, const struct import_note *n);
-int import_brought(struct archive *a, const struct import_note *n, uint64_t added, uint64_t known);
+int import_check(struct sql_archive *a, struct job *j, const struct import_note *n);
+int import_brought(struct sql_archive *a, const struct import_note *n, uint64_t added, uint64_t known);
 /* notes.c */
-int write_notes(struct archive *a, struct notes *n);
-int write_housekeeping(struct archive *a);
+int write_notes(struct sql_archive *a, struct notes *n);
+int write_housekeeping(struct sql_archive *a);
 /* write.c: an access at a->now_ms or before; 0, or < 0. Unknown memory: nothing. */
-int write_touch(struct archive *a, int64_t memory, int64_t at_ms);
-int heat_changed(struct archive *a, const struct heat_change *c);
+int write_touch(struct sql_archive *a, int64_t memory, int64_t at_ms);
+int heat_changed(struct sql_archive *a, const struct heat_change *c); /* of this batch */
+int heat_note(struct heat_changes *to, const struct heat_change *c);
 
 /* requests.c: 1 and the stored answer in j, 0 when the request is new, < 0 */
-int request_replay(struct archive *a, struct job *j, unsigned char fingerprint[32]);
-int request_store(struct archive *a, struct job *j, const unsigned char fingerprint[32]);
+int request_replay(struct sql_archive *a, struct job *j, unsigned char fingerprint[32]);
+int request_store(struct sql_archive *a, struct job *j, const unsigned char fingerprint[32]);
 
 /* read.c, search.c, figures.c */
-int read_get(struct archive *a, struct job *j);
-int read_decisions(struct archive *a, struct job *j);
-int read_samples(struct archive *a, struct job *j);
-int read_recall(struct archive *a, struct job *j);
-int read_thermal(struct archive *a, struct job *j);
-int read_explain(struct archive *a, struct job *j);
-int read_export(struct archive *a, struct job *j);
-int read_imports(struct archive *a, struct job *j);
+int read_get(struct sql_archive *a, struct job *j);
+int read_decisions(struct sql_archive *a, struct job *j);
+int read_samples(struct sql_archive *a, struct job *j);
+int read_recall(struct sql_archive *a, struct job *j);
+int read_thermal(struct sql_archive *a, struct job *j);
+int read_explain(struct sql_archive *a, struct job *j);
+int read_export(struct sql_archive *a, struct job *j);
+int read_imports(struct sql_archive *a, struct job *j);
 #define ANSWER_BYTES_MAX (8u << 20) /* of one answer: half of what a frame may hold */
-int figures_rebuild(struct archive *a);
+void figures_begin(struct sql_archive *a);
+int figures_count(struct sql_archive *a);  /* keeper's: the first count */
+void figures_apply(struct sql_archive *a); /* writer's, under hist_lock: a->heat has been committed */
 /* explain.c */
-int explain_register(struct db *db, struct tr_fault *fault); /* the SQL function memory_terms(); before db_prepare() */
 /* Fills match and terms of a memory's explanation. No word in the question: nothing. */
-int explain_match(struct archive *a, struct job *j, const struct query_words *words, int64_t memory,
+int explain_match(struct sql_archive *a, struct job *j, const struct query_words *words, int64_t memory,
 		  struct item_explanation *out);
 /* row.c: the current row of a statement whose columns are MEMORY_COLUMNS */
-int row_memory(struct archive *a, struct job *j, sqlite3_stmt *st, int64_t now_ms, struct item_memory *out,
+int row_memory(struct sql_archive *a, struct job *j, struct query *q, int64_t now_ms, struct item_memory *out,
 	       struct archive_hit *hit);
-size_t row_bytes(sqlite3_stmt *st); /* about what it takes in a frame */
+size_t row_bytes(struct query *q); /* about what it takes in a frame */
 /* Why it is as hot as it is; match and terms are left empty. */
-void row_explain(struct archive *a, sqlite3_stmt *st, int64_t now_ms, struct item_memory *out);
-int64_t row_compared(sqlite3_stmt *st);
+void row_explain(struct sql_archive *a, struct query *q, int64_t now_ms, struct item_memory *out);
+int64_t row_compared(struct query *q);
 enum { ROW_NCOLUMNS = 20 }; /* of MEMORY_COLUMNS */
-int row_opt_text(struct job *j, sqlite3_stmt *st, int col, bool *has, wire_str *out);
-int row_text(struct job *j, sqlite3_stmt *st, int col, wire_str *out); /* copies into the zone; NULL column: n == 0 */
+int row_opt_text(struct job *j, struct query *q, int col, bool *has, wire_str *out);
+int row_text(struct job *j, struct query *q, int col, wire_str *out); /* copies into the zone; NULL column: n == 0 */
 
 #endif

@@ -6,6 +6,7 @@
 
 #define RECALL_LOG_MAX  10000 /* lines kept */
 #define HEAT_MAP_MAX    10000
+#define CHANGES_MAX     100000     /* a follower further behind begins anew */
 #define REQUEST_KEEP_MS 86400000LL /* 24 h */
 
 void notes_free(struct notes *n)
@@ -39,7 +40,7 @@ static void *room(void **v, size_t *cap, size_t n, size_t size)
 }
 
 /* The writer is woken by the first note only: it then knows when to look again. */
-static void begin_note(struct archive *a)
+static void begin_note(struct sql_archive *a)
 {
 	pthread_mutex_lock(&a->writer.lock);
 	if (!notes_any(&a->notes)) {
@@ -48,15 +49,16 @@ static void begin_note(struct archive *a)
 	}
 }
 
-static void end_note(struct archive *a, bool kept)
+static void end_note(struct sql_archive *a, bool kept)
 {
 	pthread_mutex_unlock(&a->writer.lock);
 	if (!kept)
 		a->notes_dropped++;
 }
 
-void archive_touch(struct archive *a, int64_t memory, int64_t at_ms)
+void note_touch(struct archive *door, int64_t memory, int64_t at_ms)
 {
+	struct sql_archive *a = (struct sql_archive *)door;
 	struct notes *n = &a->notes;
 	void *v = NULL;
 	struct touch_note *at;
@@ -71,8 +73,9 @@ void archive_touch(struct archive *a, int64_t memory, int64_t at_ms)
 	end_note(a, at != NULL);
 }
 
-void archive_recalled(struct archive *a, const struct item_recall_sample *log)
+void note_recalled(struct archive *door, const struct item_recall_sample *log)
 {
+	struct sql_archive *a = (struct sql_archive *)door;
 	struct notes *n = &a->notes;
 	void *v = NULL;
 	struct item_recall_sample *at;
@@ -88,8 +91,9 @@ void archive_recalled(struct archive *a, const struct item_recall_sample *log)
 	end_note(a, at != NULL);
 }
 
-void archive_entangled(struct archive *a, const struct entangle_change *change)
+void note_entangled(struct archive *door, const struct entangle_change *change)
 {
+	struct sql_archive *a = (struct sql_archive *)door;
 	struct notes *n = &a->notes;
 	void *v = NULL;
 	struct entangle_change *at;
@@ -104,15 +108,16 @@ void archive_entangled(struct archive *a, const struct entangle_change *change)
 	end_note(a, at != NULL);
 }
 
-void archive_heat_map(struct archive *a, const struct res_memory_thermal *figures)
+void note_heat_map(struct archive *door, const struct res_memory_thermal *figures)
 {
+	struct sql_archive *a = (struct sql_archive *)door;
 	begin_note(a);
 	a->notes.heat_map = *figures;
 	a->notes.has_heat_map = true;
 	end_note(a, true);
 }
 
-static int count(struct archive *a, const char *name, int64_t by)
+static int count(struct sql_archive *a, const char *name, int64_t by)
 {
 	struct query q = q_begin(&a->wdb, SQL_COUNT);
 
@@ -121,7 +126,7 @@ static int count(struct archive *a, const char *name, int64_t by)
 	return q_run(&q);
 }
 
-static int write_recalls(struct archive *a, const struct notes *n)
+static int write_recalls(struct sql_archive *a, const struct notes *n)
 {
 	struct query q;
 	size_t i;
@@ -140,7 +145,7 @@ static int write_recalls(struct archive *a, const struct notes *n)
 	return count(a, "recalls_total", (int64_t)n->nrecall);
 }
 
-static int write_change(struct archive *a, const struct entangle_change *c)
+static int write_change(struct sql_archive *a, const struct entangle_change *c)
 {
 	struct query q;
 	unsigned i;
@@ -169,7 +174,7 @@ static int write_change(struct archive *a, const struct entangle_change *c)
 	return q_run(&q);
 }
 
-static int write_heat_map(struct archive *a, const struct res_memory_thermal *t)
+static int write_heat_map(struct sql_archive *a, const struct res_memory_thermal *t)
 {
 	struct query q = q_begin(&a->wdb, SQL_ADD_HEAT_MAP);
 	const double known[3] = {t->average_temperature, t->sacred_min_temperature, t->thermal_entropy};
@@ -183,18 +188,14 @@ static int write_heat_map(struct archive *a, const struct res_memory_thermal *t)
 
 	q_i64(&q, t->timestamp);
 	q_i64(&q, (int64_t)t->total_memories);
-	for (i = 0; i < 3; i++) {
-		if (has[i])
-			q_f64(&q, known[i]);
-		else
-			q_null(&q);
-	}
+	for (i = 0; i < 3; i++)
+		q_opt_f64(&q, has[i], known[i]);
 	for (i = 0; i < THERMAL_NSTAGES; i++)
 		q_i64(&q, (int64_t)stages[i]);
 	return q_run(&q);
 }
 
-int write_notes(struct archive *a, struct notes *n)
+int write_notes(struct sql_archive *a, struct notes *n)
 {
 	size_t i;
 	int r;
@@ -212,7 +213,7 @@ int write_notes(struct archive *a, struct notes *n)
 	return n->has_heat_map ? write_heat_map(a, &n->heat_map) : 0;
 }
 
-static int trim(struct archive *a, enum sql id, int64_t bound)
+static int trim(struct sql_archive *a, enum sql id, int64_t bound)
 {
 	struct query q = q_begin(&a->wdb, id);
 
@@ -221,13 +222,13 @@ static int trim(struct archive *a, enum sql id, int64_t bound)
 }
 
 /* Also the write that tries whether an archive that failed works again: the counter makes it a real one. */
-int write_housekeeping(struct archive *a)
+int write_housekeeping(struct sql_archive *a)
 {
 	int64_t now = a->wall_ms();
 	int r;
 
 	if ((r = count(a, "housekeepings", 1)) < 0 || (r = trim(a, SQL_TRIM_RECALLS, RECALL_LOG_MAX)) < 0 ||
-	    (r = trim(a, SQL_TRIM_HEAT_MAP, HEAT_MAP_MAX)) < 0)
+	    (r = trim(a, SQL_TRIM_HEAT_MAP, HEAT_MAP_MAX)) < 0 || (r = trim(a, SQL_TRIM_CHANGES, CHANGES_MAX)) < 0)
 		return r;
 	return trim(a, SQL_OLD_REQUESTS, now - REQUEST_KEEP_MS);
 }

@@ -39,7 +39,7 @@ static int unpack(struct job *j, const void *p, size_t n)
 	return 0;
 }
 
-int request_replay(struct archive *a, struct job *j, unsigned char fingerprint[TR_SHA256_LEN])
+int request_replay(struct sql_archive *a, struct job *j, unsigned char fingerprint[TR_SHA256_LEN])
 {
 	const struct wire_common *common = j->msg;
 	struct query q;
@@ -52,12 +52,11 @@ int request_replay(struct archive *a, struct job *j, unsigned char fingerprint[T
 	q = q_begin(&a->wdb, SQL_REQUEST);
 	q_text(&q, common->request_id.p, common->request_id.n);
 	r = q_row(&q);
-	if (r == 1 && (sqlite3_column_bytes(q.st, 0) != TR_SHA256_LEN ||
-		       memcmp(sqlite3_column_blob(q.st, 0), fingerprint, TR_SHA256_LEN) != 0))
+	if (r == 1 && (q_len(&q, 0) != TR_SHA256_LEN || memcmp(q_get(&q, 0), fingerprint, TR_SHA256_LEN) != 0))
 		r = job_fault(j, TR_EMISMATCH, "request_id", "was used for another request");
-	else if (r == 1 && sqlite3_column_bytes(q.st, 1) == 0)
+	else if (r == 1 && q_len(&q, 1) == 0)
 		r = job_fault(j, TR_ENOTFOUND, "request_id", "was carried out; its memory has been forgotten since");
-	else if (r == 1 && (r = unpack(j, sqlite3_column_blob(q.st, 1), (size_t)sqlite3_column_bytes(q.st, 1))) == 0)
+	else if (r == 1 && (r = unpack(j, q_get(&q, 1), q_len(&q, 1))) == 0)
 		r = 1;
 	q_end(&q);
 	return r;
@@ -76,7 +75,7 @@ static wire_str import_of(const struct job *j)
 	return wire_s(NULL);
 }
 
-int request_store(struct archive *a, struct job *j, const unsigned char fingerprint[TR_SHA256_LEN])
+int request_store(struct sql_archive *a, struct job *j, const unsigned char fingerprint[TR_SHA256_LEN])
 {
 	const struct wire_common *common = j->msg;
 	const struct wire_method *m = &wire_methods[j->id];

@@ -24,7 +24,7 @@ static struct item_new_memory plain(const struct item_record *t)
 }
 
 /* Could this have come about by accesses at the times it names? */
-static int check(struct archive *a, struct job *j, const struct entry *e)
+static int check(struct sql_archive *a, struct job *j, const struct entry *e)
 {
 	const struct item_record *t = e->taken;
 	double hottest, coldest = thermal_born(&a->model, (double)t->last_access);
@@ -48,7 +48,7 @@ static int check(struct archive *a, struct job *j, const struct entry *e)
 	return 0;
 }
 
-static int take_decision(struct archive *a, const struct item_record *t, const struct row *row)
+static int take_decision(struct sql_archive *a, const struct item_record *t, const struct row *row)
 {
 	struct query q;
 
@@ -63,7 +63,7 @@ static int take_decision(struct archive *a, const struct item_record *t, const s
 }
 
 /* 1: taken, 0: known, < 0. */
-static int take(struct archive *a, struct job *j, struct entry *e, struct row *row)
+static int take(struct sql_archive *a, struct job *j, struct entry *e, struct row *row)
 {
 	int r;
 
@@ -85,7 +85,7 @@ static int take(struct archive *a, struct job *j, struct entry *e, struct row *r
 	return take_decision(a, e->taken, row);
 }
 
-int write_restore(struct archive *a, struct job *j)
+int write_restore(struct sql_archive *a, struct job *j)
 {
 	const struct msg_memory_restore *msg = j->msg;
 	const struct import_note note = IMPORT_NOTE(msg);

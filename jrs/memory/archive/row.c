@@ -13,10 +13,10 @@ enum { COL_SEQ, COL_ID, COL_CONTENT, COL_HEAT, COL_SACRED, COL_OCCURRED, COL_CRE
 /* clang-format on */
 _Static_assert((int)NCOLUMNS == (int)ROW_NCOLUMNS, "columns of a memory");
 
-int row_text(struct job *j, sqlite3_stmt *st, int col, wire_str *out)
+int row_text(struct job *j, struct query *q, int col, wire_str *out)
 {
-	const unsigned char *p = sqlite3_column_text(st, col);
-	size_t n = (size_t)sqlite3_column_bytes(st, col);
+	const char *p = q_get(q, col);
+	size_t n = q_len(q, col);
 	char *copy;
 
 	if (p == NULL)
@@ -30,29 +30,29 @@ int row_text(struct job *j, sqlite3_stmt *st, int col, wire_str *out)
 	return 0;
 }
 
-int row_opt_text(struct job *j, sqlite3_stmt *st, int col, bool *has, wire_str *out)
+int row_opt_text(struct job *j, struct query *q, int col, bool *has, wire_str *out)
 {
-	if (sqlite3_column_type(st, col) == SQLITE_NULL)
+	if (q_is_null(q, col))
 		return 0;
 	*has = true;
-	return row_text(j, st, col, out);
+	return row_text(j, q, col, out);
 }
 
-static int parse(sqlite3_stmt *st, int col, json_t **out)
+static int parse(struct query *q, int col, json_t **out)
 {
-	return json_parse(out, (const char *)sqlite3_column_text(st, col), (size_t)sqlite3_column_bytes(st, col), NULL);
+	return json_parse(out, q_get(q, col), q_len(q, col), NULL);
 }
 
-static int row_tags(struct job *j, sqlite3_stmt *st, wire_strs *out)
+static int row_tags(struct job *j, struct query *q, wire_strs *out)
 {
 	json_t *list = NULL;
 	wire_str *v = NULL;
 	size_t i, n;
 	int r;
 
-	if (sqlite3_column_bytes(st, COL_TAGS) <= 2) /* "[]" */
+	if (q_len(q, COL_TAGS) <= 2) /* "[]" */
 		return 0;
-	if ((r = parse(st, COL_TAGS, &list)) < 0)
+	if ((r = parse(q, COL_TAGS, &list)) < 0)
 		return r == TR_ENOMEM ? r : TR_ESTORE;
 	n = json_array_size(list);
 	if ((v = job_alloc(j, sizeof(*v) * n)) == NULL)
@@ -81,15 +81,15 @@ static void drop_json(void *map)
 	json_decref(map);
 }
 
-static int row_metadata(struct job *j, sqlite3_stmt *st, struct item_memory *out)
+static int row_metadata(struct job *j, struct query *q, struct item_memory *out)
 {
 	msgpack_object *o;
 	json_t *map = NULL;
 	int r;
 
-	if (sqlite3_column_type(st, COL_METADATA) == SQLITE_NULL)
+	if (q_is_null(q, COL_METADATA))
 		return 0;
-	if ((r = parse(st, COL_METADATA, &map)) < 0)
+	if ((r = parse(q, COL_METADATA, &map)) < 0)
 		return r == TR_ENOMEM ? r : TR_ESTORE;
 	/* The object borrows its strings from the JSON, which therefore lives as long as the zone. */
 	if (!msgpack_zone_push_finalizer(j->ctx.zone, drop_json, map)) {
@@ -105,58 +105,57 @@ static int row_metadata(struct job *j, sqlite3_stmt *st, struct item_memory *out
 	return r;
 }
 
-int row_memory(struct archive *a, struct job *j, sqlite3_stmt *st, int64_t now_ms, struct item_memory *out,
+int row_memory(struct sql_archive *a, struct job *j, struct query *q, int64_t now_ms, struct item_memory *out,
 	       struct archive_hit *hit)
 {
 	int r;
 
 	memset(out, 0, sizeof(*out));
-	if ((r = row_text(j, st, COL_ID, &out->id)) < 0 || (r = row_text(j, st, COL_CONTENT, &out->content)) < 0 ||
-	    (r = row_opt_text(j, st, COL_SOURCE, &out->has_source, &out->source)) < 0 ||
-	    (r = row_opt_text(j, st, COL_SESSION, &out->has_session, &out->session)) < 0 ||
-	    (r = row_opt_text(j, st, COL_SPEAKER, &out->has_speaker, &out->speaker)) < 0 ||
-	    (r = row_opt_text(j, st, COL_SUPERSEDES, &out->has_supersedes, &out->supersedes)) < 0 ||
-	    (r = row_opt_text(j, st, COL_SUPERSEDED_BY, &out->has_superseded_by, &out->superseded_by)) < 0 ||
-	    (r = row_tags(j, st, &out->tags)) < 0 || (r = row_metadata(j, st, out)) < 0)
+	if ((r = row_text(j, q, COL_ID, &out->id)) < 0 || (r = row_text(j, q, COL_CONTENT, &out->content)) < 0 ||
+	    (r = row_opt_text(j, q, COL_SOURCE, &out->has_source, &out->source)) < 0 ||
+	    (r = row_opt_text(j, q, COL_SESSION, &out->has_session, &out->session)) < 0 ||
+	    (r = row_opt_text(j, q, COL_SPEAKER, &out->has_speaker, &out->speaker)) < 0 ||
+	    (r = row_opt_text(j, q, COL_SUPERSEDES, &out->has_supersedes, &out->supersedes)) < 0 ||
+	    (r = row_opt_text(j, q, COL_SUPERSEDED_BY, &out->has_superseded_by, &out->superseded_by)) < 0 ||
+	    (r = row_tags(j, q, &out->tags)) < 0 || (r = row_metadata(j, q, out)) < 0)
 		return r;
-	out->sacred = sqlite3_column_int(st, COL_SACRED) != 0;
-	out->temperature = thermal_at(&a->model, sqlite3_column_double(st, COL_HEAT), out->sacred, (double)now_ms);
+	out->sacred = q_get_i64(q, COL_SACRED) != 0;
+	out->temperature = thermal_at(&a->model, q_get_f64(q, COL_HEAT), out->sacred, (double)now_ms);
 	out->stage = wire_s(thermal_stage_name(thermal_stage_of(&a->model, out->temperature)));
-	out->has_at = sqlite3_column_type(st, COL_OCCURRED) != SQLITE_NULL;
-	out->at = sqlite3_column_int64(st, COL_OCCURRED);
-	out->created_at = sqlite3_column_int64(st, COL_CREATED);
-	out->last_access = sqlite3_column_int64(st, COL_LAST_ACCESS);
-	out->access_count = (uint64_t)sqlite3_column_int64(st, COL_ACCESSES);
-	out->importance = sqlite3_column_double(st, COL_IMPORTANCE);
-	out->has_phase_coherence = sqlite3_column_type(st, COL_PHASE) != SQLITE_NULL;
-	out->phase_coherence = sqlite3_column_double(st, COL_PHASE);
-	out->revision = (uint32_t)sqlite3_column_int(st, COL_REVISION);
+	out->has_at = !q_is_null(q, COL_OCCURRED);
+	out->at = q_get_i64(q, COL_OCCURRED);
+	out->created_at = q_get_i64(q, COL_CREATED);
+	out->last_access = q_get_i64(q, COL_LAST_ACCESS);
+	out->access_count = (uint64_t)q_get_i64(q, COL_ACCESSES);
+	out->importance = q_get_f64(q, COL_IMPORTANCE);
+	out->has_phase_coherence = !q_is_null(q, COL_PHASE);
+	out->phase_coherence = q_get_f64(q, COL_PHASE);
+	out->revision = (uint32_t)q_get_i64(q, COL_REVISION);
 	hit->shown = out;
-	hit->memory = hit->seen.memory = sqlite3_column_int64(st, COL_SEQ);
+	hit->memory = hit->seen.memory = q_get_i64(q, COL_SEQ);
 	hit->seen.phase = out->phase_coherence;
-	hit->seen.compared = out->has_phase_coherence ? (uint32_t)sqlite3_column_int64(st, COL_COMPARED) : 0;
+	hit->seen.compared = out->has_phase_coherence ? (uint32_t)q_get_i64(q, COL_COMPARED) : 0;
 	return 0;
 }
 
-size_t row_bytes(sqlite3_stmt *st)
+size_t row_bytes(struct query *q)
 {
-	return (size_t)sqlite3_column_bytes(st, COL_CONTENT) + (size_t)sqlite3_column_bytes(st, COL_METADATA) +
-	       (size_t)sqlite3_column_bytes(st, COL_TAGS) + 4096; /* names, ids and figures */
+	return q_len(q, COL_CONTENT) + q_len(q, COL_METADATA) + q_len(q, COL_TAGS) + 4096; /* names, ids and figures */
 }
 
-int64_t row_compared(sqlite3_stmt *st)
+int64_t row_compared(struct query *q)
 {
-	return sqlite3_column_int64(st, COL_COMPARED);
+	return q_get_i64(q, COL_COMPARED);
 }
 
-void row_explain(struct archive *a, sqlite3_stmt *st, int64_t now_ms, struct item_memory *out)
+void row_explain(struct sql_archive *a, struct query *q, int64_t now_ms, struct item_memory *out)
 {
 	struct item_explanation *e = &out->explanation;
 	double now = thermal_born(&a->model, (double)now_ms);
 	int64_t idle = now_ms - out->last_access;
 
 	out->has_explanation = true;
-	e->heat_key = sqlite3_column_double(st, COL_HEAT);
+	e->heat_key = q_get_f64(q, COL_HEAT);
 	e->raw_temperature = thermal_raw(&a->model, e->heat_key, (double)now_ms);
 	e->decayed_accesses = exp2(fmin(1000.0, e->heat_key - now)); /* a heat beyond all bounds stays a number */
 	e->idle_days = (double)(idle > 0 ? idle : 0) / DAY_MS;

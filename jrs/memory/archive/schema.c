@@ -117,6 +117,15 @@ static const char version_2[] =
 	"ALTER TABLE requests ADD COLUMN import_id TEXT;"
 	"CREATE INDEX request_import ON requests(import_id) WHERE import_id IS NOT NULL;"
 	"CREATE INDEX request_with_text ON requests(method) WHERE method IN ('memory.decide', 'memory.patch');";
+/* What a follower cannot see in the rows themselves: what changed, and what is gone (enum archive_change_kind). Heat is not
+ * among it: it is read where it is needed. The newest one is never trimmed, so that numbers go on. */
+static const char version_3[] =
+	"CREATE TABLE changes(seq INTEGER PRIMARY KEY AUTOINCREMENT, memory INTEGER NOT NULL, kind INTEGER NOT NULL) STRICT;"
+	"CREATE TRIGGER change_noted AFTER UPDATE OF tags, importance, metadata, sacred_pattern, supersedes, superseded_by"
+	" ON thermal_memory_archive WHEN OLD.revision <> NEW.revision OR OLD.sacred_pattern <> NEW.sacred_pattern"
+	" BEGIN INSERT INTO changes(memory, kind) VALUES(NEW.seq, 1); END;"
+	"CREATE TRIGGER forgetting_noted AFTER DELETE ON thermal_memory_archive"
+	" BEGIN INSERT INTO changes(memory, kind) VALUES(OLD.seq, 2); END;";
 /* clang-format on */
 
 static int put_setting(sqlite3 *db, const char *key, double value)
@@ -162,8 +171,13 @@ static int up_2(sqlite3 *db)
 	return sqlite3_exec(db, version_2, NULL, NULL, NULL);
 }
 
+static int up_3(sqlite3 *db)
+{
+	return sqlite3_exec(db, version_3, NULL, NULL, NULL);
+}
+
 /* migrations[i] leads from version i to i + 1. What has been released is never edited; a change is a new line. */
-static int (*const migrations[])(sqlite3 *db) = {up_1, up_2};
+static int (*const migrations[])(sqlite3 *db) = {up_1, up_2, up_3};
 #define NEWEST ((int)(sizeof(migrations) / sizeof(migrations[0])))
 
 int schema_version(void)

@@ -11,11 +11,12 @@
 #define LIMIT       10    /* when the caller does not say how many */
 #define SLACK       32    /* candidates looked at beyond those wanted: ties and superseded ones move */
 #define FIRST_LOOK  1024  /* ranked rows asked for at first when there is a filter; 16 times more each time */
+#define NEWEST_PAGE 256   /* rows looked at in one go without a question */
 #define DEEPEST     10000 /* a ranked list is not paged further */
 #define TOKEN_BYTES 4     /* about so many bytes are a token */
 
 struct search {
-	struct archive *a;
+	struct sql_archive *a;
 	struct job *j;
 	const struct msg_memory_recall *msg;
 	int64_t now;
@@ -60,45 +61,55 @@ static int keep(struct search *s, const struct rank_item *item)
 	return 0;
 }
 
+/* The candidate in the current row, whose columns from `col` on are heat, sacredness and its successor. 1: kept, 0:
+ * not. */
+static int consider(struct search *s, struct query *q, int col, int64_t memory, double match)
+{
+	struct rank_item item = {.memory = memory, .match = match};
+
+	item.temperature = thermal_at(&s->a->model, q_get_f64(q, col), q_get_i64(q, col + 1) != 0, (double)s->now);
+	item.superseded_by = q_get_i64(q, col + 2);
+	if (!warm_enough(s, item.temperature))
+		return 0;
+	return keep(s, &item) < 0 ? TR_ENOMEM : 1;
+}
+
 /* Does the row pass? 1: kept, 0: not. */
 static int candidate(struct search *s, int64_t memory, double match)
 {
-	struct query q = q_begin(&s->a->rdb, SQL_CANDIDATE);
-	struct rank_item item = {.memory = memory, .match = match};
+	struct query q = q_begin(s->j->db, SQL_CANDIDATE);
 	int r;
 
 	bind_filter(&q, s->msg);
 	q_i64(&q, memory);
-	if ((r = q_row(&q)) == 1) {
-		item.temperature = thermal_at(&s->a->model, sqlite3_column_double(q.st, 0),
-					      sqlite3_column_int(q.st, 1) != 0, (double)s->now);
-		item.superseded_by = sqlite3_column_int64(q.st, 2);
-		r = warm_enough(s, item.temperature) ? 1 : 0;
-	}
+	if ((r = q_row(&q)) == 1)
+		r = consider(s, &q, 0, memory, match);
 	q_end(&q);
-	if (r == 1 && keep(s, &item) < 0)
-		return TR_ENOMEM;
 	return r;
 }
 
 /* Looks at the best `depth` rows of the index. 1: it wants to look deeper. */
 static int look(struct search *s, int64_t depth, size_t want)
 {
-	struct query q = q_begin(&s->a->rdb, SQL_SEARCH);
+	bool whole = s->j->db->driver->ranks_candidates; /* the ranked rows are filtered and bring their heat */
+	struct query q = q_begin(s->j->db, SQL_SEARCH);
 	int64_t seen = 0;
 	int r;
 
 	s->n = 0;
+	if (whole)
+		bind_filter(&q, s->msg);
 	q_text(&q, s->fts.p, s->fts.len);
 	q_i64(&q, depth);
 	while ((r = q_row(&q)) == 1) {
-		double match = sqlite3_column_double(q.st, 1);
+		int64_t memory = q_get_i64(&q, 0);
+		double match = q_get_f64(&q, 1);
 
 		seen++;
 		/* Enough, and what follows is not as good as the last one wanted: no tie is cut through. */
 		if (s->n >= want + SLACK && match < s->v[want - 1].match)
 			break;
-		if ((r = candidate(s, sqlite3_column_int64(q.st, 0), match)) < 0)
+		if ((r = whole ? consider(s, &q, 2, memory, match) : candidate(s, memory, match)) < 0)
 			break;
 	}
 	q_end(&q);
@@ -118,7 +129,7 @@ static int read_words(struct search *s)
 {
 	int r = query_split(s->msg->q.p, s->msg->q.n, &s->words);
 
-	return r < 0 ? r : query_text(&s->words, &s->fts);
+	return r < 0 ? r : s->j->db->driver->search_text(&s->words, &s->fts);
 }
 
 static void search_free(struct search *s)
@@ -146,18 +157,21 @@ static int search_ranked(struct search *s)
 	return 0;
 }
 
-static int search_newest(struct search *s)
+/* The newest below `below`, at most NEWEST_PAGE rows. 1: there may be more; *below moves along. */
+static int newest_page(struct search *s, int64_t *below)
 {
-	struct query q = q_begin(&s->a->rdb, SQL_NEWEST);
-	int r;
+	struct query q = q_begin(s->j->db, SQL_NEWEST);
+	int seen = 0, r;
 
 	bind_filter(&q, s->msg);
-	q_i64(&q, s->after);
+	q_i64(&q, *below);
+	q_i64(&q, NEWEST_PAGE);
 	while ((r = q_row(&q)) == 1) {
-		struct rank_item item = {.memory = sqlite3_column_int64(q.st, 0)};
+		struct rank_item item = {.memory = q_get_i64(&q, 0)};
 
-		item.temperature = thermal_at(&s->a->model, sqlite3_column_double(q.st, 1),
-					      sqlite3_column_int(q.st, 2) != 0, (double)s->now);
+		seen++;
+		*below = item.memory;
+		item.temperature = thermal_at(&s->a->model, q_get_f64(&q, 1), q_get_i64(&q, 2) != 0, (double)s->now);
 		if (!warm_enough(s, item.temperature))
 			continue;
 		if (s->n == s->limit) {
@@ -168,7 +182,17 @@ static int search_newest(struct search *s)
 			break;
 	}
 	q_end(&q);
-	return r < 0 ? r : 0;
+	return r < 0 ? r : seen == NEWEST_PAGE && !s->more;
+}
+
+static int search_newest(struct search *s)
+{
+	int64_t below = s->after;
+	int r;
+
+	while ((r = newest_page(s, &below)) == 1)
+		;
+	return r;
 }
 
 /* ---- cursors: "q<mark>-<how many came before>" or "n<mark>-<stay below this number>" ---- */
@@ -223,29 +247,37 @@ static int write_cursor(struct search *s, struct res_memory_recall *res, int64_t
 	return 0;
 }
 
-/* Reads row i of the list; *bytes: what it adds to the frame. 1: it is there, 0: it went in between. */
-static int read_row(struct search *s, size_t i, struct item_memory *out, struct archive_hit *hit, size_t *bytes)
+/* The answer of q, which asks for row i of the list; ends q. *bytes: what the row adds to the frame. 1: it is there, 0:
+ * it went in between. */
+static int read_row(struct search *s, struct query *q, size_t i, struct item_memory *out, struct archive_hit *hit,
+		    size_t *bytes)
 {
-	struct query q = q_begin(&s->a->rdb, SQL_ROW);
-	int r;
+	int r = q_row(q);
 
-	q_i64(&q, s->v[i].memory);
-	if ((r = q_row(&q)) == 1) {
-		r = row_memory(s->a, s->j, q.st, s->now, out, hit);
+	if (r == 1) {
+		r = row_memory(s->a, s->j, q, s->now, out, hit);
 		out->has_score = s->ranked;
 		out->score = s->v[i].score;
-		*bytes = out->content.n +
-			 (size_t)sqlite3_column_bytes(q.st, sqlite3_column_count(q.st) - 1); /* metadata */
+		*bytes = out->content.n + q_len(q, ROW_NCOLUMNS - 1); /* metadata */
 		if (r == 0 && s->msg->has_explain && s->msg->explain)
-			row_explain(s->a, q.st, s->now, out);
+			row_explain(s->a, q, s->now, out);
 		r = r < 0 ? r : 1;
 	}
-	q_end(&q);
+	q_end(q);
 	if (r == 1 && out->has_explanation && s->ranked) {
 		r = explain_match(s->a, s->j, &s->words, s->v[i].memory, &out->explanation);
 		r = r < 0 ? r : 1;
 	}
 	return r;
+}
+
+static struct query ask_row(struct search *s, size_t i)
+{
+	struct query q = q_begin(s->j->db, SQL_ROW);
+
+	q_i64(&q, s->v[i].memory);
+	q_send(&q);
+	return q;
 }
 
 /* The wanted part of the list, as far as the caller's budget goes. What alone is over it is passed over when nothing
@@ -254,16 +286,20 @@ static int answer(struct search *s, struct res_memory_recall *res)
 {
 	struct item_memory *v = job_alloc(s->j, sizeof(*v) * s->limit);
 	struct archive_hit *hits = job_alloc(s->j, sizeof(*hits) * s->limit);
+	struct query *rows = job_alloc(s->j, sizeof(*rows) * s->limit);
 	size_t budget = s->msg->has_max_tokens ? (size_t)s->msg->max_tokens * TOKEN_BYTES : SIZE_MAX;
-	size_t frame = ANSWER_BYTES_MAX, bytes = 0, i, first = s->ranked ? (size_t)s->after : 0;
+	size_t frame = ANSWER_BYTES_MAX, bytes = 0, i, first = s->ranked ? (size_t)s->after : 0, asked = first;
+	bool together = s->j->db->driver->send != NULL;
 	uint32_t n = 0;
-	int r;
+	int r = 0;
 
-	if (v == NULL || hits == NULL)
+	if (v == NULL || hits == NULL || rows == NULL)
 		return TR_ENOMEM;
 	for (i = first; i < s->n; i++) {
-		if ((r = read_row(s, i, &v[n], &hits[n], &bytes)) < 0)
-			return r;
+		for (; asked < s->n && (together || asked == i); asked++)
+			rows[asked - first] = ask_row(s, asked);
+		if ((r = read_row(s, &rows[i - first], i, &v[n], &hits[n], &bytes)) < 0)
+			break;
 		if (r == 1 && v[n].content.n <= budget && bytes <= frame) {
 			frame -= bytes;
 			budget -= v[n++].content.n;
@@ -272,6 +308,10 @@ static int answer(struct search *s, struct res_memory_recall *res)
 			break;
 		}
 	}
+	for (asked = asked > i + 1 ? asked : i + 1; asked > i + 1; asked--)
+		q_end(&rows[asked - 1 - first]);
+	if (r < 0)
+		return r;
 	res->memories.v = v;
 	res->memories.n = n;
 	s->j->answer = (struct archive_answer){res, hits, n};
@@ -280,7 +320,7 @@ static int answer(struct search *s, struct res_memory_recall *res)
 	return write_cursor(s, res, s->ranked ? (int64_t)i : i > 0 ? s->v[i - 1].memory : s->after);
 }
 
-int read_recall(struct archive *a, struct job *j)
+int read_recall(struct sql_archive *a, struct job *j)
 {
 	struct search s = {.a = a, .j = j, .msg = j->msg, .now = a->wall_ms()};
 	struct res_memory_recall *res = job_alloc(j, sizeof(*res));
@@ -290,7 +330,7 @@ int read_recall(struct archive *a, struct job *j)
 		return TR_ENOMEM;
 	s.limit = s.msg->has_limit ? s.msg->limit : LIMIT;
 	s.ranked = s.msg->has_q && s.msg->q.n > 0;
-	if ((r = mark_of(&s)) == 0 && (r = read_cursor(&s)) == 0 && (r = db_run(&a->rdb, SQL_LOOK)) == 0 &&
+	if ((r = mark_of(&s)) == 0 && (r = read_cursor(&s)) == 0 && (r = j->db->driver->look(j->db)) == 0 &&
 	    (r = s.ranked ? search_ranked(&s) : search_newest(&s)) == 0)
 		r = answer(&s, res);
 	search_free(&s);
@@ -317,7 +357,7 @@ static int place_of(struct search *s, struct item_memory *m, int64_t memory, uin
 	return 0;
 }
 
-int read_explain(struct archive *a, struct job *j)
+int read_explain(struct sql_archive *a, struct job *j)
 {
 	const struct msg_memory_explain *msg = j->msg;
 	struct msg_memory_recall all = {.has_q = msg->has_q, .q = msg->q};
@@ -329,15 +369,15 @@ int read_explain(struct archive *a, struct job *j)
 
 	if (res == NULL || hit == NULL)
 		return TR_ENOMEM;
-	if ((r = db_run(&a->rdb, SQL_LOOK)) < 0)
+	if ((r = j->db->driver->look(j->db)) < 0)
 		return r;
-	q = q_begin(&a->rdb, SQL_ROW_BY_ID);
+	q = q_begin(j->db, SQL_ROW_BY_ID);
 	q_text(&q, msg->id.p, msg->id.n);
 	r = q_row(&q);
 	if (r == 0)
 		r = job_fault(j, TR_ENOTFOUND, "id", "no memory has this id");
-	else if (r == 1 && (r = row_memory(a, j, q.st, s.now, &res->memory, hit)) == 0)
-		row_explain(a, q.st, s.now, &res->memory);
+	else if (r == 1 && (r = row_memory(a, j, &q, s.now, &res->memory, hit)) == 0)
+		row_explain(a, &q, s.now, &res->memory);
 	q_end(&q);
 	if (r == 0 && msg->has_q && msg->q.n > 0 && (r = read_words(&s)) > 0 &&
 	    (r = explain_match(a, j, &s.words, hit->memory, &res->memory.explanation)) == 0 &&

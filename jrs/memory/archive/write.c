@@ -24,27 +24,23 @@ static int one_row(struct query *q, struct row *out)
 	int r = q_row(q);
 
 	if (r == 1) {
-		int n = sqlite3_column_bytes(q->st, 1);
-
-		out->seq = sqlite3_column_int64(q->st, 0);
-		tr_copy(out->id, sizeof(out->id), (const char *)sqlite3_column_text(q->st, 1), (size_t)n);
+		out->seq = q_get_i64(q, 0);
+		tr_copy(out->id, sizeof(out->id), q_get(q, 1), q_len(q, 1));
 		out->id_n = (uint32_t)strlen(out->id);
-		tr_copy(out->hash, sizeof(out->hash), (const char *)sqlite3_column_text(q->st, 2),
-			(size_t)sqlite3_column_bytes(q->st, 2));
-		out->heat = sqlite3_column_double(q->st, 3);
-		out->sacred = sqlite3_column_int(q->st, 4) != 0;
-		out->hidden = sqlite3_column_int(q->st, 5) != 0;
-		out->revision = sqlite3_column_int64(q->st, 6);
+		tr_copy(out->hash, sizeof(out->hash), q_get(q, 2), q_len(q, 2));
+		out->heat = q_get_f64(q, 3);
+		out->sacred = q_get_i64(q, 4) != 0;
+		out->hidden = q_get_i64(q, 5) != 0;
+		out->revision = q_get_i64(q, 6);
 		out->seen.memory = out->seq;
-		out->seen.phase = sqlite3_column_double(q->st, 7);
-		out->seen.compared =
-			sqlite3_column_type(q->st, 7) == SQLITE_NULL ? 0 : (uint32_t)sqlite3_column_int64(q->st, 8);
+		out->seen.phase = q_get_f64(q, 7);
+		out->seen.compared = q_is_null(q, 7) ? 0 : (uint32_t)q_get_i64(q, 8);
 	}
 	q_end(q);
 	return r;
 }
 
-int row_by_seq(struct archive *a, int64_t seq, struct row *out)
+int row_by_seq(struct sql_archive *a, int64_t seq, struct row *out)
 {
 	struct query q = q_begin(&a->wdb, SQL_BY_SEQ);
 
@@ -52,7 +48,7 @@ int row_by_seq(struct archive *a, int64_t seq, struct row *out)
 	return one_row(&q, out);
 }
 
-int row_by_identity(struct archive *a, const struct entry *e, struct row *out)
+int row_by_identity(struct sql_archive *a, const struct entry *e, struct row *out)
 {
 	struct query q = q_begin(&a->wdb, SQL_BY_IDENTITY);
 
@@ -60,7 +56,7 @@ int row_by_identity(struct archive *a, const struct entry *e, struct row *out)
 	return one_row(&q, out);
 }
 
-int row_by_id(struct archive *a, wire_str id, struct row *out)
+int row_by_id(struct sql_archive *a, wire_str id, struct row *out)
 {
 	struct query q = q_begin(&a->wdb, SQL_BY_ID);
 
@@ -68,23 +64,30 @@ int row_by_id(struct archive *a, wire_str id, struct row *out)
 	return one_row(&q, out);
 }
 
-int heat_changed(struct archive *a, const struct heat_change *c)
+int heat_note(struct heat_changes *to, const struct heat_change *c)
 {
-	if (a->heat.n == a->heat.cap) {
-		size_t cap = a->heat.cap == 0 ? 64 : a->heat.cap * 2;
-		struct heat_change *v = realloc(a->heat.v, sizeof(*v) * cap);
+	if (to->n == to->cap) {
+		size_t cap = to->cap == 0 ? 64 : to->cap * 2;
+		struct heat_change *v = realloc(to->v, sizeof(*v) * cap);
 
-		if (v == NULL)
+		if (v == NULL) {
+			to->lost = true;
 			return TR_ENOMEM;
-		a->heat.v = v;
-		a->heat.cap = cap;
+		}
+		to->v = v;
+		to->cap = cap;
 	}
-	a->heat.v[a->heat.n++] = *c;
+	to->v[to->n++] = *c;
 	return 0;
 }
 
+int heat_changed(struct sql_archive *a, const struct heat_change *c)
+{
+	return heat_note(&a->heat, c);
+}
+
 /* One access more; sacred raises the memory to sacred, nothing lowers it. row is brought up to date. */
-static int heat(struct archive *a, struct row *row, int64_t at_ms, bool sacred)
+static int heat(struct sql_archive *a, struct row *row, int64_t at_ms, bool sacred)
 {
 	double after = thermal_access(&a->model, row->heat, (double)at_ms);
 	struct heat_change c = {row->heat, after, true, row->sacred, row->sacred || sacred, false};
@@ -102,7 +105,7 @@ static int heat(struct archive *a, struct row *row, int64_t at_ms, bool sacred)
 	return 0;
 }
 
-int write_touch(struct archive *a, int64_t memory, int64_t at_ms)
+int write_touch(struct sql_archive *a, int64_t memory, int64_t at_ms)
 {
 	struct row row;
 	int r;
@@ -145,16 +148,13 @@ static void bind_taken(struct query *q, const struct item_record *t)
 
 	q_i64(q, t->last_access);
 	q_i64(q, (int64_t)t->access_count);
-	if (phase)
-		q_f64(q, t->phase_coherence);
-	else
-		q_null(q);
+	q_opt_f64(q, phase, t->phase_coherence);
 	q_i64(q, !phase ? 0 : t->has_phase_count && t->phase_count > 0 ? t->phase_count : 1);
 	q_i64(q, t->revision);
 	q_opt_text(q, t->has_superseded_by, t->superseded_by);
 }
 
-static int insert(struct archive *a, struct job *j, const struct entry *e, const struct row *row)
+static int insert(struct sql_archive *a, struct job *j, const struct entry *e, const struct row *row)
 {
 	const struct item_new_memory *m = e->m;
 	struct query q = q_begin(&a->wdb, e->taken == NULL ? SQL_ADD : SQL_RESTORE);
@@ -167,6 +167,7 @@ static int insert(struct archive *a, struct job *j, const struct entry *e, const
 		r = entry_fault(j, e, r, "metadata", "must be what JSON can hold");
 		goto out;
 	}
+	q_opt_i64(&q, row->seq != 0, row->seq);
 	q_text(&q, row->id, row->id_n);
 	q_text(&q, e->hash, strlen(e->hash));
 	if (e->taken == NULL ? m->has_id : e->taken->own_id)
@@ -198,7 +199,7 @@ out:
 	return r;
 }
 
-static int supersede(struct archive *a, struct job *j, const struct entry *e, const struct row *row)
+static int supersede(struct sql_archive *a, struct job *j, const struct entry *e, const struct row *row)
 {
 	struct row older;
 	struct query q;
@@ -216,7 +217,7 @@ static int supersede(struct archive *a, struct job *j, const struct entry *e, co
 	return q_run(&q);
 }
 
-int entry_create(struct archive *a, struct job *j, struct entry *e, struct row *row)
+int entry_create(struct sql_archive *a, struct job *j, struct entry *e, struct row *row)
 {
 	const struct item_new_memory *m = e->m;
 	struct heat_change c = {.is_sacred = m->has_sacred && m->sacred};
@@ -233,9 +234,10 @@ int entry_create(struct archive *a, struct job *j, struct entry *e, struct row *
 	row->sacred = c.is_sacred;
 	row->heat = c.after = e->taken != NULL ? e->taken->heat_key : thermal_born(&a->model, (double)a->now_ms);
 	row->hidden = archive_is_drill(e->has_source, e->source);
-	if ((r = insert(a, j, e, row)) < 0)
+	if ((r = a->wdb.driver->next_seq(&a->wdb, &row->seq)) < 0 || (r = insert(a, j, e, row)) < 0)
 		return r;
-	row->seq = sqlite3_last_insert_rowid(a->wdb.h);
+	if (row->seq == 0)
+		row->seq = a->wdb.driver->inserted(&a->wdb);
 	q = q_begin(&a->wdb, SQL_ADD_WORDS);
 	q_i64(&q, row->seq);
 	q_text(&q, m->content.p, m->content.n);
@@ -270,7 +272,7 @@ int entry_prepare(struct entry *e)
 }
 
 /* 1: created, 0: known and heated, < 0. */
-static int remember(struct archive *a, struct job *j, struct entry *e, struct row *row)
+static int remember(struct sql_archive *a, struct job *j, struct entry *e, struct row *row)
 {
 	int r;
 
@@ -303,7 +305,7 @@ wire_str job_text(struct job *j, const char *p, uint32_t n)
 	return s;
 }
 
-int write_add(struct archive *a, struct job *j)
+int write_add(struct sql_archive *a, struct job *j)
 {
 	const struct msg_memory_add *msg = j->msg;
 	const struct import_note note = IMPORT_NOTE(msg);
@@ -345,7 +347,7 @@ int write_add(struct archive *a, struct job *j)
 }
 
 /* A decision is a memory and a line in the log. */
-int write_decide(struct archive *a, struct job *j)
+int write_decide(struct sql_archive *a, struct job *j)
 {
 	const struct msg_memory_decide *msg = j->msg;
 	static const wire_str tag = {"decision", sizeof("decision") - 1};

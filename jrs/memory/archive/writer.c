@@ -7,21 +7,9 @@
 
 #define BATCH_MAX       1024   /* calls in one commit */
 #define HOUSEKEEPING_MS 60000u /* how often old requests and logs are trimmed */
-#define TURN_AT         2048u  /* pages in the log from which it shall begin anew ... */
-#define TURN_REST       512u   /* ... when so few are left to move */
 #define PROBE_MS        1000u  /* how often an archive that failed is tried again */
 
-static int on_wal(void *arg, sqlite3 *db, const char *name, int pages)
-{
-	struct archive *a = arg;
-
-	(void)db;
-	(void)name;
-	a->wal_pages = (unsigned)pages;
-	return SQLITE_OK;
-}
-
-static void healthy(struct archive *a, bool ok)
+static void healthy(struct sql_archive *a, bool ok)
 {
 	if (a->healthy == ok)
 		return;
@@ -29,24 +17,27 @@ static void healthy(struct archive *a, bool ok)
 	if (ok)
 		log_info("archive: writes work again");
 	else
-		log_error("archive: a write failed code=%d reason=\"%s\"", a->wdb.rc, sqlite3_errstr(a->wdb.rc));
+		log_error("archive: a write failed code=%d reason=\"%s\"", a->wdb.code, a->wdb.reason);
 }
 
-/* After a failure SQLite may have rolled the whole transaction back by itself. */
-static bool in_transaction(const struct archive *a)
+static bool in_transaction(const struct sql_archive *a)
 {
-	return sqlite3_get_autocommit(a->wdb.h) == 0;
+	return a->wdb.driver->inside(&a->wdb);
 }
 
 /* One call in a savepoint. < 0: the transaction is gone, and with it everything in it; else the call has its own j->r.
  */
-static int one_effect(struct archive *a, struct job *j)
+static int one_effect(struct sql_archive *a, struct job *j)
 {
 	size_t mark = a->heat.n;
 	int r;
 
 	memset(&j->fault, 0, sizeof(j->fault));
 	memset(&j->answer, 0, sizeof(j->answer));
+	if (j->kind != JOB_CALL) { /* the lead is asked to lead */
+		j->r = TR_ECONFLICT;
+		return 0;
+	}
 	if (job_late(j)) {
 		j->r = TR_EDEADLINE;
 		return 0;
@@ -66,7 +57,7 @@ static int one_effect(struct archive *a, struct job *j)
 }
 
 /* Notes have a savepoint of their own: nothing in them may cost a call its commit. */
-static int all_notes(struct archive *a)
+static int all_notes(struct sql_archive *a)
 {
 	size_t mark = a->heat.n;
 	int r;
@@ -80,8 +71,8 @@ static int all_notes(struct archive *a)
 		return r < 0 ? r : TR_ESTORE;
 	if (r < 0) {
 		a->heat.n = mark;
-		if (!db_storage_failed(a->wdb.rc)) { /* they would fail again for ever */
-			log_warn("archive: notes dropped code=%d", a->wdb.rc);
+		if (!db_trouble_of_storage(a->wdb.trouble)) { /* they would fail again for ever */
+			log_warn("archive: notes dropped code=%d reason=\"%s\"", a->wdb.code, a->wdb.reason);
 			a->notes_dropped += a->taken.ntouch + a->taken.nrecall + a->taken.nchange;
 			notes_free(&a->taken);
 		}
@@ -91,48 +82,47 @@ static int all_notes(struct archive *a)
 	return db_run(&a->wdb, SQL_EFFECT_END);
 }
 
-static void apply_heat(struct archive *a)
+/* Are we still who may write? */
+static int check_epoch(struct sql_archive *a)
 {
-	size_t i;
+	struct query q = q_begin(&a->wdb, SQL_FENCE);
+	int r;
 
-	for (i = 0; i < a->heat.n; i++) {
-		const struct heat_change *c = &a->heat.v[i];
-
-		if (c->was)
-			hist_remove(&a->hist, c->before, c->was_sacred);
-		if (!c->gone)
-			hist_add(&a->hist, c->after, c->is_sacred);
-	}
-	hist_slide(&a->hist, &a->model, (double)a->now_ms);
+	q_text(&q, "memory", strlen("memory"));
+	if ((r = q_row(&q)) == 1 && (uint64_t)q_get_i64(&q, 0) == a->epoch)
+		r = 0;
+	else if (r >= 0)
+		r = db_failed(&a->wdb, DB_FENCED, 0, "a newer lead writes now", TR_EUNAVAILABLE);
+	q_end(&q);
+	return r;
 }
 
 /* One transaction over v[0..n). 0: on disk. */
-static int transaction(struct archive *a, struct job **v, unsigned n, bool notes)
+static int transaction(struct sql_archive *a, struct job **v, unsigned n, bool notes)
 {
+	const struct db_driver *driver = a->wdb.driver;
 	int64_t now = a->wall_ms();
 	unsigned i;
 	int r;
 
 	a->heat.n = 0;
 	a->now_ms = now > a->now_ms ? now : a->now_ms;
-	if ((r = db_run(&a->wdb, SQL_BEGIN)) < 0)
+	a->wdb.trouble = DB_FINE;
+	if ((r = driver->begin(&a->wdb)) < 0)
 		return r;
+	r = check_epoch(a);
 	for (i = 0; i < n && r == 0; i++)
 		r = one_effect(a, v[i]);
 	if (r == 0 && notes)
 		r = all_notes(a);
 	if (r == 0) {
 		pthread_mutex_lock(&a->hist_lock);
-		if ((r = db_run(&a->wdb, SQL_COMMIT)) == 0)
-			apply_heat(a);
+		if ((r = driver->commit(&a->wdb)) == 0)
+			figures_apply(a);
 		pthread_mutex_unlock(&a->hist_lock);
 	}
 	if (r < 0) {
-		int rc = a->wdb.rc;
-
-		if (in_transaction(a))
-			db_run(&a->wdb, SQL_ROLLBACK);
-		a->wdb.rc = rc;
+		driver->rollback(&a->wdb);
 		return r;
 	}
 	if (notes)
@@ -142,7 +132,7 @@ static int transaction(struct archive *a, struct job **v, unsigned n, bool notes
 	return 0;
 }
 
-static void done(struct archive *a, struct job *j, int r)
+static void done(struct sql_archive *a, struct job *j, int r)
 {
 	if (r < 0) {
 		memset(&j->fault, 0, sizeof(j->fault));
@@ -153,14 +143,28 @@ static void done(struct archive *a, struct job *j, int r)
 	archive_finish(a, j);
 }
 
-static void batch(struct archive *a, struct job **v, unsigned n)
+/* A follower writes nothing but its claim to the lead. */
+static void follow(struct sql_archive *a, struct job **v, unsigned n)
+{
+	unsigned i;
+
+	for (i = 0; i < n; i++) {
+		if (v[i]->kind == JOB_LEAD && (v[i]->r = archive_claim(a)) == 0)
+			a->following = false;
+		else if (v[i]->kind != JOB_LEAD)
+			v[i]->r = TR_EUNAVAILABLE;
+		archive_finish(a, v[i]);
+	}
+}
+
+static void batch(struct sql_archive *a, struct job **v, unsigned n)
 {
 	int r = transaction(a, v, n, true);
-	bool busy = (a->wdb.rc & 0xff) == SQLITE_BUSY;
+	bool alone = n > 1 && a->wdb.trouble != DB_BUSY && a->wdb.trouble != DB_FENCED;
 	unsigned i;
 
 	healthy(a, r == 0);
-	if (r == 0 || n < 2 || busy) {
+	if (r == 0 || !alone) {
 		for (i = 0; i < n; i++)
 			done(a, v[i], r);
 		return;
@@ -174,27 +178,35 @@ static void batch(struct archive *a, struct job **v, unsigned n)
 	}
 }
 
-static void keep_house(struct archive *a)
+static int housekeeping(struct sql_archive *a)
+{
+	const struct db_driver *driver = a->wdb.driver;
+	int r = driver->begin(&a->wdb);
+
+	if (r == 0 && (r = check_epoch(a)) == 0 && (r = write_housekeeping(a)) == 0)
+		r = driver->commit(&a->wdb);
+	if (r < 0)
+		driver->rollback(&a->wdb);
+	return r;
+}
+
+static void keep_house(struct sql_archive *a)
 {
 	uint64_t now = tr_mono_ms();
 
 	if (!a->healthy && now - a->probe_ms >= PROBE_MS) {
 		a->probe_ms = now;
-		if (db_run(&a->wdb, SQL_BEGIN) == 0 && write_housekeeping(a) == 0 && db_run(&a->wdb, SQL_COMMIT) == 0)
+		if (housekeeping(a) == 0)
 			healthy(a, true);
-		if (in_transaction(a))
-			db_run(&a->wdb, SQL_ROLLBACK);
 	} else if (a->healthy && now - a->housekeeping_ms >= HOUSEKEEPING_MS) {
 		a->housekeeping_ms = now;
-		if (db_run(&a->wdb, SQL_BEGIN) < 0 || write_housekeeping(a) < 0 || db_run(&a->wdb, SQL_COMMIT) < 0)
-			healthy(a, !db_storage_failed(a->wdb.rc));
-		if (in_transaction(a))
-			db_run(&a->wdb, SQL_ROLLBACK);
+		if (housekeeping(a) < 0)
+			healthy(a, !db_trouble_of_storage(a->wdb.trouble));
 	}
 }
 
 /* Under the lock: until when may we sleep? 0: there is work now. */
-static uint64_t sleep_until(struct archive *a, uint64_t now)
+static uint64_t sleep_until(struct sql_archive *a, uint64_t now)
 {
 	uint64_t until = a->healthy ? a->housekeeping_ms + HOUSEKEEPING_MS : a->probe_ms + PROBE_MS;
 
@@ -206,7 +218,7 @@ static uint64_t sleep_until(struct archive *a, uint64_t now)
 }
 
 /* Waits for work; takes calls into v and, when those of last time are written, the notes. */
-static unsigned take(struct archive *a, struct job **v, bool *stop)
+static unsigned take(struct sql_archive *a, struct job **v, bool *stop)
 {
 	struct lane *lane = &a->writer;
 	uint64_t until;
@@ -230,35 +242,24 @@ static unsigned take(struct archive *a, struct job **v, bool *stop)
 	return n;
 }
 
-/* Under a steady load the keeper never moves the last page before the next one is written, and the log would grow
- * without end: between two commits nobody writes, so here the rest can be moved, and the next commit begins the log
- * anew. */
-static void turn_log(struct archive *a)
-{
-	if (a->wal_pages < TURN_AT || keeper_behind(a) > TURN_REST)
-		return;
-	if (sqlite3_wal_checkpoint_v2(a->wdb.h, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL) == SQLITE_OK)
-		a->moved_pages = a->wal_pages;
-}
-
 void *writer_main(void *arg)
 {
-	struct archive *a = arg;
+	struct sql_archive *a = arg;
 	struct job *v[BATCH_MAX]; /* 8 KiB of this thread's stack */
 	bool stop = false;
 
-	sqlite3_wal_hook(a->wdb.h, on_wal, a);
 	a->housekeeping_ms = a->probe_ms = tr_mono_ms();
 	while (!stop) {
 		unsigned n = take(a, v, &stop);
 
 		/* Notes alone wait while the archive is ill; keep_house() finds out when it is well. */
-		if (n > 0 || (notes_any(&a->taken) && (a->healthy || stop)))
+		if (a->following)
+			follow(a, v, n);
+		else if (n > 0 || (notes_any(&a->taken) && (a->healthy || stop)))
 			batch(a, v, n);
-		if (!stop)
+		if (!stop && !a->following)
 			keep_house(a);
-		turn_log(a);
-		keeper_nudge(a);
+		a->wdb.driver->commit_hook(a);
 	}
 	return NULL;
 }

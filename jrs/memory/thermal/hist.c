@@ -39,14 +39,19 @@ void hist_init(struct thermal_hist *h, const struct thermal_model *m, double t_m
 	h->first = place(thermal_born(m, t_ms)) - MIDDLE;
 }
 
-void hist_add(struct thermal_hist *h, double heat_key, bool sacred)
+void hist_add_many(struct thermal_hist *h, double heat_key, bool sacred, uint64_t n, double excess)
 {
 	unsigned i = bin_of(h, heat_key);
 	struct hist_bin *b = &h->bin[sacred][i];
 
-	b->n++;
+	b->n += n;
 	if (i > 0 && i <= HIST_BINS) /* the open ends have no use for a sum: they are clamped or scanned */
-		b->sum += heat_key - lower(h, i);
+		b->sum += (heat_key - lower(h, i)) * (double)n + excess;
+}
+
+void hist_add(struct thermal_hist *h, double heat_key, bool sacred)
+{
+	hist_add_many(h, heat_key, sacred, 1, 0.0);
 }
 
 void hist_remove(struct thermal_hist *h, double heat_key, bool sacred)

@@ -20,6 +20,8 @@ struct thermal_hist {
 
 void hist_init(struct thermal_hist *h, const struct thermal_model *m, double t_ms);
 void hist_add(struct thermal_hist *h, double heat_key, bool sacred);
+/* n memories of one bin: heat_key is the coldest's, excess the sum of what the others are above it. */
+void hist_add_many(struct thermal_hist *h, double heat_key, bool sacred, uint64_t n, double excess);
 void hist_remove(struct thermal_hist *h, double heat_key, bool sacred); /* one that was added before */
 /* Moves the bins along with time; call now and then. Costs nothing until 16 half-lives have passed. */
 void hist_slide(struct thermal_hist *h, const struct thermal_model *m, double t_ms);

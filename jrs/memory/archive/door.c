@@ -1,0 +1,70 @@
+/* The door: which archive it is, and its calls passed on. */
+#include "jrs/memory/archive/internal.h"
+#include <string.h>
+
+bool archive_is_drill(bool has_source, wire_str source)
+{
+	return has_source && source.n >= strlen(ARCHIVE_DRILL_PREFIX) &&
+	       memcmp(source.p, ARCHIVE_DRILL_PREFIX, strlen(ARCHIVE_DRILL_PREFIX)) == 0;
+}
+
+int archive_open(struct archive **out, const struct archive_cfg *cfg, struct tr_fault *fault)
+{
+	if (cfg->conninfo != NULL)
+		return tr_fault_set(fault, TR_EUNSUPPORTED, "archive.url", "must be sqlite:PATH in this version");
+	return sql_archive_open(out, &db_sqlite, cfg, fault);
+}
+
+void archive_close(struct archive **a)
+{
+	if (a == NULL || *a == NULL)
+		return;
+	(*a)->ops->close(*a);
+	*a = NULL;
+}
+
+int archive_call(struct archive *a, enum wire_msg_id id, const void *msg, const struct archive_ctx *ctx, archive_cb *cb,
+		 void *arg)
+{
+	return a->ops->call(a, id, msg, ctx, cb, arg);
+}
+
+int archive_tail(struct archive *a, const struct archive_mark *from, unsigned limit, archive_tail_cb *cb, void *arg)
+{
+	return a->ops->tail(a, from, limit, cb, arg);
+}
+
+int archive_lead(struct archive *a, archive_lead_cb *cb, void *arg)
+{
+	return a->ops->lead(a, cb, arg);
+}
+
+void archive_touch(struct archive *a, int64_t memory, int64_t at_ms)
+{
+	a->ops->touch(a, memory, at_ms);
+}
+
+void archive_recalled(struct archive *a, const struct item_recall_sample *log)
+{
+	a->ops->recalled(a, log);
+}
+
+void archive_entangled(struct archive *a, const struct entangle_change *change)
+{
+	a->ops->entangled(a, change);
+}
+
+void archive_heat_map(struct archive *a, const struct res_memory_thermal *figures)
+{
+	a->ops->heat_map(a, figures);
+}
+
+void archive_stats(struct archive *a, struct archive_stats *out)
+{
+	a->ops->stats(a, out);
+}
+
+const struct thermal_model *archive_model(const struct archive *a)
+{
+	return a->ops->model(a);
+}

@@ -1,0 +1,382 @@
+/* SQLite as the archive's database. */
+#include "jrs/memory/archive/sqlite.h"
+#include "common/log/log.h"
+#include "jrs/memory/archive/schema.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define BUSY_MS 2000 /* another program may hold the write lock for so long (a shell, a backup) */
+
+static struct sqlite_conn *conn_of(const struct db *db)
+{
+	return db->conn;
+}
+
+static enum db_trouble trouble_of(int rc)
+{
+	switch (rc & 0xff) {
+	case SQLITE_BUSY:
+	case SQLITE_LOCKED:
+		return DB_BUSY;
+	case SQLITE_IOERR:
+	case SQLITE_FULL:
+	case SQLITE_READONLY:
+	case SQLITE_CANTOPEN:
+	case SQLITE_PROTOCOL:
+		return DB_STORAGE;
+	case SQLITE_CORRUPT:
+	case SQLITE_NOTADB:
+		return DB_DAMAGED;
+	default:
+		return DB_CALL;
+	}
+}
+
+int sqlite_failed(struct db *db, int rc)
+{
+	int r;
+
+	switch (rc & 0xff) {
+	case SQLITE_BUSY:
+	case SQLITE_LOCKED:
+		r = TR_EUNAVAILABLE;
+		break;
+	case SQLITE_INTERRUPT:
+		r = TR_EDEADLINE;
+		break;
+	case SQLITE_NOMEM:
+		r = TR_ENOMEM;
+		break;
+	case SQLITE_TOOBIG:
+		r = TR_ETOOBIG;
+		break;
+	default:
+		r = TR_ESTORE;
+	}
+	return db_failed(db, trouble_of(rc), rc, sqlite3_errstr(rc), r);
+}
+
+/* ---- connections ---- */
+static int refused(struct db *db, struct tr_fault *fault, const char *what)
+{
+	sqlite_failed(db, sqlite3_extended_errcode(sqlite_of(db)));
+	return tr_fault_set(fault, TR_ESTORE, "archive.url", "%s (%s)", what, db->reason);
+}
+
+static void close_db(struct db *db)
+{
+	struct sqlite_conn *c = conn_of(db);
+	int i;
+
+	if (c == NULL)
+		return;
+	for (i = 0; i < SQL_NSTATEMENTS; i++)
+		sqlite3_finalize(c->st[i]);
+	sqlite3_close(c->h);
+	free(c);
+	memset(db, 0, sizeof(*db));
+}
+
+/* WAL, synchronous=FULL, no checkpoint inside a commit. The file must have passed schema_check_file(). */
+static int open_db(struct db *db, const char *path, bool create, struct tr_fault *fault)
+{
+	static const char setup[] =
+		"PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA synchronous = FULL;"
+		"PRAGMA wal_autocheckpoint = 0; PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = 67108864;";
+	int flags =
+		SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE | (create ? SQLITE_OPEN_CREATE : 0);
+	struct sqlite_conn *c = calloc(1, sizeof(*c));
+
+	memset(db, 0, sizeof(*db));
+	if (c == NULL)
+		return tr_fault_set(fault, TR_ENOMEM, "", "%s", tr_strerror(TR_ENOMEM));
+	db->driver = &db_sqlite;
+	db->conn = c;
+	if (sqlite3_open_v2(path, &c->h, flags, NULL) != SQLITE_OK) {
+		refused(db, fault, "cannot be opened");
+		goto fail;
+	}
+	sqlite3_busy_timeout(c->h, BUSY_MS);
+	/* Until it has proved sound, closing must not write to it. */
+	sqlite3_db_config(c->h, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+	sqlite3_db_config(c->h, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, NULL);
+	sqlite3_db_config(c->h, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+	if (sqlite3_exec(c->h, setup, NULL, NULL, NULL) != SQLITE_OK) {
+		refused(db, fault, "cannot be read");
+		goto fail;
+	}
+	return 0;
+fail:
+	close_db(db);
+	return TR_ESTORE;
+}
+
+static int prepare(struct db *db, enum db_lane lane, struct tr_fault *fault)
+{
+	struct sqlite_conn *c = conn_of(db);
+	int i;
+
+	for (i = 0; i < SQL_NSTATEMENTS; i++) {
+		const char *text = db_text((enum sql)i, false);
+
+		if (text == NULL || (db_lanes((enum sql)i) & lane) == 0)
+			continue;
+		if (sqlite3_prepare_v3(c->h, text, -1, SQLITE_PREPARE_PERSISTENT, &c->st[i], NULL) != SQLITE_OK) {
+			log_error("archive: statement refused nr=%d reason=\"%s\"", i, sqlite3_errmsg(c->h));
+			return refused(db, fault, "does not have the tables it should have");
+		}
+	}
+	return 0;
+}
+
+/* A read past its caller's deadline, or while we leave, is cut short. */
+static int progress(void *arg)
+{
+	const struct reader *reader = arg;
+
+	return reader->job != NULL && (job_late(reader->job) || reader->a->closing);
+}
+
+static int open_reader(struct sql_archive *a, struct reader *reader, const char *path, struct tr_fault *fault)
+{
+	int r;
+
+	if ((r = open_db(&reader->db, path, false, fault)) < 0 || (r = fts_register(&reader->db, fault)) < 0 ||
+	    (r = prepare(&reader->db, DB_R, fault)) < 0)
+		return r;
+	reader->a = a;
+	sqlite3_exec(sqlite_of(&reader->db), "PRAGMA cache_size = -4000; PRAGMA query_only = ON", NULL, NULL, NULL);
+	sqlite3_progress_handler(sqlite_of(&reader->db), 1000, progress, reader);
+	return 0;
+}
+
+static int open_keeper(struct sql_archive *a, const char *path, struct tr_fault *fault)
+{
+	int r;
+
+	if ((r = open_db(&a->kdb, path, false, fault)) < 0 || (r = prepare(&a->kdb, DB_K, fault)) < 0)
+		return r;
+	sqlite3_exec(sqlite_of(&a->kdb), "PRAGMA cache_size = -256", NULL, NULL, NULL);
+	sqlite3_busy_timeout(sqlite_of(&a->kdb), 0);
+	return 0;
+}
+
+static int open_all(struct sql_archive *a, const struct archive_cfg *cfg, struct tr_fault *fault)
+{
+	int fd, r;
+	unsigned i;
+
+	if ((r = schema_check_file(cfg->path, fault)) < 0)
+		return r;
+	if ((fd = open(cfg->path, O_RDWR | O_CREAT | O_CLOEXEC, 0600)) >= 0)
+		close(fd);
+	if ((r = open_db(&a->wdb, cfg->path, true, fault)) < 0 || (r = schema_make_ours(sqlite_of(&a->wdb), fault)) < 0)
+		return r;
+	if (sqlite3_exec(sqlite_of(&a->wdb), "PRAGMA journal_mode = WAL", NULL, NULL, NULL) != SQLITE_OK)
+		return refused(&a->wdb, fault, "cannot be read");
+	if ((r = schema_migrate(sqlite_of(&a->wdb), a->wall_ms(), fault)) < 0 ||
+	    (r = prepare(&a->wdb, DB_W, fault)) < 0)
+		return r;
+	/* What is forgotten is overwritten in its page, and pages that get free hold nothing. */
+	sqlite3_exec(sqlite_of(&a->wdb), "PRAGMA secure_delete = ON", NULL, NULL, NULL);
+	for (i = 0; i < READERS; i++) {
+		if ((r = open_reader(a, &a->readers[i], cfg->path, fault)) < 0)
+			return r;
+	}
+	if ((r = open_keeper(a, cfg->path, fault)) < 0)
+		return r;
+	return sqlite_log_open(a);
+}
+
+static void proved(struct sql_archive *a)
+{
+	sqlite3_db_config(sqlite_of(&a->wdb), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
+}
+
+static int ready(struct db *db)
+{
+	(void)db;
+	return 0;
+}
+
+static int outcome(struct db *db)
+{
+	(void)db;
+	return 0; /* a COMMIT of SQLite answers */
+}
+
+/* ---- transactions ---- */
+static bool inside(const struct db *db)
+{
+	return sqlite3_get_autocommit(sqlite_of(db)) == 0;
+}
+
+static int begin(struct db *db)
+{
+	return db_run(db, SQL_BEGIN);
+}
+
+static int commit(struct db *db)
+{
+	return db_run(db, SQL_COMMIT);
+}
+
+static void rollback(struct db *db)
+{
+	enum db_trouble trouble = db->trouble;
+	int code = db->code;
+
+	if (!inside(db))
+		return; /* after some failures SQLite has done it by itself */
+	db_run(db, SQL_ROLLBACK);
+	db->trouble = trouble;
+	db->code = code;
+}
+
+static int look(struct db *db)
+{
+	return db_run(db, SQL_LOOK);
+}
+
+static int looked(struct db *db)
+{
+	return inside(db) ? db_run(db, SQL_LOOKED) : 0;
+}
+
+/* ---- one statement ---- */
+static struct query start(struct db *db, enum sql id)
+{
+	return (struct query){.db = db, .st = conn_of(db)->st[id]};
+}
+
+static void bound(struct query *q, int rc)
+{
+	if (q->r == 0 && rc != SQLITE_OK)
+		q->r = sqlite_failed(q->db, rc);
+}
+
+static void bind_i64(struct query *q, int64_t v)
+{
+	bound(q, sqlite3_bind_int64(q->st, ++q->n, v));
+}
+
+static void bind_f64(struct query *q, double v)
+{
+	bound(q, sqlite3_bind_double(q->st, ++q->n, v));
+}
+
+static void bind_null(struct query *q)
+{
+	bound(q, sqlite3_bind_null(q->st, ++q->n));
+}
+
+static void bind_bytes(struct query *q, const void *p, size_t n, bool text)
+{
+	if (text)
+		bound(q, sqlite3_bind_text64(q->st, ++q->n, p, n, SQLITE_STATIC, SQLITE_UTF8));
+	else
+		bound(q, sqlite3_bind_blob64(q->st, ++q->n, p, n, SQLITE_STATIC));
+}
+
+static int row(struct query *q)
+{
+	int rc;
+
+	if (q->r < 0)
+		return q->r;
+	rc = sqlite3_step(q->st);
+	if (rc == SQLITE_ROW)
+		return 1;
+	return rc == SQLITE_DONE ? 0 : (q->r = sqlite_failed(q->db, rc));
+}
+
+static void end(struct query *q)
+{
+	sqlite3_reset(q->st);
+	sqlite3_clear_bindings(q->st);
+}
+
+static int run(struct query *q)
+{
+	int r = q->st == NULL ? 0 : row(q); /* this database needs no such statement */
+
+	if (q->st != NULL)
+		end(q);
+	return r < 0 ? r : 0;
+}
+
+static int64_t get_i64(const struct query *q, int col)
+{
+	return sqlite3_column_int64(q->st, col);
+}
+
+static double get_f64(const struct query *q, int col)
+{
+	return sqlite3_column_double(q->st, col);
+}
+
+static const void *get(const struct query *q, int col, size_t *n)
+{
+	const void *p = sqlite3_column_type(q->st, col) == SQLITE_BLOB ? sqlite3_column_blob(q->st, col)
+								       : sqlite3_column_text(q->st, col);
+
+	*n = (size_t)sqlite3_column_bytes(q->st, col);
+	return p;
+}
+
+static bool is_null(const struct query *q, int col)
+{
+	return sqlite3_column_type(q->st, col) == SQLITE_NULL;
+}
+
+static int next_seq(struct db *db, int64_t *out)
+{
+	(void)db;
+	*out = 0; /* AUTOINCREMENT knows */
+	return 0;
+}
+
+static int64_t inserted(struct db *db)
+{
+	return sqlite3_last_insert_rowid(sqlite_of(db));
+}
+
+const struct db_driver db_sqlite = {
+	.open = open_all,
+	.proved = proved,
+	.close = close_db,
+	.ready = ready,
+	.outcome = outcome,
+	.begin = begin,
+	.commit = commit,
+	.rollback = rollback,
+	.inside = inside,
+	.look = look,
+	.looked = looked,
+	.start = start,
+	.bind_i64 = bind_i64,
+	.bind_f64 = bind_f64,
+	.bind_null = bind_null,
+	.bind_bytes = bind_bytes,
+	.row = row,
+	.run = run,
+	.end = end,
+	.get_i64 = get_i64,
+	.get_f64 = get_f64,
+	.get = get,
+	.is_null = is_null,
+	.next_seq = next_seq,
+	.inserted = inserted,
+	.search_text = query_text,
+	.terms = fts_terms,
+	.commit_hook = sqlite_log_turn,
+	.keep = sqlite_log_keep,
+};
+
+struct tr_library archive_library(void)
+{
+	return (struct tr_library){"SQLite", sqlite3_libversion()};
+}
