@@ -22,12 +22,12 @@ void figures_apply(struct sql_archive *a)
 	size_t i;
 
 	for (i = 0; i < a->heat.n; i++) {
-		if (a->count_begun)
-			heat_note(&a->missed, &a->heat.v[i]); /* out of memory: noted there */
-		else
+		if (a->count == COUNT_DONE)
 			change(a, &a->heat.v[i]);
+		else if (a->count == COUNT_BEGUN)
+			heat_note(&a->missed, &a->heat.v[i]); /* out of memory: noted there */
 	}
-	if (!a->count_begun)
+	if (a->count == COUNT_DONE)
 		hist_slide(&a->hist, &a->model, (double)a->now_ms);
 }
 
@@ -43,7 +43,7 @@ static int begin_count(struct sql_archive *a)
 		q = q_begin(db, SQL_SEQ_RANGE); /* a transaction sees from its first read on */
 		r = q_row(&q) < 0 ? TR_ESTORE : 0;
 		q_end(&q);
-		a->count_begun = r == 0;
+		a->count = r == 0 ? COUNT_BEGUN : COUNT_DUE;
 		a->missed.n = 0;
 		a->missed.lost = false;
 	}
@@ -63,7 +63,7 @@ static int end_count(struct sql_archive *a, const struct thermal_hist *counted, 
 		for (i = 0; i < a->missed.n; i++)
 			change(a, &a->missed.v[i]);
 	}
-	a->count_begun = false;
+	a->count = r == 0 ? COUNT_DONE : COUNT_DUE;
 	free(a->missed.v);
 	memset(&a->missed, 0, sizeof(a->missed));
 	pthread_mutex_unlock(&a->hist_lock);
