@@ -187,16 +187,19 @@ static const char *rule_hang(const struct tr_config *cfg, char why[CFG_RULE_MAX]
 	return why;
 }
 
+bool cfg_archive_is_postgres(const struct tr_config *cfg)
+{
+	return strncmp(cfg->archive_url, "postgresql://", 13) == 0 || strncmp(cfg->archive_url, "postgres://", 11) == 0;
+}
+
 static const char *rule_archive(const struct tr_config *cfg, char why[CFG_RULE_MAX])
 {
 	const char *url = cfg->archive_url;
 
 	(void)why;
-	if (strncmp(url, "postgresql:", 11) == 0 || strncmp(url, "postgres:", 9) == 0)
-		return "this version keeps its archive in SQLite only; PostgreSQL is not there yet";
-	if (url[0] != '\0' && (strncmp(url, "sqlite:", 7) != 0 || url[7] == '\0'))
-		return "must be empty or sqlite:PATH";
-	return NULL;
+	if (url[0] == '\0' || cfg_archive_is_postgres(cfg) || (strncmp(url, "sqlite:", 7) == 0 && url[7] != '\0'))
+		return NULL;
+	return "must be empty, sqlite:PATH or postgresql://...";
 }
 
 static const char *rule_understudies(const struct tr_config *cfg, char why[CFG_RULE_MAX])
@@ -299,7 +302,7 @@ int cfg_check_places(const struct tr_config *cfg, const struct cfg_origins *orig
 	char dir[4096 + CFG_STR_MAX];
 	struct stat st;
 
-	if (cfg->archive_url[0] == '\0')
+	if (cfg->archive_url[0] == '\0' || cfg_archive_is_postgres(cfg))
 		return 0;
 	(void)snprintf(dir, sizeof(dir), "%s%s%s", path[0] == '/' ? "" : state, path[0] == '/' ? "" : "/", path);
 	cut_to_directory(dir);

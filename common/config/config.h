@@ -50,6 +50,8 @@ int cfg_set(struct tr_config *cfg, struct cfg_origins *origins, const char *assi
 int cfg_check(const struct tr_config *cfg, struct cfg_error *err);
 /* The same, and the message names the file and line the value came from. origins may be NULL. */
 int cfg_check_at(const struct tr_config *cfg, const struct cfg_origins *origins, struct cfg_error *err);
+/* Does archive.url name a PostgreSQL server? */
+bool cfg_archive_is_postgres(const struct tr_config *cfg);
 /* What the files of this machine must be like: archive.url leads into a directory that is there. Relative paths are
  * below state, which itself may still be missing. Makes nothing; for the start only. origins may be NULL. */
 int cfg_check_places(const struct tr_config *cfg, const struct cfg_origins *origins, const char *state,

@@ -98,7 +98,7 @@ static int face_open(struct face *f, const struct jr_opts *opts)
 			      .arg = f,
 			      .request_timeout_ms = opts->cfg.request_timeout_ms,
 			      .synthesis_timeout_ms = SYNTHESIS_MS,
-			      .postgres = strncmp(opts->cfg.archive_url, "postgresql:", 11) == 0,
+			      .postgres = cfg_archive_is_postgres(&opts->cfg),
 			      .listen_host = f->host};
 	struct http_server_cfg http = {.loop = jr_loop(f->jr),
 				       .fd = opts->http_fd,

@@ -239,12 +239,14 @@ static int open_archive(struct memory *m)
 	struct tr_fault fault = {0};
 	uint64_t began = tr_mono_ns();
 	char path[4096];
-	int r;
+	int r = 0;
 
-	if ((r = place_archive(opts->state, opts->cfg.archive_url, path, sizeof(path), &fault)) == 0) {
+	if (cfg_archive_is_postgres(&opts->cfg))
+		cfg.conninfo = opts->cfg.archive_url;
+	else if ((r = place_archive(opts->state, opts->cfg.archive_url, path, sizeof(path), &fault)) == 0)
 		cfg.path = path;
+	if (r == 0)
 		r = archive_open(&m->archive, &cfg, &fault);
-	}
 	if (r < 0)
 		log_error("the archive cannot be used: %s %s", /* nobody set the key of the usual place */
 			  opts->cfg.archive_url[0] == '\0' ? "the archive" : fault.field, fault.rule);

@@ -63,7 +63,7 @@ int place_archive(const char *state, const char *url, char *out, size_t size, st
 		n = url[0] == '/' ? snprintf(path, sizeof(path), "%s", url)
 				  : snprintf(path, sizeof(path), "%s/%s", state, url);
 	} else {
-		return tr_fault_set(fault, TR_EUNSUPPORTED, "archive.url", "must be sqlite:PATH in this version");
+		return tr_fault_set(fault, TR_ECONFIG, "archive.url", "must be sqlite:PATH");
 	}
 	if (n < 0 || (size_t)n >= sizeof(path) || (size_t)n >= size)
 		return tr_fault_set(fault, TR_ETOOBIG, "archive.url", "is too long a path");

@@ -296,7 +296,7 @@ class Started(unittest.TestCase):
                             ("drills: true\ndrills: true\n", ":2: drills: "),
                             ("http.listen: somewhere:80\n", "http.listen: must be HOST:PORT"),
                             ("http.certificate: /c.pem\n", "http.certificate: must be given together"),
-                            ("archive.url: postgresql://db/tribe\n", "archive.url: this version"),
+                            ("archive.url: postgresql:db/tribe\n", "archive.url: must be empty, sqlite:PATH or postgresql://"),
                             ("archive.url: sqlite:/nonexistent/x.db\n", ":1: archive.url: the directory its path names does not exist"),
                             ("archive.url: sqlite:sub/x.db\n", ":1: archive.url: the directory its path names does not exist"),
                             ("- a\n", ":1: must hold KEY: VALUE lines"),

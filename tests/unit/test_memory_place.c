@@ -81,8 +81,8 @@ static void named(void **s)
 	assert_string_equal(out, "/srv/a.sqlite");
 	assert_int_equal(place_archive(dir, "sqlite:a.sqlite", out, sizeof(out), &fault), 0);
 	ends_with(out, "/a.sqlite");
-	assert_int_equal(place_archive(dir, "postgresql://x", out, sizeof(out), &fault), TR_EUNSUPPORTED);
-	assert_int_equal(place_archive(dir, "sqlite:", out, sizeof(out), &fault), TR_EUNSUPPORTED);
+	assert_int_equal(place_archive(dir, "postgresql://x", out, sizeof(out), &fault), TR_ECONFIG);
+	assert_int_equal(place_archive(dir, "sqlite:", out, sizeof(out), &fault), TR_ECONFIG);
 	assert_string_equal(fault.field, "archive.url");
 	assert_int_equal(place_archive(dir, "sqlite:/srv/a.sqlite", small, sizeof(small), &fault), TR_ETOOBIG);
 	assert_int_equal(place_archive("/nowhere/at/all", "", out, sizeof(out), &fault), TR_ESTORE);

@@ -10,9 +10,7 @@ bool archive_is_drill(bool has_source, wire_str source)
 
 int archive_open(struct archive **out, const struct archive_cfg *cfg, struct tr_fault *fault)
 {
-	if (cfg->conninfo != NULL)
-		return tr_fault_set(fault, TR_EUNSUPPORTED, "archive.url", "must be sqlite:PATH in this version");
-	return sql_archive_open(out, &db_sqlite, cfg, fault);
+	return sql_archive_open(out, cfg->conninfo != NULL ? &db_postgres : &db_sqlite, cfg, fault);
 }
 
 void archive_close(struct archive **a)

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #define HOTTEST 10 /* when the caller does not say how many */
+_Static_assert(HIST_PER_HALF_LIFE == 32, "statement HEATS deals out by it");
 
 void figures_begin(struct sql_archive *a)
 {

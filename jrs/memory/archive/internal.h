@@ -114,7 +114,8 @@ struct sql_archive {
 	/* hist_lock is held by the writer across COMMIT, so rows and hist change together for who holds it */
 	pthread_mutex_t hist_lock;
 	struct thermal_hist hist;
-	/* of the first count: what is committed before its snapshot will be seen, what comes behind it goes to missed */
+	/* of the first count: what is committed before its snapshot will be seen, what comes behind it goes to missed
+	 */
 	enum { COUNT_DUE, COUNT_BEGUN, COUNT_DONE } count;
 	struct heat_changes missed; /* to be carried out on what was counted */
 

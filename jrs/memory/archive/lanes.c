@@ -43,6 +43,8 @@ static void serve(struct reader *reader, struct job *j)
 	/* figures and recalls open a snapshot; whatever happened, none is left open */
 	if ((r = j->db->driver->looked(j->db)) < 0 && j->r == 0)
 		j->r = r;
+	if (j->r == TR_ESTORE)
+		log_warn("archive: a read failed code=%d reason=\"%s\"", j->db->code, j->db->reason);
 	if (j->r == TR_EDEADLINE && a->closing)
 		j->r = TR_ECLOSED;
 	archive_finish(a, j);

@@ -1,0 +1,579 @@
+/* PostgreSQL as the archive's database. */
+#include "jrs/memory/archive/postgres.h"
+#include "common/base/clock.h"
+#include "common/log/log.h"
+#include <endian.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define RETRY_MIN_MS 20u
+#define RETRY_MAX_MS 1000u
+#define SEQ_BLOCK    1024 /* numbers taken from the sequence at once; what is left of them is lost at the end */
+
+static struct pg_conn *conn_of(const struct db *db)
+{
+	return db->conn;
+}
+
+static struct pg_item *item_of(const struct query *q)
+{
+	return q->st;
+}
+
+/* ---- connections ---- */
+static void close_db(struct db *db)
+{
+	struct pg_conn *c = conn_of(db);
+	struct pg_item *item;
+
+	if (c == NULL)
+		return;
+	pg_item_release(c, c->xact.st);
+	if (c->pg != NULL)
+		pg_disconnect(db);
+	while ((item = c->spare) != NULL) {
+		c->spare = item->next;
+		free(item);
+	}
+	free(c->conninfo);
+	free(c);
+}
+
+static int make(struct sql_archive *a, struct db *db, enum db_lane lane, const char *conninfo)
+{
+	struct pg_conn *c = calloc(1, sizeof(*c));
+
+	if (c == NULL || (c->conninfo = strdup(conninfo)) == NULL) {
+		free(c);
+		return TR_ENOMEM;
+	}
+	c->a = a;
+	c->lane = lane;
+	c->next_seq = 1;
+	c->delay_ms = RETRY_MIN_MS;
+	*db = (struct db){.driver = &db_postgres, .conn = c};
+	return 0;
+}
+
+static int migrate(struct sql_archive *a, const char *conninfo, struct tr_fault *fault)
+{
+	PGconn *pg = pg_open_plain(conninfo, fault);
+	int r;
+
+	if (pg == NULL)
+		return TR_EUNAVAILABLE;
+	r = schema_postgres(pg, a->wall_ms(), fault);
+	pq->PQfinish(pg);
+	return r;
+}
+
+static int open_all(struct sql_archive *a, const struct archive_cfg *cfg, struct tr_fault *fault)
+{
+	unsigned i;
+	int r;
+
+	if ((r = pq_load(fault)) < 0 || (r = migrate(a, cfg->conninfo, fault)) < 0)
+		return r;
+	if ((r = make(a, &a->wdb, DB_W, cfg->conninfo)) < 0 || (r = pg_connect(&a->wdb, fault)) < 0)
+		return r;
+	for (i = 0; i < READERS; i++) {
+		struct reader *reader = &a->readers[i];
+
+		reader->a = a;
+		if ((r = make(a, &reader->db, DB_R, cfg->conninfo)) < 0 || (r = pg_connect(&reader->db, fault)) < 0)
+			return r;
+		conn_of(&reader->db)->job = (const struct job *const *)&reader->job;
+	}
+	if ((r = make(a, &a->kdb, DB_K, cfg->conninfo)) < 0)
+		return r;
+	return pg_connect(&a->kdb, fault);
+}
+
+static void proved(struct sql_archive *a)
+{
+	(void)a;
+}
+
+static int ready(struct db *db)
+{
+	struct pg_conn *c = conn_of(db);
+	uint64_t now = tr_mono_ms();
+
+	if (c->pg != NULL && pq->PQstatus(c->pg) == CONNECTION_OK)
+		return 0;
+	if (c->pg != NULL)
+		pg_disconnect(db);
+	if (now < c->retry_ms)
+		return TR_EUNAVAILABLE;
+	if (pg_connect(db, NULL) == 0) {
+		c->delay_ms = RETRY_MIN_MS;
+		return 0;
+	}
+	c->delay_ms = c->delay_ms * 2 > RETRY_MAX_MS ? RETRY_MAX_MS : c->delay_ms * 2;
+	c->retry_ms = tr_mono_ms() + c->delay_ms / 2 + tr_mono_ns() / 1000 % (c->delay_ms / 2 + 1);
+	return TR_EUNAVAILABLE;
+}
+
+/* ---- one statement ---- */
+static struct query start(struct db *db, enum sql id)
+{
+	struct query q = {.db = db};
+
+	if (db_text(id, true) != NULL && (q.st = pg_item_new(conn_of(db), id)) == NULL)
+		q.r = TR_ENOMEM;
+	if (q.st != NULL)
+		item_of(&q)->streamed = id == SQL_HEAT_RANGE || id == SQL_HEATS;
+	return q;
+}
+
+static void put_value(struct query *q, const void *p, size_t n, int format)
+{
+	struct pg_item *item = item_of(q);
+
+	if (item == NULL)
+		return;
+	if (q->n >= PG_PARAMS_MAX || n > INT32_MAX) {
+		q->r = TR_ETOOBIG;
+		return;
+	}
+	item->value[q->n] = p;
+	item->length[q->n] = (int)n;
+	item->format[q->n] = format;
+	item->n = ++q->n;
+}
+
+static char *room(struct query *q)
+{
+	return item_of(q) == NULL || q->n >= PG_PARAMS_MAX ? NULL : item_of(q)->number[q->n];
+}
+
+static void bind_i64(struct query *q, int64_t v)
+{
+	char *text = room(q);
+
+	if (text != NULL)
+		snprintf(text, 32, "%lld", (long long)v);
+	put_value(q, text, 0, 0);
+}
+
+static void bind_f64(struct query *q, double v)
+{
+	char *text = room(q);
+
+	if (text != NULL)
+		snprintf(text, 32, "%.17g", v);
+	put_value(q, text, 0, 0);
+}
+
+static void bind_null(struct query *q)
+{
+	put_value(q, NULL, 0, 0);
+}
+
+/* Binary, so that text needs no terminator. An empty value must not look like a NULL. */
+static void bind_bytes(struct query *q, const void *p, size_t n, bool text)
+{
+	(void)text;
+	put_value(q, p == NULL ? "" : p, n, 1);
+}
+
+static int send_now(struct query *q)
+{
+	struct pg_item *item = item_of(q);
+
+	if (q->r == 0 && item != NULL && !item->sent)
+		q->r = pg_send(q->db, item);
+	return q->r;
+}
+
+static void send_ahead(struct query *q)
+{
+	(void)send_now(q);
+}
+
+/* The next row of what is here or comes. */
+static int row(struct query *q)
+{
+	struct pg_item *item = item_of(q);
+	int r;
+
+	if (item == NULL || (r = send_now(q)) < 0)
+		return q->r;
+	for (;;) {
+		if (item->res != NULL && item->row + 1 < item->nrows) {
+			item->row++;
+			return 1;
+		}
+		if (item->done)
+			return item->r;
+		if (item->streamed && item->res != NULL) {
+			pq->PQclear(item->res);
+			item->res = NULL;
+			item->row = -1;
+			item->nrows = 0;
+		}
+		if ((r = pg_await(q->db, item)) < 0)
+			return q->r = r;
+	}
+}
+
+static void end(struct query *q)
+{
+	pg_item_release(conn_of(q->db), item_of(q));
+	q->st = NULL;
+}
+
+/* What is wrong with it turns out at the latest at commit(). Bytes that were bound are sent here. */
+static int run(struct query *q)
+{
+	int r = item_of(q) == NULL ? q->r : send_now(q);
+
+	end(q);
+	return r;
+}
+
+static const char *cell(const struct query *q, int col, int *n)
+{
+	const struct pg_item *item = item_of(q);
+
+	if (pq->PQgetisnull(item->res, item->row, col))
+		return NULL;
+	*n = pq->PQgetlength(item->res, item->row, col);
+	return pq->PQgetvalue(item->res, item->row, col);
+}
+
+static int64_t get_i64(const struct query *q, int col)
+{
+	uint64_t u64;
+	uint32_t u32;
+	uint16_t u16;
+	int n = 0;
+	const char *p = cell(q, col, &n);
+
+	if (p == NULL)
+		return 0;
+	switch (n) {
+	case 8:
+		memcpy(&u64, p, 8);
+		return (int64_t)be64toh(u64);
+	case 4:
+		memcpy(&u32, p, 4);
+		return (int32_t)be32toh(u32);
+	case 2:
+		memcpy(&u16, p, 2);
+		return (int16_t)be16toh(u16);
+	default:
+		return n == 1 ? p[0] : 0;
+	}
+}
+
+static double get_f64(const struct query *q, int col)
+{
+	uint64_t bits;
+	double v;
+	int n = 0;
+	const char *p = cell(q, col, &n);
+
+	if (p == NULL || n != 8)
+		return 0.0;
+	memcpy(&bits, p, 8);
+	bits = be64toh(bits);
+	memcpy(&v, &bits, 8);
+	return v;
+}
+
+static const void *get(const struct query *q, int col, size_t *n)
+{
+	int len = 0;
+	const char *p = cell(q, col, &len);
+
+	*n = (size_t)len;
+	return p;
+}
+
+static bool is_null(const struct query *q, int col)
+{
+	return pq->PQgetisnull(item_of(q)->res, item_of(q)->row, col) != 0;
+}
+
+/* ---- transactions ---- */
+static bool inside(const struct db *db)
+{
+	return conn_of(db)->inside;
+}
+
+/* Everything that was sent is over, and the server waits for a new word. */
+static void settle(struct db *db)
+{
+	struct pg_conn *c = conn_of(db);
+	enum db_trouble trouble = db->trouble;
+	int code = db->code;
+	char reason[sizeof(db->reason)];
+
+	memcpy(reason, db->reason, sizeof(reason));
+	if (c->pg != NULL && (c->unsynced || c->failed))
+		(void)pg_sync(db);
+	if (c->pg != NULL)
+		(void)pg_await(db, NULL);
+	db_failed(db, trouble, code, reason, 0);
+}
+
+/* Ready for a BEGIN: in a pipeline, statements since the last sync are a transaction already. */
+static int fresh(struct db *db)
+{
+	int r = ready(db);
+
+	return r == 0 && conn_of(db)->unsynced ? pg_sync(db) : r;
+}
+
+static int begin(struct db *db)
+{
+	struct pg_conn *c = conn_of(db);
+	int r = fresh(db);
+
+	if (r < 0)
+		return r;
+	c->xid = 0;
+	c->in_doubt = false;
+	if ((r = db_run(db, SQL_BEGIN)) < 0)
+		return r;
+	c->inside = true;
+	c->xact = q_begin(db, SQL_XACT); /* answered on the way to whatever is waited for first; read by commit() */
+	q_send(&c->xact);
+	return c->xact.r;
+}
+
+/* The transaction's number, before its end is sent. */
+static int number_of(struct pg_conn *c)
+{
+	int r = c->xact.st == NULL ? 0 : row(&c->xact);
+
+	if (r == 1)
+		c->xid = get_i64(&c->xact, 0);
+	return r < 0 ? r : 0;
+}
+
+static void forget_number(struct pg_conn *c)
+{
+	if (c->xact.st != NULL)
+		end(&c->xact);
+}
+
+static int commit(struct db *db)
+{
+	struct pg_conn *c = conn_of(db);
+	struct query q = q_begin(db, SQL_COMMIT);
+	bool sent;
+	int r = number_of(c);
+
+	if (r == 0)
+		r = send_now(&q);
+	sent = r == 0 && c->pg != NULL;
+	if (r == 0 && (r = pg_sync(db)) == 0)
+		r = pg_await(db, NULL);
+	if (r == 0 && (r = item_of(&q)->r) == 0 && strcmp(pq->PQcmdStatus(item_of(&q)->res), "COMMIT") != 0)
+		r = TR_ESTORE; /* it was rolled back */
+	if (r == 0)
+		c->inside = false;
+	else if (sent && c->pg == NULL)
+		c->in_doubt = true;
+	q_end(&q);
+	forget_number(c);
+	return r;
+}
+
+static void rollback(struct db *db)
+{
+	struct pg_conn *c = conn_of(db);
+	enum db_trouble trouble = db->trouble;
+	int code = db->code;
+
+	forget_number(c);
+	settle(db);
+	if (c->pg != NULL && c->inside) {
+		(void)db_run(db, SQL_ROLLBACK);
+		settle(db);
+	}
+	c->inside = false;
+	db->trouble = trouble;
+	db->code = code;
+}
+
+static int outcome(struct db *db)
+{
+	struct pg_conn *c = conn_of(db);
+	struct query q;
+	int r = ready(db);
+
+	if (!c->in_doubt)
+		return 0;
+	if (r < 0 || c->xid == 0)
+		return c->xid == 0 ? 0 : r;
+	q = q_begin(db, SQL_XACT_STATUS);
+	q_i64(&q, c->xid);
+	if ((r = q_row(&q)) == 1 && !q_is_null(&q, 0)) {
+		char status[16];
+
+		tr_copy(status, sizeof(status), q_get(&q, 0), q_len(&q, 0));
+		r = strcmp(status, "committed") == 0 ? 1 : strcmp(status, "aborted") == 0 ? 0 : TR_EUNAVAILABLE;
+	} else if (r >= 0) {
+		r = TR_EUNAVAILABLE;
+	}
+	q_end(&q);
+	settle(db);
+	c->in_doubt = r < 0;
+	return r;
+}
+
+static int look(struct db *db)
+{
+	int r = fresh(db);
+
+	if (r == 0 && (r = db_run(db, SQL_LOOK)) == 0)
+		conn_of(db)->inside = true;
+	return r;
+}
+
+static int looked(struct db *db)
+{
+	struct pg_conn *c = conn_of(db);
+
+	if (c->pg == NULL)
+		return 0;
+	if (c->failed) { /* the server listens again only behind a sync */
+		settle(db);
+	}
+	if (c->inside && c->pg != NULL)
+		(void)db_run(db, SQL_LOOKED);
+	c->inside = false;
+	return c->pg != NULL && c->unsynced ? pg_sync(db) : 0;
+}
+
+static int next_seq(struct db *db, int64_t *out)
+{
+	struct pg_conn *c = conn_of(db);
+	struct query q;
+	int r = 1;
+
+	if (c->next_seq > c->last_seq) {
+		q = q_begin(db, SQL_NEXT_SEQ);
+		if ((r = q_row(&q)) == 1) {
+			c->last_seq = q_get_i64(&q, 0);
+			c->next_seq = c->last_seq - SEQ_BLOCK + 1;
+		}
+		q_end(&q);
+	}
+	if (r != 1)
+		return r < 0 ? r : TR_ESTORE;
+	*out = c->next_seq++;
+	return 0;
+}
+
+static int64_t inserted(struct db *db)
+{
+	(void)db;
+	return 0; /* next_seq() has told it */
+}
+
+/* ---- search ---- */
+/* 'word' | 'word': letters, marks and digits only, so nothing in them is syntax. */
+static int search_text(const struct query_words *w, struct buf *out)
+{
+	unsigned i;
+	int r = 0;
+
+	for (i = 0; i < w->n && r == 0; i++) {
+		if ((i > 0 && (r = buf_append(out, " | ", 3)) < 0) || (r = buf_append(out, "'", 1)) < 0 ||
+		    (r = buf_append(out, w->text.p + w->from[i], w->len[i])) < 0)
+			break;
+		r = buf_append(out, "'", 1);
+	}
+	return r < 0 ? r : (int)w->n;
+}
+
+static int terms(struct db *db, const struct query_words *words, int64_t memory, struct term *v, double *match)
+{
+	struct buf text = {0};
+	struct query q;
+	unsigned i;
+	int r = search_text(words, &text), found = 0;
+
+	if (r > 0) {
+		q = q_begin(db, SQL_EXPLAIN);
+		q_text(&q, text.p, text.len);
+		q_i64(&q, memory);
+		if ((r = q_row(&q)) == 1) {
+			found = 1;
+			*match = q_get_f64(&q, 0);
+		}
+		q_end(&q);
+	}
+	buf_free(&text);
+	for (i = 0; i < words->n && r >= 0; i++) {
+		struct query_words one = {.text = words->text, .n = 1};
+
+		one.from[0] = words->from[i];
+		one.len[0] = words->len[i];
+		if ((r = search_text(&one, &text)) < 0)
+			break;
+		q = q_begin(db, SQL_EXPLAIN_WORD);
+		q_text(&q, text.p, text.len);
+		q_i64(&q, memory);
+		if ((r = q_row(&q)) == 1) {
+			v[i].count = (uint32_t)q_get_i64(&q, 0);
+			v[i].weight = q_get_f64(&q, 1);
+		}
+		q_end(&q);
+		buf_free(&text);
+	}
+	return r < 0 ? r : found;
+}
+
+/* ---- housekeeping ---- */
+static void after_round(struct sql_archive *a)
+{
+	(void)a;
+}
+
+static void keep(struct sql_archive *a)
+{
+	pthread_mutex_lock(&a->keeper.lock);
+	while (!a->keeper.stop)
+		pthread_cond_wait(&a->keeper.wake, &a->keeper.lock);
+	pthread_mutex_unlock(&a->keeper.lock);
+}
+
+const struct db_driver db_postgres = {
+	.ranks_candidates = true,
+	.open = open_all,
+	.proved = proved,
+	.close = close_db,
+	.ready = ready,
+	.outcome = outcome,
+	.begin = begin,
+	.commit = commit,
+	.rollback = rollback,
+	.inside = inside,
+	.look = look,
+	.looked = looked,
+	.start = start,
+	.bind_i64 = bind_i64,
+	.bind_f64 = bind_f64,
+	.bind_null = bind_null,
+	.bind_bytes = bind_bytes,
+	.send = send_ahead,
+	.row = row,
+	.run = run,
+	.end = end,
+	.get_i64 = get_i64,
+	.get_f64 = get_f64,
+	.get = get,
+	.is_null = is_null,
+	.next_seq = next_seq,
+	.inserted = inserted,
+	.search_text = search_text,
+	.terms = terms,
+	.commit_hook = after_round,
+	.keep = keep,
+};
