@@ -1,43 +1,7 @@
-/* jrs/memory/archive on a real SQLite file: schema, effects once, batches, notes, a storage that fails. */
+/* Any archive: what is kept is what was said, effects happen once, batches, notes. */
 #include "memory_rig.h"
 
 #include "common/base/text.h"
-#include "jrs/memory/archive/schema.h"
-#include <sys/stat.h>
-
-static void schema(void **s)
-{
-	struct rig *g = *s;
-	static const char *const tables[] = {"thermal_memory_archive",
-					     "thermal_heat_map",
-					     "entanglements",
-					     "decisions",
-					     "requests",
-					     "recall_log",
-					     "settings",
-					     "roles",
-					     "schema_migrations",
-					     "thermal_memory_now"};
-	char sql[200];
-	size_t i;
-
-	for (i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
-		snprintf(sql, sizeof(sql), "SELECT count(*) FROM %s", tables[i]);
-		assert_true(rig_sql(g, sql) >= 0.0);
-	}
-	assert_true(rig_sql(g, "SELECT count(id || memory_hash || original_content || metadata || tags || source || "
-			       "session || speaker || "
-			       "importance || sacred_pattern || access_count || heat_key || created_at || occurred_at "
-			       "|| last_access || "
-			       "phase_coherence || supersedes || revision || temperature_score || decay_factor || "
-			       "current_stage) "
-			       "FROM thermal_memory_now") == 0.0);
-	assert_true(rig_sql(g, "SELECT epoch FROM roles WHERE role = 'memory'") == 1.0);
-	assert_true(rig_sql(g, "SELECT value FROM settings WHERE key = 'thermal.half_life_ms'") == (double)WEEK);
-	assert_true(rig_sql(g, "SELECT max(version) FROM schema_migrations") == schema_version());
-	assert_int_equal(rig_exec(g, "UPDATE settings SET value = 1 WHERE key = 'thermal.sacred_floor'"),
-			 SQLITE_CONSTRAINT);
-}
 
 static void a_memory_is_kept_as_said(void **s)
 {
@@ -49,8 +13,6 @@ static void a_memory_is_kept_as_said(void **s)
 	msgpack_object map = {.type = MSGPACK_OBJECT_MAP, .via.map = {1, &kv}};
 	const struct item_added *added;
 	const struct item_memory *got;
-	unsigned char sum[TR_SHA256_LEN];
-	char hash[2 * TR_SHA256_LEN + 1], sql[200];
 
 	m.has_tags = m.has_source = m.has_session = m.has_speaker = m.has_importance = m.has_at = m.has_metadata =
 		m.has_id = true;
@@ -75,10 +37,6 @@ static void a_memory_is_kept_as_said(void **s)
 		    got->metadata->via.map.ptr[0].val.via.u64 == 7);
 	assert_true(got->created_at == rig_now && got->access_count == 1 && got->revision == 1 &&
 		    !got->has_phase_coherence);
-	assert_int_equal(tr_sha256(m.content.p, m.content.n, sum), 0);
-	tr_hex(sum, sizeof(sum), hash);
-	snprintf(sql, sizeof(sql), "SELECT count(*) FROM thermal_memory_archive WHERE memory_hash = '%s'", hash);
-	assert_true(rig_sql(g, sql) == 1.0);
 	assert_false(rig_try_get(g, wire_s("nobody")));
 	assert_int_equal(g->r, TR_ENOTFOUND);
 }
@@ -110,9 +68,6 @@ static void the_same_said_again_heats(void **s)
 	assert_true(rig_get(g, first->id)->sacred);
 	assert_false(rig_add(g, &m)->created);
 	assert_true(rig_get(g, first->id)->sacred);
-	assert_int_equal(rig_exec(g, "UPDATE thermal_memory_archive SET sacred_pattern = 0"), SQLITE_CONSTRAINT);
-	assert_int_equal(rig_exec(g, "DELETE FROM thermal_memory_archive"), SQLITE_CONSTRAINT);
-	assert_int_equal(rig_exec(g, "UPDATE thermal_memory_archive SET heat_key = 0"), SQLITE_CONSTRAINT);
 }
 
 static void own_ids(void **s)
@@ -129,7 +84,7 @@ static void own_ids(void **s)
 	assert_int_equal(g->r, TR_ECONFLICT);
 	assert_string_equal(g->fault.field, "memories[0].id");
 	assert_true(rig_add(g, &free_id)->created); /* a row with its own id is always a row */
-	assert_true(rig_sql(g, "SELECT count(*) FROM thermal_memory_archive") == 2.0);
+	assert_true(rig_look(g, LOOK_MEMORIES) == 2.0);
 }
 
 static void a_list_is_all_or_nothing(void **s)
@@ -144,7 +99,7 @@ static void a_list_is_all_or_nothing(void **s)
 	assert_null(rig_try(g, MSG_memory_add, &msg));
 	assert_int_equal(g->r, TR_EINVAL);
 	assert_string_equal(g->fault.field, "memories[2].supersedes");
-	assert_true(rig_sql(g, "SELECT count(*) FROM thermal_memory_archive") == 0.0);
+	assert_true(rig_look(g, LOOK_MEMORIES) == 0.0);
 	assert_int_equal(rig_thermal(g, 0)->total_memories, 0);
 	v[0].has_id = true;
 	v[0].id = wire_s("old");
@@ -256,10 +211,11 @@ static void batches(void **s)
 		assert_int_equal(got[i].r, i % 6 == 0 ? TR_EINVAL : 0);
 		if (i % 3 == 2)
 			assert_string_equal(got[i].id, got[i - 1].id);
+		if (got[i].r == 0)
+			assert_int_equal(rig_get(g, wire_s(got[i].id))->access_count, 1);
 		msgpack_zone_free(zone[i]);
 	}
-	assert_true(rig_sql(g, "SELECT count(*) FROM thermal_memory_archive") == MANY / 3 + MANY / 6);
-	assert_true(rig_sql(g, "SELECT max(access_count) FROM thermal_memory_archive") == 1.0);
+	assert_true(rig_look(g, LOOK_MEMORIES) == MANY / 3 + MANY / 6);
 	assert_true(after.commits - before.commits < MANY / 4);
 	assert_int_equal(rig_thermal(g, 0)->total_memories, MANY / 3 + MANY / 6);
 }
@@ -270,7 +226,7 @@ static void deadlines_and_full_queues(void **s)
 	struct item_new_memory m = said("too late");
 	struct msg_memory_add msg = {.memories = {&m, 1}};
 	struct msg_memory_recall ask = {.has_q = true, .q = wire_s("late")};
-	struct archive_cfg cfg = {.loop = &g->loop, .path = g->path, .max_waiting = 1};
+	struct archive_cfg cfg = rig_cfg(g);
 	struct archive_ctx ctx = {g->zone, 0};
 	int i, r = 0;
 
@@ -278,10 +234,11 @@ static void deadlines_and_full_queues(void **s)
 	assert_int_equal(g->r, TR_EDEADLINE);
 	assert_null(rig_call_until(g, MSG_memory_recall, &ask, 1));
 	assert_int_equal(g->r, TR_EDEADLINE);
-	assert_true(rig_sql(g, "SELECT count(*) FROM thermal_memory_archive") == 0.0);
+	assert_true(rig_look(g, LOOK_MEMORIES) == 0.0);
 	assert_int_equal(archive_call(g->a, MSG_ping, &ask, &ctx, rig_answered, g), TR_EMETHOD);
 	archive_close(&g->a);
-	assert_int_equal(archive_open(&g->a, &cfg, NULL), 0);
+	cfg.max_waiting = 1;
+	assert_int_equal(g->kind->open(&g->a, &cfg, NULL), 0);
 	for (i = g->waiting = 0; i < 1000 && r == 0; i++) {
 		r = archive_call(g->a, MSG_memory_add, &msg, &ctx, rig_answered, g);
 		g->waiting += r == 0;
@@ -325,6 +282,8 @@ static void notes_ride_along(void **s)
 	struct entangle_change change = {.phase = 0.75, .compared = 2, .npartners = 2};
 	struct item_recall_sample log = {rig_now, 1234, 5};
 	struct res_memory_thermal map = {.total_memories = 1, .timestamp = rig_now};
+	struct msg_memory_samples samples = {.has_recalls = true, .recalls = 10};
+	const struct res_memory_samples *logged;
 	struct archive_stats stats;
 
 	rig_get(g, rig_say(g, "recalled with it")->id);
@@ -343,9 +302,11 @@ static void notes_ride_along(void **s)
 	assert_int_equal(rig_get(g, m->id)->access_count, 2);
 	assert_true(rig_get(g, m->id)->last_access == rig_now);
 	assert_true(fabs(rig_get(g, m->id)->temperature - (40.0 + 10.0 * log2(1.5))) < 1e-6);
-	assert_true(rig_sql(g, "SELECT sum(times) FROM entanglements") == 6.0);
-	assert_true(rig_sql(g, "SELECT latency_us FROM recall_log") == 1234.0);
-	assert_true(rig_sql(g, "SELECT total_memories FROM thermal_heat_map") == 1.0);
+	assert_true(rig_look(g, LOOK_PAIRS) == 1.0 && rig_look(g, LOOK_PAIR_TIMES) == 6.0);
+	logged = rig_call(g, MSG_memory_samples, &samples);
+	assert_true(logged->recalls.n == 1 && logged->recalls.v[0].latency_us == 1234 &&
+		    logged->recalls.v[0].sources == 5 && logged->recalls.v[0].at == log.at);
+	assert_true(rig_look(g, LOOK_HEAT_MAPS) == 1.0);
 	rig_reopen(g);
 	archive_stats(g->a, &stats);
 	assert_int_equal(stats.recalls_total, 1);
@@ -366,97 +327,10 @@ static void notes_alone(void **s)
 	assert_int_equal(rig_get(g, m->id)->access_count, 2);
 }
 
-static void another_writer_holds_it(void **s)
-{
-	struct rig *g = *s;
-	struct item_new_memory m = said("wait for me");
-	struct archive_stats stats;
-	sqlite3 *db = NULL;
-	uint64_t until = tr_mono_ms() + 20000;
-
-	assert_int_equal(sqlite3_open(g->path, &db), SQLITE_OK);
-	assert_int_equal(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
-	assert_false(rig_try_add(g, &m));
-	assert_int_equal(g->r, TR_EUNAVAILABLE);
-	archive_stats(g->a, &stats);
-	assert_false(stats.healthy);
-	rig_thermal(g, 0); /* reads go on */
-	sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
-	sqlite3_close(db);
-	do /* it finds out by itself */
-		archive_stats(g->a, &stats);
-	while (!stats.healthy && tr_mono_ms() < until && (usleep(1000), true));
-	assert_true(stats.healthy);
-	rig_add(g, &m);
-	assert_true(rig_sql(g, "SELECT count(*) FROM pragma_integrity_check WHERE integrity_check = 'ok'") == 1.0);
-}
-
-static void the_index_follows_the_rows(void **s)
-{
-	struct rig *g = *s;
-	int i;
-	char text[64];
-
-	for (i = 0; i < 50; i++) {
-		snprintf(text, sizeof(text), "row %d about %s", i, i % 2 ? "boats" : "trees");
-		rig_say(g, text);
-	}
-	assert_int_equal(rig_exec(g, "INSERT INTO memory_words(memory_words, rank) VALUES('integrity-check', 1)"),
-			 SQLITE_OK);
-	assert_true(rig_sql(g, "SELECT count(*) FROM memory_words WHERE memory_words MATCH 'boat'") == 25.0);
-}
-
-static void old_requests_go(void **s)
-{
-	struct rig *g = *s;
-	struct item_new_memory m = said("short-lived request");
-	struct msg_memory_add msg = {.memories = {&m, 1},
-				     .common = {.has_request_id = true, .request_id = wire_s("r")}};
-	sqlite3 *db = NULL;
-	struct archive_stats stats;
-
-	rig_call(g, MSG_memory_add, &msg);
-	rig_now += DAY + 1;
-	/* the probe of an archive that failed keeps house at once; so make it fail once */
-	assert_int_equal(sqlite3_open(g->path, &db), SQLITE_OK);
-	assert_int_equal(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
-	msg.common.has_request_id = false;
-	assert_null(rig_try(g, MSG_memory_add, &msg));
-	sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
-	sqlite3_close(db);
-	do
-		archive_stats(g->a, &stats);
-	while (!stats.healthy && (usleep(1000), true));
-	assert_true(rig_sql(g, "SELECT count(*) FROM requests") == 0.0);
-}
-
-/* A steady load without a pause: the log is begun anew, it does not grow with what is written. */
-static void the_log_stays_small(void **s)
-{
-	struct rig *g = *s;
-	uint64_t x = 88172645463325252u;
-	char text[400], wal[120];
-	struct stat st;
-	int i, k, n;
-
-	for (i = 0; i < 2000; i++) {
-		for (k = n = 0; k < 30; k++) {
-			x ^= x << 13, x ^= x >> 7, x ^= x << 17;
-			n += snprintf(text + n, sizeof(text) - (size_t)n, "%llx ", (unsigned long long)(x % 100000));
-		}
-		msgpack_zone_clear(g->zone);
-		rig_say(g, text);
-	}
-	snprintf(wal, sizeof(wal), "%s-wal", g->path);
-	assert_int_equal(stat(wal, &st), 0);
-	assert_true(st.st_size < 32 << 20);
-}
-
-#define T(name) cmocka_unit_test_setup_teardown(name, rig_setup, rig_teardown)
-int main(void)
+#define T(name) cmocka_unit_test_setup_teardown(name, rig_setup, rig_teardown_sound)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		T(schema),
 		T(a_memory_is_kept_as_said),
 		T(the_same_said_again_heats),
 		T(own_ids),
@@ -467,12 +341,8 @@ int main(void)
 		T(decisions),
 		T(notes_ride_along),
 		T(notes_alone),
-		T(another_writer_holds_it),
-		T(the_index_follows_the_rows),
-		T(old_requests_go),
-		T(the_log_stays_small),
-
 	};
 
+	rig_choose(argc, argv);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
