@@ -181,7 +181,7 @@ static void answers_fit_a_frame(void **s)
 	for (i = 0; i < 200; i++) {
 		struct item_new_memory m = {.content = {big, WIRE_CONTENT_MAX}};
 
-		snprintf(big, 16, "%d", i);
+		big[snprintf(big, 16, "%d", i)] = 'b'; /* no NUL in a text */
 		rig_add(g, &m);
 	}
 	do {
