@@ -61,7 +61,8 @@ struct db_driver {
 	void (*close)(struct db *db);
 	/* 0, or TR_EUNAVAILABLE: the server is away. Tries to come back, at most as often as is good for it. */
 	int (*ready)(struct db *db);
-	/* The commit was sent and its answer lost: 1: it happened, 0: it did not, < 0: not known yet. */
+	/* The commit was sent and its answer lost: 1: it happened, 0: it did not; TR_EUNAVAILABLE: not known yet,
+	 * TR_ESTORE: not to be found out. */
 	int (*outcome)(struct db *db);
 
 	int (*begin)(struct db *db);

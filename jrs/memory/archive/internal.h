@@ -126,7 +126,8 @@ struct sql_archive {
 	pthread_mutex_t done_lock;
 	struct jobs done; /* answered, not yet told */
 
-	atomic_bool closing, healthy, keeper_idle, following, fenced;
+	atomic_bool closing, healthy, keeper_idle, following;
+	atomic_bool away; /* PostgreSQL: the server does not answer */
 	atomic_uint wal_pages;   /* SQLite: in the log */
 	atomic_uint moved_pages; /* of them in the database already */
 	atomic_ullong recalls_total, changes, commits, committed_calls, notes_dropped;

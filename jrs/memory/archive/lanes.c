@@ -2,6 +2,7 @@
 #include "common/log/log.h"
 #include "jrs/memory/archive/internal.h"
 
+#define AWAY_LOOK_MS   20   /* while the server is away */
 #define COUNT_AGAIN_MS 1000 /* after a failure */
 #define FOLLOW_LOOK_MS 100
 
@@ -35,10 +36,13 @@ static void serve(struct reader *reader, struct job *j)
 
 	j->db = &reader->db;
 	reader->job = j;
-	if (job_late(j))
-		j->r = TR_EDEADLINE;
-	else if ((j->r = j->db->driver->ready(j->db)) == 0)
-		j->r = j->kind == JOB_TAIL ? read_tail(a, j) : read_one(a, j);
+	do { /* a server that went away may be back in time: reading twice does no harm */
+		j->db->trouble = DB_FINE;
+		if (job_late(j))
+			j->r = TR_EDEADLINE;
+		else if ((j->r = j->db->driver->ready(j->db)) == 0)
+			j->r = j->kind == JOB_TAIL ? read_tail(a, j) : read_one(a, j);
+	} while (j->r == TR_EUNAVAILABLE && j->db->trouble == DB_AWAY && !lane_sleep(&a->reading, AWAY_LOOK_MS));
 	reader->job = NULL;
 	/* figures and recalls open a snapshot; whatever happened, none is left open */
 	if ((r = j->db->driver->looked(j->db)) < 0 && j->r == 0)

@@ -6,10 +6,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-#define RETRY_MIN_MS 20u
-#define RETRY_MAX_MS 1000u
-#define SEQ_BLOCK    1024 /* numbers taken from the sequence at once; what is left of them is lost at the end */
+#define RETRY_MIN_MS  20u
+#define RETRY_MAX_MS  1000u
+#define START_WAIT_MS 15000u /* for a server that is not up yet; less than start_timeout_ms */
+#define START_LOOK_MS 100u
+#define PING_MS       1000u
+#define SEQ_BLOCK     1024 /* numbers taken from the sequence at once; what is left of them is lost at the end */
 
 static struct pg_conn *conn_of(const struct db *db)
 {
@@ -56,9 +60,20 @@ static int make(struct sql_archive *a, struct db *db, enum db_lane lane, const c
 	return 0;
 }
 
+/* A server that starts beside us gets some time. */
+static PGconn *first_connection(const char *conninfo, struct tr_fault *fault)
+{
+	uint64_t until = tr_mono_ms() + START_WAIT_MS;
+	PGconn *pg;
+
+	while ((pg = pg_open_plain(conninfo, fault)) == NULL && tr_mono_ms() < until)
+		usleep(START_LOOK_MS * 1000);
+	return pg;
+}
+
 static int migrate(struct sql_archive *a, const char *conninfo, struct tr_fault *fault)
 {
-	PGconn *pg = pg_open_plain(conninfo, fault);
+	PGconn *pg = first_connection(conninfo, fault);
 	int r;
 
 	if (pg == NULL)
@@ -105,7 +120,7 @@ static int ready(struct db *db)
 	if (c->pg != NULL)
 		pg_disconnect(db);
 	if (now < c->retry_ms)
-		return TR_EUNAVAILABLE;
+		return db_failed(db, DB_AWAY, 0, "no connection to the server", TR_EUNAVAILABLE);
 	if (pg_connect(db, NULL) == 0) {
 		c->delay_ms = RETRY_MIN_MS;
 		return 0;
@@ -417,12 +432,12 @@ static int outcome(struct db *db)
 
 		tr_copy(status, sizeof(status), q_get(&q, 0), q_len(&q, 0));
 		r = strcmp(status, "committed") == 0 ? 1 : strcmp(status, "aborted") == 0 ? 0 : TR_EUNAVAILABLE;
-	} else if (r >= 0) {
-		r = TR_EUNAVAILABLE;
+	} else if (r >= 0 || db->trouble != DB_AWAY) {
+		r = TR_ESTORE; /* another server, which never heard of it */
 	}
 	q_end(&q);
 	settle(db);
-	c->in_doubt = r < 0;
+	c->in_doubt = r == TR_EUNAVAILABLE;
 	return r;
 }
 
@@ -536,12 +551,30 @@ static void after_round(struct sql_archive *a)
 	(void)a;
 }
 
+/* Is the server there? Asked also when nobody reads or writes. */
+static bool answers(struct sql_archive *a)
+{
+	struct db *db = &a->kdb;
+	struct query q;
+	int r = ready(db);
+
+	if (r < 0)
+		return false;
+	q = q_begin(db, SQL_PING);
+	r = q_row(&q);
+	q_end(&q);
+	return looked(db) == 0 && r == 1;
+}
+
 static void keep(struct sql_archive *a)
 {
-	pthread_mutex_lock(&a->keeper.lock);
-	while (!a->keeper.stop)
-		pthread_cond_wait(&a->keeper.wake, &a->keeper.lock);
-	pthread_mutex_unlock(&a->keeper.lock);
+	do {
+		bool away = !answers(a);
+
+		if (away != a->away)
+			log_info("archive: the server is %s", away ? "away" : "there again");
+		a->away = away;
+	} while (!lane_sleep(&a->keeper, PING_MS));
 }
 
 const struct db_driver db_postgres = {

@@ -7,6 +7,8 @@
 
 #define BATCH_MAX       1024   /* calls in one commit */
 #define HOUSEKEEPING_MS 60000u /* how often old requests and logs are trimmed */
+#define AWAY_LOOK_MS    10u    /* while the server is away; the driver tries less often */
+#define AWAY_EARLY_MS   100u   /* so long before its deadline a caller is told that the server is away */
 #define PROBE_MS        1000u  /* how often an archive that failed is tried again */
 
 static void healthy(struct sql_archive *a, bool ok)
@@ -97,6 +99,16 @@ static int check_epoch(struct sql_archive *a)
 	return r;
 }
 
+/* The transaction is on disk: rows and figures change together for who holds the lock. */
+static void committed(struct sql_archive *a, bool notes)
+{
+	figures_apply(a);
+	if (notes)
+		notes_free(&a->taken);
+	a->commits++;
+	a->changes++;
+}
+
 /* One transaction over v[0..n). 0: on disk. */
 static int transaction(struct sql_archive *a, struct job **v, unsigned n, bool notes)
 {
@@ -118,18 +130,12 @@ static int transaction(struct sql_archive *a, struct job **v, unsigned n, bool n
 	if (r == 0) {
 		pthread_mutex_lock(&a->hist_lock);
 		if ((r = driver->commit(&a->wdb)) == 0)
-			figures_apply(a);
+			committed(a, notes);
 		pthread_mutex_unlock(&a->hist_lock);
 	}
-	if (r < 0) {
+	if (r < 0)
 		driver->rollback(&a->wdb);
-		return r;
-	}
-	if (notes)
-		notes_free(&a->taken);
-	a->commits++;
-	a->changes++;
-	return 0;
+	return r;
 }
 
 static void done(struct sql_archive *a, struct job *j, int r)
@@ -141,6 +147,62 @@ static void done(struct sql_archive *a, struct job *j, int r)
 		a->committed_calls++;
 	}
 	archive_finish(a, j);
+}
+
+/* Will its caller have given up before the server can be back? */
+static bool gives_up(const struct job *j)
+{
+	return j->ctx.deadline_ms != 0 && tr_mono_ms() + AWAY_EARLY_MS >= j->ctx.deadline_ms;
+}
+
+/* While the server is away: whose time is up is told so, in v and in the queue. How many are left in v. */
+static unsigned expire(struct sql_archive *a, struct job **v, unsigned n)
+{
+	struct jobs all, kept = {NULL, NULL, 0};
+	unsigned i, left = 0;
+	struct job *j;
+
+	for (i = 0; i < n; i++) {
+		if (gives_up(v[i]))
+			done(a, v[i], TR_EUNAVAILABLE);
+		else
+			v[left++] = v[i];
+	}
+	pthread_mutex_lock(&a->writer.lock);
+	all = a->writer.waiting;
+	while ((j = jobs_take(&all)) != NULL) {
+		if (gives_up(j))
+			done(a, j, TR_EUNAVAILABLE);
+		else
+			jobs_put(&kept, j);
+	}
+	a->writer.waiting = kept;
+	pthread_mutex_unlock(&a->writer.lock);
+	return left;
+}
+
+/* The server went away under a transaction. 1: it had been committed all the same; 0: do it again with what is left of
+ * v[0..*n); < 0: we are to stop, or it cannot be found out. */
+static int await_server(struct sql_archive *a, struct job **v, unsigned *n)
+{
+	int r;
+
+	for (;;) {
+		*n = expire(a, v, *n);
+		r = a->wdb.driver->outcome(&a->wdb);
+		if (r == TR_ESTORE)
+			return r; /* nobody will ever know: nobody is told that it is kept */
+		if (r >= 0 && (r == 1 || a->wdb.driver->ready(&a->wdb) == 0))
+			break;
+		if (lane_sleep(&a->writer, AWAY_LOOK_MS))
+			return TR_EUNAVAILABLE;
+	}
+	if (r == 1) {
+		pthread_mutex_lock(&a->hist_lock);
+		committed(a, true);
+		pthread_mutex_unlock(&a->hist_lock);
+	}
+	return r;
 }
 
 /* A follower writes nothing but its claim to the lead. */
@@ -159,10 +221,19 @@ static void follow(struct sql_archive *a, struct job **v, unsigned n)
 
 static void batch(struct sql_archive *a, struct job **v, unsigned n)
 {
-	int r = transaction(a, v, n, true);
-	bool alone = n > 1 && a->wdb.trouble != DB_BUSY && a->wdb.trouble != DB_FENCED;
+	int r = transaction(a, v, n, true), back;
+	bool alone;
 	unsigned i;
 
+	while (r < 0 && a->wdb.trouble == DB_AWAY) {
+		healthy(a, false);
+		if ((back = await_server(a, v, &n)) < 0) {
+			r = TR_EUNAVAILABLE;
+			break;
+		}
+		r = back == 1 ? 0 : transaction(a, v, n, true);
+	}
+	alone = n > 1 && (a->wdb.trouble == DB_CALL || a->wdb.trouble == DB_STORAGE || a->wdb.trouble == DB_DAMAGED);
 	healthy(a, r == 0);
 	if (r == 0 || !alone) {
 		for (i = 0; i < n; i++)
