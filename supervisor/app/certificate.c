@@ -1,5 +1,7 @@
 #include "supervisor/app/certificate.h"
 #include "common/base/err.h"
+#include "common/log/log.h"
+#include "supervisor/app/interfaces.h"
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <openssl/pem.h>
@@ -12,6 +14,8 @@
 #define DAY_S    86400
 #define RENEW_S  (30 * DAY_S) /* of its own life left: at the next start there is a new one */
 #define SERIAL_N 16
+
+static const char owner[] = "tribe"; /* subject and issuer of ours */
 
 /* "" for a wildcard address, which nobody can call. */
 static void address_text(const struct sockaddr_storage *at, char out[INET6_ADDRSTRLEN])
@@ -34,14 +38,30 @@ static bool name_is_plain(const char *name)
 	return n > 0 && name[n] == '\0' && strcmp(name, "localhost") != 0;
 }
 
+/* Those that are served by a wildcard address. Without them the certificate is good for this machine alone. */
+static void list_served(const struct sockaddr_storage *at, struct interfaces *out)
+{
+	int r = interfaces_list(out, at->ss_family == AF_INET6);
+
+	if (r == 0)
+		return;
+	out->n = 0;
+	log_warn("the addresses of this machine are not known: %s", tr_strerror(r));
+}
+
 static int put_names(struct buf *b, const struct sockaddr_storage *at)
 {
 	char host[256] = "", address[INET6_ADDRSTRLEN];
+	struct interfaces served = {.n = 0};
 
 	address_text(at, address);
+	if (address[0] == '\0')
+		list_served(at, &served);
 	buf_puts(b, "DNS:localhost,IP:127.0.0.1,IP:::1");
 	if (address[0] != '\0' && strcmp(address, "127.0.0.1") != 0 && strcmp(address, "::1") != 0)
 		buf_printf(b, ",IP:%s", address);
+	for (unsigned i = 0; i < served.n; i++)
+		buf_printf(b, ",IP:%s", served.text[i]);
 	if (gethostname(host, sizeof(host) - 1) == 0 && name_is_plain(host))
 		buf_printf(b, ",DNS:%s", host);
 	return b->failed;
@@ -79,12 +99,12 @@ static int set_serial(X509 *x)
 static int fill(X509 *x, EVP_PKEY *key, const char *names)
 {
 	X509_NAME *who = X509_get_subject_name(x);
-	const unsigned char cn[] = "tribe";
 
 	return X509_set_version(x, X509_VERSION_3) == 1 && set_serial(x) &&
 	       X509_gmtime_adj(X509_getm_notBefore(x), -SLACK_S) != NULL &&
 	       X509_gmtime_adj(X509_getm_notAfter(x), (long)CERTIFICATE_DAYS * DAY_S - 2L * SLACK_S) != NULL &&
-	       X509_NAME_add_entry_by_NID(who, NID_commonName, MBSTRING_UTF8, cn, -1, -1, 0) == 1 &&
+	       X509_NAME_add_entry_by_NID(who, NID_commonName, MBSTRING_UTF8, (const unsigned char *)owner, -1, -1,
+					  0) == 1 &&
 	       X509_set_issuer_name(x, who) == 1 && X509_set_pubkey(x, key) == 1 &&
 	       add_extension(x, NID_basic_constraints, "critical,CA:FALSE") &&
 	       add_extension(x, NID_key_usage, "critical,digitalSignature") &&
@@ -171,16 +191,43 @@ const char *certificate_fault(const struct buf *certificate, const struct buf *p
 	return why;
 }
 
-bool certificate_serves(const struct buf *certificate, const struct sockaddr_storage *at)
+static bool is_ours(const X509 *x)
+{
+	const X509_NAME *who = X509_get_subject_name(x);
+	char name[sizeof(owner) + 1];
+
+	return X509_NAME_cmp(who, X509_get_issuer_name(x)) == 0 && X509_NAME_entry_count(who) == 1 &&
+	       X509_NAME_get_text_by_NID(who, NID_commonName, name, sizeof(name)) == (int)sizeof(owner) - 1 &&
+	       strcmp(name, owner) == 0;
+}
+
+static bool names_all(X509 *x, const struct sockaddr_storage *at)
+{
+	struct interfaces served;
+
+	list_served(at, &served);
+	for (unsigned i = 0; i < served.n; i++)
+		if (X509_check_ip_asc(x, served.text[i], 0) != 1)
+			return false;
+	return true;
+}
+
+const char *certificate_stale(const struct buf *certificate, const struct sockaddr_storage *at, bool start)
 {
 	X509 *x = read_certificate(certificate);
 	char address[INET6_ADDRSTRLEN];
 	time_t soon = time(NULL) + RENEW_S;
-	bool good;
+	const char *why = NULL;
 
 	address_text(at, address);
-	good = x != NULL && X509_cmp_time(X509_get0_notAfter(x), &soon) > 0 &&
-	       (address[0] == '\0' || X509_check_ip_asc(x, address, 0) == 1);
+	if (x == NULL)
+		why = "there was none";
+	else if (X509_cmp_time(X509_get0_notAfter(x), &soon) <= 0)
+		why = "its end was near";
+	else if (address[0] != '\0' && X509_check_ip_asc(x, address, 0) != 1)
+		why = "it did not name the listening address";
+	else if (address[0] == '\0' && start && is_ours(x) && !names_all(x, at))
+		why = "it did not name every address of this machine";
 	X509_free(x);
-	return good;
+	return why;
 }

@@ -8,12 +8,15 @@
 
 #define CERTIFICATE_DAYS 825 /* at most; browsers accept no more from anybody */
 
-/* EC P-256, self-signed, PEM. It names `at` (unless that is a wildcard address), the loopback addresses, localhost and
- * this machine. TR_EINTERNAL when libcrypto fails; the buffers are then to be freed as ever. */
+/* EC P-256, self-signed, PEM. It names `at`, or for a wildcard address those of the machine's interfaces
+ * (interfaces.h), the loopback addresses, localhost and this machine. TR_EINTERNAL when libcrypto fails; the buffers
+ * are then to be freed as ever. */
 int certificate_make(const struct sockaddr_storage *at, struct buf *certificate, struct buf *private_key);
 /* What is wrong with the pair, for a person; NULL: they are PEM and belong together. Static. */
 const char *certificate_fault(const struct buf *certificate, const struct buf *private_key);
-/* Does one of our own making still serve here: not about to end, and naming `at`? */
-bool certificate_serves(const struct buf *certificate, const struct sockaddr_storage *at);
+/* Why the one in the state directory serves here no longer, for the log; NULL: it does. Static. start: one of our own
+ * making must name every address of the machine too, where `at` is a wildcard address; a certificate that somebody put
+ * in its place need not. */
+const char *certificate_stale(const struct buf *certificate, const struct sockaddr_storage *at, bool start);
 
 #endif

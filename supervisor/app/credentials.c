@@ -103,17 +103,28 @@ static int read_configured(struct credentials *c, const struct tr_config *cfg, c
 	return TR_ECONFIG;
 }
 
-static int own_certificate(struct credentials *c, const struct sockaddr_storage *at, const char *state, char *why,
-			   size_t size)
+/* Why the pair in the state directory, read into *c, is to be made anew; NULL: it serves. */
+static const char *pair_stale(struct credentials *c, const struct sockaddr_storage *at, const char *state, bool start)
 {
 	char certificate[4200], key[4200];
+
+	snprintf(certificate, sizeof(certificate), "%s/" CERTIFICATE_FILE, state);
+	snprintf(key, sizeof(key), "%s/" KEY_FILE, state);
+	if (read_file(certificate, &c->certificate) < 0 || read_file(key, &c->private_key) < 0)
+		return "there was none";
+	if (certificate_fault(&c->certificate, &c->private_key) != NULL)
+		return "it was damaged";
+	return certificate_stale(&c->certificate, at, start);
+}
+
+static int own_certificate(struct credentials *c, const struct sockaddr_storage *at, const char *state, bool start,
+			   char *why, size_t size)
+{
+	const char *stale = pair_stale(c, at, state, start);
 	int r;
 
 	c->own = true;
-	snprintf(certificate, sizeof(certificate), "%s/" CERTIFICATE_FILE, state);
-	snprintf(key, sizeof(key), "%s/" KEY_FILE, state);
-	if (read_file(certificate, &c->certificate) == 0 && read_file(key, &c->private_key) == 0 &&
-	    certificate_fault(&c->certificate, &c->private_key) == NULL && certificate_serves(&c->certificate, at))
+	if (stale == NULL)
 		return 0;
 	buf_clear(&c->certificate);
 	buf_clear(&c->private_key);
@@ -124,7 +135,7 @@ static int own_certificate(struct credentials *c, const struct sockaddr_storage 
 		snprintf(why, size, "a certificate cannot be made in %s: %s", state, tr_strerror(r));
 		return r;
 	}
-	log_info("a self-signed certificate was made");
+	log_info("a self-signed certificate was made: %s", stale);
 	return 0;
 }
 
@@ -215,7 +226,7 @@ int credentials_load(struct credentials *out, const struct tr_config *cfg, const
 	if (cfg->http_certificate[0] != '\0')
 		r = read_configured(&c, cfg, why, size);
 	else if (beyond)
-		r = own_certificate(&c, &at, state, why, size);
+		r = own_certificate(&c, &at, state, before == NULL, why, size);
 	if (r == 0 && before != NULL)
 		memcpy(c.token_hash, before->token_hash, sizeof(c.token_hash));
 	else if (r == 0 && beyond)
