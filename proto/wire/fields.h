@@ -14,7 +14,7 @@
 /* ---- items ---- (ITEMS lists them so that an item stands behind those it contains) */
 #define WIRE_ITEMS(X) \
 	X(role_flags) X(reason) X(bucket) X(jr) X(jrs) X(sentience) X(new_memory) X(added) X(term) X(explanation) X(memory) X(source) X(stages) X(heat_bin) \
-	X(event) X(record) X(import) X(decision) X(sample) X(recall_sample) X(anomaly) X(beat) X(skipped)
+	X(event) X(ended_fault) X(record) X(import) X(decision) X(sample) X(recall_sample) X(anomaly) X(beat) X(skipped)
 
 #define ITEM_role_flags(F, I, L) \
 	F(REQ, flag, memory_jr, 0, 0) F(REQ, flag, executive_jr, 0, 0) F(REQ, flag, meta_jr, 0, 0) F(REQ, flag, integration_jr, 0, 0)
@@ -39,6 +39,9 @@
 #define ITEM_event(F, I, L)                                                                                     \
 	F(REQ, u64, seq, 0, 0) F(REQ, time, at, 0, 0) F(REQ, str, kind, 1, 32) F(OPT, str, jr, 1, 32)             \
 	F(OPT, u32, pid, 1, 0) F(OPT, u32, generation, 0, 0) F(OPT, u64, epoch, 0, 0) F(OPT, str, detail, 0, 256)
+/* fault: as fault.inject takes it; pid, generation: of the process that was hit and lives on */
+#define ITEM_ended_fault(F, I, L) \
+	F(REQ, str, jr, 1, 32) F(REQ, str, fault, 1, 32) F(REQ, u32, pid, 1, 0) F(REQ, u32, generation, 0, 0)
 /* what somebody wants remembered */
 #define ITEM_new_memory(F, I, L)                                                                                \
 	F(REQ, str, content, 1, WIRE_CONTENT_MAX) F(OPT, str, id, 1, WIRE_ID_MAX) F(OPT, strs, tags, 0, 64)       \
@@ -150,6 +153,9 @@
 #define FIELDS_fault_inject(F, I, L) F(REQ, str, jr, 1, 32) F(REQ, str, fault, 1, 32)
 #define RESULT_fault_inject(F, I, L) \
 	F(REQ, u32, pid, 1, 0) F(REQ, u32, generation, 0, 0) F(REQ, u64, monotonic_ns, 0, 0)
+/* jr: absent for all. What had passed already is not in the list: tribed kills a Jr as soon as it sees it stopped. */
+#define FIELDS_fault_heal(F, I, L) F(OPT, str, jr, 1, 32)
+#define RESULT_fault_heal(F, I, L) L(REQ, ended_fault, healed, 0, 64)
 #define FIELDS_shutdown(F, I, L)
 #define RESULT_shutdown(F, I, L)
 #define FIELDS_events(F, I, L) F(OPT, flag, follow, 0, 0) F(OPT, u32, limit, 1, 1000)

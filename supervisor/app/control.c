@@ -2,10 +2,10 @@
 #include "common/base/clock.h"
 #include "proto/chan/server.h"
 #include "supervisor/app/feed.h"
+#include "supervisor/app/harm.h"
 #include "supervisor/app/reload.h"
 #include "supervisor/app/report.h"
 #include <fcntl.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <tribe/version.h>
@@ -34,6 +34,7 @@ struct control {
 	struct tribe *tribe;
 	struct chan_server *server;
 	struct followers beats, events;
+	struct harm harm;
 	struct waiting waiting[MAX_WAITING];
 };
 
@@ -52,13 +53,12 @@ static unsigned identify(void *arg, pid_t pid, uid_t uid, gid_t gid)
 	return c->tribe->listeners.readers ? FROM_READER : 0;
 }
 
-/* The worker a request names; answers the call itself when there is none. */
-static struct worker *named(struct control *c, struct chan_call *call, wire_str jr)
+struct worker *control_worker(struct tribe *t, struct chan_call *call, wire_str jr)
 {
 	int role = tr_role_find(jr.p, jr.n);
 
 	if (role >= 0)
-		return &c->tribe->workers[role];
+		return &t->workers[role];
 	chan_failf(call, TR_EINVAL, "jr", "must be memory, integration, meta or executive");
 	return NULL;
 }
@@ -118,6 +118,7 @@ static void on_close(void *arg, struct chan_conn *conn)
 
 	unfollow(&c->beats, conn);
 	unfollow(&c->events, conn);
+	harm_on_close(&c->harm, conn);
 }
 
 static void on_heartbeats(void *arg, struct chan_call *call, const void *msg)
@@ -202,6 +203,7 @@ static bool settle(const struct waiting *w, const struct worker *worker)
 
 void control_on_change(struct control *c, struct worker *w)
 {
+	harm_on_change(&c->harm, w);
 	for (int i = 0; i < MAX_WAITING; i++)
 		if (c->waiting[i].call != NULL && c->waiting[i].role == w->id && settle(&c->waiting[i], w))
 			c->waiting[i].call = NULL;
@@ -211,7 +213,7 @@ void control_on_change(struct control *c, struct worker *w)
 static void order(struct control *c, struct chan_call *call, wire_str jr, void (*what)(struct worker *), bool down,
 		  bool again)
 {
-	struct worker *w = named(c, call, jr);
+	struct worker *w = control_worker(c->tribe, call, jr);
 	struct waiting *slot = NULL;
 
 	if (w == NULL)
@@ -250,34 +252,6 @@ static void on_jr_restart(void *arg, struct chan_call *call, const void *msg)
 	order(arg, call, ((const struct msg_jr_restart *)msg)->jr, worker_restart, false, true);
 }
 
-static void on_fault_inject(void *arg, struct chan_call *call, const void *msg)
-{
-	static const struct {
-		const char *name;
-		int sig;
-	} faults[] = {{"kill", SIGKILL}, {"hang", SIGSTOP}};
-	const struct msg_fault_inject *m = msg;
-	struct res_fault_inject res = {0};
-	struct worker *w = named(arg, call, m->jr);
-	int sig = 0, r;
-
-	if (w == NULL)
-		return;
-	for (unsigned i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
-		if (m->fault.n == strlen(faults[i].name) && memcmp(m->fault.p, faults[i].name, m->fault.n) == 0)
-			sig = faults[i].sig;
-	if (sig == 0) {
-		chan_failf(call, TR_EINVAL, "fault", "must be kill or hang; this version has no other fault");
-		return;
-	}
-	res.generation = w->lc.generation;
-	r = worker_harm(w, sig, &res.pid, &res.monotonic_ns);
-	if (r < 0)
-		chan_failf(call, r, "jr", "it has no process that could be harmed (%s)", lc_word(w->lc.state));
-	else
-		chan_reply(call, &res);
-}
-
 static void on_reload(void *arg, struct chan_call *call, const void *msg)
 {
 	struct control *c = arg;
@@ -302,10 +276,9 @@ int control_new(struct control **out, struct tribe *t)
 		enum wire_msg_id id;
 		chan_handler *fn;
 	} handlers[] = {
-		{MSG_status, on_status},         {MSG_version, on_version},           {MSG_heartbeats, on_heartbeats},
-		{MSG_events, on_events},         {MSG_jr_start, on_jr_start},         {MSG_jr_stop, on_jr_stop},
-		{MSG_jr_restart, on_jr_restart}, {MSG_fault_inject, on_fault_inject}, {MSG_reload, on_reload},
-		{MSG_shutdown, on_shutdown},
+		{MSG_status, on_status},         {MSG_version, on_version},   {MSG_heartbeats, on_heartbeats},
+		{MSG_events, on_events},         {MSG_jr_start, on_jr_start}, {MSG_jr_stop, on_jr_stop},
+		{MSG_jr_restart, on_jr_restart}, {MSG_reload, on_reload},     {MSG_shutdown, on_shutdown},
 	};
 	struct control *c = calloc(1, sizeof(*c));
 	struct chan_server_cfg cfg = {.loop = &t->loop,
@@ -328,6 +301,9 @@ int control_new(struct control **out, struct tribe *t)
 	}
 	for (unsigned i = 0; i < sizeof(handlers) / sizeof(handlers[0]); i++)
 		chan_server_handle(c->server, handlers[i].id, handlers[i].fn, c);
+	c->harm.tribe = t;
+	chan_server_handle(c->server, MSG_fault_inject, harm_on_inject, &c->harm);
+	chan_server_handle(c->server, MSG_fault_heal, harm_on_heal, &c->harm);
 	*out = c;
 	return 0;
 }

@@ -504,6 +504,21 @@ int worker_harm(struct worker *w, int sig, uint32_t *pid, uint64_t *monotonic_ns
 	return proc_signal(w->proc, sig);
 }
 
+bool worker_heal(struct worker *w)
+{
+	bool stopped;
+
+	if (w->proc == NULL)
+		return false;
+	stopped = proc_stopped(w->proc);
+	w->ordered = false; /* how it ends from now on is its own doing */
+	if (proc_signal(w->proc, SIGCONT) < 0 || !stopped)
+		return false;
+	log_info("fault healed jr=%s pid=%d generation=%" PRIu32, api_name(w), proc_pid(w->proc), w->lc.generation);
+	tell(w, EVENT_HEAL, NULL);
+	return true;
+}
+
 bool worker_fresh(const struct worker *w, uint64_t now_ms)
 {
 	return w->lc.state == LC_UP && w->has_beat && now_ms - w->heard_ms <= w->hang_after_ms;

@@ -91,6 +91,9 @@ void worker_tick(struct worker *w);    /* about every heartbeat: hang detection 
 /* SIGKILL or SIGSTOP on purpose. *pid and *monotonic_ns are those right before the signal. TR_EUNAVAILABLE: no process.
  */
 int worker_harm(struct worker *w, int sig, uint32_t *pid, uint64_t *monotonic_ns);
+/* SIGCONT, against a SIGSTOP of worker_harm(). True: it was stopped, or about to be, and goes on as if nothing had
+ * been. */
+bool worker_heal(struct worker *w);
 bool worker_fresh(const struct worker *w, uint64_t now_ms); /* up, and what its last beat says still holds */
 uint64_t worker_restarts(const struct worker *w);
 

@@ -19,6 +19,7 @@
 	X(BACKOFF, "backoff", "the next start waits")                                          \
 	X(FAILED, "failed", "crashed too often; tried again at the longest interval")          \
 	X(DRILL, "drill", "harmed on purpose by fault.inject")                                 \
+	X(HEAL, "heal", "what fault.inject had begun was ended before it cost anything")       \
 	/* of the whole */                                                                     \
 	X(RELOAD, "reload", "the configuration was read again; detail: what came of it")       \
 	X(OPERATIONAL, "operational", "every Jr serves and the archive is healthy")            \

@@ -6,7 +6,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -176,4 +178,44 @@ int proc_signal(struct proc *p, int sig)
 {
 	assert(p->pid > 1);
 	return kill(p->pid, sig) < 0 ? -errno : 0;
+}
+
+/* A file of /proc/PID, as text; false: it cannot be read. */
+static bool read_about(const struct proc *p, const char *name, char *out, size_t size)
+{
+	char path[64];
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", p->pid, name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	n = read(fd, out, size - 1);
+	close(fd);
+	out[n > 0 ? n : 0] = '\0';
+	return n > 0;
+}
+
+static bool stop_is_pending(const char *status, const char *key)
+{
+	const char *at = strstr(status, key);
+
+	return at != NULL && (strtoull(at + strlen(key), NULL, 16) >> (SIGSTOP - 1) & 1) != 0;
+}
+
+/* Pending first: a signal leaves the pending ones and stops its thread in one step, so between the two looks it cannot
+ * be missed. */
+bool proc_stopped(const struct proc *p)
+{
+	char text[4096];
+	const char *at;
+
+	if (read_about(p, "status", text, sizeof(text)) &&
+	    (stop_is_pending(text, "\nShdPnd:") || stop_is_pending(text, "\nSigPnd:")))
+		return true;
+	if (!read_about(p, "stat", text, sizeof(text)))
+		return false;
+	at = strrchr(text, ')');
+	return at != NULL && at[1] == ' ' && at[2] == 'T';
 }

@@ -4,6 +4,7 @@
  */
 #ifndef SUPERVISOR_PROC_PROC_H
 #define SUPERVISOR_PROC_PROC_H
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 #include <uv.h>
@@ -54,5 +55,7 @@ void proc_set_free(struct proc_set **s);
 int proc_spawn(struct proc_set *s, const struct proc_spec *spec, void *arg, struct proc **out);
 pid_t proc_pid(const struct proc *p);
 int proc_signal(struct proc *p, int sig);
+/* Stopped by a signal, or with SIGSTOP on its way to it. */
+bool proc_stopped(const struct proc *p);
 
 #endif

@@ -402,7 +402,7 @@ out = {}
 try:
     for method, params in (("status", {}), ("heartbeats", {"follow": True}), ("events", {"follow": True}), ("version", {}),
                            ("jr.stop", {"jr": "meta"}), ("jr.restart", {"jr": "meta"}), ("fault.inject", {"jr": "meta", "fault": "kill"}),
-                           ("reload", {}), ("shutdown", {})):
+                           ("fault.heal", {}), ("reload", {}), ("shutdown", {})):
         with Rpc(os.path.join(sys.argv[2], "control.sock")) as rpc:
             try:
                 rpc.call(method, params)
@@ -444,7 +444,7 @@ print(json.dumps(out))
                     self.assertEqual(stat.S_IMODE(os.stat(tribe.socket_path(role + ".sock")).st_mode), 0o600)
                 self.assertEqual(self.look(tribe, where, GROUP_ID),
                                  '{"status": "ok", "heartbeats": "ok", "events": "ok", "version": "ok", "jr.stop": "refused", '
-                                 '"jr.restart": "refused", "fault.inject": "refused", "reload": "refused", "shutdown": "refused"}')
+                                 '"jr.restart": "refused", "fault.inject": "refused", "fault.heal": "refused", "reload": "refused", "shutdown": "refused"}')
                 self.assertEqual(self.look(tribe, where, 0), '"kept out"')
                 self.assertEqual(tribe.call("control.sock", "status")["status"], "operational", "nothing was harmed")
             finally:

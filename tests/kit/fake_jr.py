@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 """A Jr of the tests' own, to stand in for a real one beside a copy of tribed. What it does is said by the file mode-ROLE
 beside the program: ok; exit (at once, status 3); mute (no hello); late (hello after two seconds); deaf (heeds neither drain nor SIGTERM); slow (heeds only
-SIGTERM); follow (asks for events over its channel and writes down what comes to notes-ROLE). SIGUSR1: it spins; SIGUSR2: it blocks."""
+SIGTERM); follow (asks for events over its channel and writes down what comes to notes-ROLE); knock (asks on control.sock and writes down to
+knocked-ROLE what comes of it). SIGUSR1: it spins; SIGUSR2: it blocks."""
 import json
 import os
 import re
@@ -48,6 +49,17 @@ def contents(fds):
             if name in ("config", "certificate", "private_key", "token_hash")}
 
 
+def knock(msgpack, method, params):
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.settimeout(30)
+        try:
+            sock.connect(os.path.join(os.environ["TRIBE_RUNTIME"], "control.sock"))
+            sock.sendall(msgpack.packb([0, 1, method, params]))
+            return "answered" if sock.recv(65536) else "closed"
+        except (ConnectionError, BrokenPipeError):
+            return "closed"
+
+
 def main():
     how = mode()
     if how == "exit":
@@ -68,6 +80,9 @@ def main():
         channel.send(msgpack.packb([2, "jr.hello", dict(jr, proto_rev=1)]))
     if how == "follow":
         channel.send(msgpack.packb([0, 7, "events", {"follow": True}]))
+    if how == "knock":
+        write_down("knocked-" + ROLE, {method: knock(msgpack, method, {"jr": "memory", "fault": "kill"} if method == "fault.inject" else {})
+                                       for method in ("fault.heal", "fault.inject", "config", "status")})
     seq, began, due = 0, time.monotonic(), 0.0
     while True:
         now = time.monotonic()

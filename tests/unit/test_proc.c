@@ -259,6 +259,27 @@ static void a_stopped_one_is_told_and_can_be_killed(void **state)
 	assert_int_equal(w->nstops, 1);
 }
 
+static void a_stop_is_seen_from_the_signal_to_its_end(void **state)
+{
+	struct world *w = *state;
+	struct proc *p;
+
+	assert_int_equal(start(w, "pause", NULL, 0, NULL, &p), 0);
+	for (int i = 0; i < 500; i++) { /* the child may be anywhere on its way */
+		assert_false(proc_stopped(p));
+		assert_int_equal(proc_signal(p, SIGSTOP), 0);
+		if (i % 2 == 0) {
+			siginfo_t si;
+
+			assert_int_equal(waitid(P_PID, (id_t)proc_pid(p), &si, WSTOPPED | WNOWAIT), 0);
+		}
+		assert_true(proc_stopped(p));
+		assert_int_equal(proc_signal(p, SIGCONT), 0);
+	}
+	assert_int_equal(proc_signal(p, SIGKILL), 0);
+	run_until(w, &w->nends, 1);
+}
+
 static void a_program_that_cannot_run_is_told_at_once(void **state)
 {
 	struct world *w = *state;
@@ -342,6 +363,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(exit_and_signal_are_told_apart, setup, teardown),
 		cmocka_unit_test_setup_teardown(several_deaths_behind_one_signal, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_stopped_one_is_told_and_can_be_killed, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_stop_is_seen_from_the_signal_to_its_end, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_program_that_cannot_run_is_told_at_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(orphans_are_reaped, setup, teardown),
 		cmocka_unit_test_setup_teardown(nothing_leaks_over_many_lives, setup, teardown),

@@ -1,0 +1,39 @@
+/* What drills did to the Jrs, what of it lasts until somebody ends it, and who is to end it: at most one lasting fault
+ * of each Jr. Pure: no process, signal or connection; an owner is only ever compared. */
+#ifndef SUPERVISOR_CORE_FAULTS_H
+#define SUPERVISOR_CORE_FAULTS_H
+#include "common/base/roles.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*        kind    word    lasts until it is healed: what it does */
+#define FAULT_KINDS(X)                    \
+	X(KILL, "kill", false, "SIGKILL") \
+	X(HANG, "hang", true, "SIGSTOP")
+enum fault_kind {
+#define X(id, word, lasts, doc) FAULT_##id,
+	FAULT_KINDS(X) FAULT_NKINDS
+#undef X
+};
+extern const char *const fault_words[FAULT_NKINDS];
+
+struct fault {
+	enum fault_kind kind;
+	uint32_t pid, generation; /* of the process that was hit */
+	const void *owner;        /* ends it at the latest when it goes; never NULL */
+};
+struct faults {
+	struct fault of[TR_NROLES]; /* owner NULL: none */
+};
+
+int fault_find(const char *p, size_t n); /* enum fault_kind; -1: there is no such fault */
+/* It was done to that Jr. One that does not last ends what lasted (a killed process hangs no more); one that lasts is
+ * the latest owner's. */
+void faults_done(struct faults *f, enum tr_role role, const struct fault *fault);
+/* Its process is gone, or is being killed: nothing is left to heal. */
+void faults_passed(struct faults *f, enum tr_role role);
+/* Takes what lasts on that Jr out of the book: the owner's, or anybody's for NULL. False: there is none. */
+bool faults_take(struct faults *f, enum tr_role role, const void *owner, struct fault *out);
+
+#endif
