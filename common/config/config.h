@@ -61,11 +61,17 @@ struct sockaddr_storage;
 int cfg_listen_parse(const char *text, struct sockaddr_storage *out);
 /* Beyond loopback nothing is served without TLS and tokens. */
 bool cfg_is_loopback(const struct sockaddr_storage *ss);
-/* YAML with every setting; with origins (may be NULL) each line says where the value came from and what it means.
- * cfg_load_text() takes the dump back to the same struct: this is how tribed hands the configuration to a Jr. */
+/* YAML with every setting. Without origins: as it is, passwords too, so that cfg_load_text() takes it back to the same struct;
+ * this is how tribed hands the configuration to a Jr. With origins it is for a person: each line says where the value came from
+ * and what it means, and secrets are masked. */
 int cfg_dump(const struct tr_config *cfg, const struct cfg_origins *origins, struct buf *out);
 /* The value of row i as --set and YAML take it, not yet quoted. */
 int cfg_value_print(const struct tr_config *cfg, int i, struct buf *out);
+/* The same for a person's eyes: the password of a URL and what looks like a key in it are "***". The only way in which a value
+ * may be printed, logged or sent to a user's tool. */
+int cfg_value_show(const struct tr_config *cfg, int i, struct buf *out);
+int cfg_text_show(const char *text, struct buf *out); /* the same of any text that may hold a URL, such as an error's */
+const char *cfg_origin_word(unsigned char origin); /* enum cfg_origin: "default", "file", "command line" */
 /* One row of the table, for help and documents; false past the end. Texts are static. */
 struct cfg_setting {
 	const char *key, *type, *def, *doc;

@@ -247,12 +247,11 @@ static void put_quoted(struct buf *out, const char *text)
 
 int cfg_dump(const struct tr_config *cfg, const struct cfg_origins *origins, struct buf *out)
 {
-	static const char *const from[] = {"default", "file", "command line"};
 	struct buf value = {0};
 
 	for (int i = 0; i < CFG_NSETTINGS; i++) {
 		buf_clear(&value);
-		if (cfg_value_print(cfg, i, &value) < 0)
+		if ((origins == NULL ? cfg_value_print(cfg, i, &value) : cfg_value_show(cfg, i, &value)) < 0)
 			break;
 		(void)buf_printf(out, "%s: ", cfg_table[i].key);
 		if (cfg_table[i].type == CFG_TYPE_str || cfg_table[i].type == CFG_TYPE_roles)
@@ -260,7 +259,7 @@ int cfg_dump(const struct tr_config *cfg, const struct cfg_origins *origins, str
 		else
 			(void)buf_puts(out, value.p);
 		if (origins != NULL)
-			(void)buf_printf(out, " # %s: %s", from[origins->of[i]], cfg_table[i].doc);
+			(void)buf_printf(out, " # %s: %s", cfg_origin_word(origins->of[i]), cfg_table[i].doc);
 		(void)buf_puts(out, "\n");
 	}
 	if (value.failed != 0 && out->failed == 0)

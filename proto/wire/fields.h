@@ -14,7 +14,7 @@
 /* ---- items ---- (ITEMS lists them so that an item stands behind those it contains) */
 #define WIRE_ITEMS(X) \
 	X(role_flags) X(reason) X(bucket) X(jr) X(jrs) X(sentience) X(new_memory) X(added) X(term) X(explanation) X(memory) X(source) X(stages) X(heat_bin) \
-	X(event) X(ended_fault) X(record) X(import) X(decision) X(sample) X(recall_sample) X(anomaly) X(beat) X(skipped)
+	X(event) X(ended_fault) X(setting) X(record) X(import) X(decision) X(sample) X(recall_sample) X(anomaly) X(beat) X(skipped)
 
 #define ITEM_role_flags(F, I, L) \
 	F(REQ, flag, memory_jr, 0, 0) F(REQ, flag, executive_jr, 0, 0) F(REQ, flag, meta_jr, 0, 0) F(REQ, flag, integration_jr, 0, 0)
@@ -42,6 +42,11 @@
 /* fault: as fault.inject takes it; pid, generation: of the process that was hit and lives on */
 #define ITEM_ended_fault(F, I, L) \
 	F(REQ, str, jr, 1, 32) F(REQ, str, fault, 1, 32) F(REQ, u32, pid, 1, 0) F(REQ, u32, generation, 0, 0)
+/* value: in force, as --set takes it, a secret in it as ***; origin: default, file or "command line"; line: in the file.
+ * configured: what the file and --set say by now, where that differs; needs: "reload" or "restart", to put it in force */
+#define ITEM_setting(F, I, L)                                                                                   \
+	F(REQ, str, key, 1, 64) F(REQ, str, value, 0, 4096) F(REQ, str, origin, 1, 32) F(OPT, u32, line, 1, 0)    \
+	F(OPT, str, configured, 0, 4096) F(OPT, str, needs, 1, 16)
 /* what somebody wants remembered */
 #define ITEM_new_memory(F, I, L)                                                                                \
 	F(REQ, str, content, 1, WIRE_CONTENT_MAX) F(OPT, str, id, 1, WIRE_ID_MAX) F(OPT, strs, tags, 0, 64)       \
@@ -163,6 +168,12 @@
 /* changed: keys whose values differ now; jr processes are replaced only when there are any */
 #define FIELDS_reload(F, I, L)
 #define RESULT_reload(F, I, L) F(REQ, strs, changed, 0, 64)
+/* file: the configuration file that was read last, absent when there was none; state: the state directory.
+ * file_error: the file is wrong by now; then nothing is said about what is configured */
+#define FIELDS_config(F, I, L)
+#define RESULT_config(F, I, L)                                                                                  \
+	L(REQ, setting, settings, 0, 64) F(REQ, u32, pid, 1, 0) F(OPT, str, file, 1, 4096) F(OPT, str, state, 1, 4096) \
+	F(OPT, str, file_error, 1, 512)
 #define FIELDS_version(F, I, L)
 #define RESULT_version(F, I, L) F(REQ, str, version, 1, 64) F(REQ, str, commit, 1, 64) F(REQ, u32, proto_rev, 0, 0) F(REQ, u32, pid, 1, 0)
 

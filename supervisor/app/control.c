@@ -5,6 +5,7 @@
 #include "supervisor/app/harm.h"
 #include "supervisor/app/reload.h"
 #include "supervisor/app/report.h"
+#include "supervisor/app/settings.h"
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -85,6 +86,14 @@ static void on_version(void *arg, struct chan_call *call, const void *msg)
 	(void)arg;
 	(void)msg;
 	chan_reply(call, &res);
+}
+
+static void on_config(void *arg, struct chan_call *call, const void *msg)
+{
+	struct control *c = arg;
+
+	(void)msg;
+	settings_answer(c->tribe, call);
 }
 
 static void follow(struct followers *f, struct chan_conn *conn)
@@ -276,9 +285,10 @@ int control_new(struct control **out, struct tribe *t)
 		enum wire_msg_id id;
 		chan_handler *fn;
 	} handlers[] = {
-		{MSG_status, on_status},         {MSG_version, on_version},   {MSG_heartbeats, on_heartbeats},
-		{MSG_events, on_events},         {MSG_jr_start, on_jr_start}, {MSG_jr_stop, on_jr_stop},
-		{MSG_jr_restart, on_jr_restart}, {MSG_reload, on_reload},     {MSG_shutdown, on_shutdown},
+		{MSG_status, on_status},     {MSG_version, on_version},       {MSG_heartbeats, on_heartbeats},
+		{MSG_events, on_events},     {MSG_config, on_config},         {MSG_jr_start, on_jr_start},
+		{MSG_jr_stop, on_jr_stop},   {MSG_jr_restart, on_jr_restart}, {MSG_reload, on_reload},
+		{MSG_shutdown, on_shutdown},
 	};
 	struct control *c = calloc(1, sizeof(*c));
 	struct chan_server_cfg cfg = {.loop = &t->loop,

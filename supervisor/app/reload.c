@@ -45,20 +45,27 @@ static uint64_t changes(const struct tribe *t, const struct fresh *f)
 	return bits;
 }
 
+bool reload_needs_restart(const char *key)
+{
+	for (unsigned k = 0; k < sizeof(fixed) / sizeof(fixed[0]); k++)
+		if (strcmp(key, fixed[k]) == 0)
+			return true;
+	return false;
+}
+
 static int refuse_fixed(const struct tribe *t, const struct fresh *f, struct tr_fault *fault)
 {
 	struct cfg_setting s;
 
 	for (unsigned i = 0; cfg_setting_at(i, &s); i++)
-		for (unsigned k = 0; k < sizeof(fixed) / sizeof(fixed[0]); k++)
-			if (strcmp(s.key, fixed[k]) == 0 && !cfg_same(&t->cfg, &f->cfg, i))
-				return tr_fault_set(fault, TR_EUNSUPPORTED, s.key,
-						    "needs a restart of tribed; nothing was changed");
+		if (reload_needs_restart(s.key) && !cfg_same(&t->cfg, &f->cfg, i))
+			return tr_fault_set(fault, TR_EUNSUPPORTED, s.key,
+					    "needs a restart of tribed; nothing was changed");
 	return 0;
 }
 
-/* The directory of the file is left out: the rest fits, and the asker knows it. */
-static int wrong(const struct tribe *t, const char *text, struct tr_fault *fault)
+/* So the rest fits. */
+int reload_wrong(const struct tribe *t, const char *text, struct tr_fault *fault)
 {
 	const char *file = t->opts->paths.config_place, *slash = strrchr(file, '/');
 	size_t n = (size_t)(slash + 1 - file);
@@ -76,7 +83,7 @@ static int read_all(const struct tribe *t, struct fresh *f, struct tr_fault *fau
 	int r;
 
 	if (app_opts_reread(t->opts, &f->cfg, &f->origins, &err) < 0)
-		return wrong(t, err.text, fault);
+		return reload_wrong(t, err.text, fault);
 	if ((r = refuse_fixed(t, f, fault)) < 0)
 		return r;
 	r = credentials_load(&f->credentials, &f->cfg, t->opts->paths.state, &t->credentials, why, sizeof(why));
@@ -255,6 +262,8 @@ void reload_begin(struct reload *r, struct chan_call *call)
 	e = f == NULL ? tr_fault_set(&fault, TR_ENOMEM, "", "out of memory") : read_all(t, f, &fault);
 	if (e == 0 && f->changed != 0 && (e = apply(t, f)) < 0)
 		tr_fault_set(&fault, e, "", "%s", tr_strerror(e));
+	if (e == 0)
+		t->origins = f->origins; /* of equal values too: lines move */
 	if (e < 0) {
 		refused(r, call, &fault);
 	} else if (f->changed == 0) {

@@ -10,6 +10,9 @@ int reload_new(struct reload **out, struct tribe *t);
 /* call: answered when every Jr has the new configuration, or when it is certain that one does not come up with it; NULL
  * (SIGHUP): the log says what came of it. */
 void reload_begin(struct reload *r, struct chan_call *call);
+bool reload_needs_restart(const char *key); /* a running tribe cannot change that one */
+/* Says why a configuration was refused: without the file's directory, which the asker knows. Returns TR_ECONFIG. */
+int reload_wrong(const struct tribe *t, const char *text, struct tr_fault *fault);
 void reload_on_change(struct reload *r); /* a Jr's state is another */
 void reload_free(struct reload **r);     /* whoever still waits is told so */
 

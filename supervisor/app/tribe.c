@@ -323,6 +323,7 @@ int tribe_open(struct tribe *t, const struct app_opts *opts, int report_fd)
 	memset(t, 0, sizeof(*t));
 	t->opts = opts;
 	t->cfg = opts->cfg;
+	t->origins = opts->origins;
 	t->told = EVENT_NKINDS;
 	t->report_fd = report_fd;
 	t->start_ms = tr_mono_ms();

@@ -15,6 +15,7 @@ struct reload;
 struct tribe {
 	const struct app_opts *opts; /* borrowed; its configuration is that of the start */
 	struct tr_config cfg;        /* in force */
+	struct cfg_origins origins;  /* where its values came from, by the last file that was good */
 	struct credentials credentials;
 	uv_loop_t loop;
 	bool loop_open;
@@ -39,7 +40,7 @@ struct tribe {
 	uint64_t start_ms;
 	int report_fd; /* --detach: who waits for us to be ready; -1: nobody */
 	bool announced, stopping;
-	unsigned up_told;  /* one more than the number of Jrs that systemd was last told are up; 0: nothing told */
+	unsigned up_told;   /* one more than the number of Jrs that systemd was last told are up; 0: nothing told */
 	char failure[1024]; /* why it cannot be, or could not stay; for a person; empty: all is well */
 };
 

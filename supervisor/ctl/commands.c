@@ -148,8 +148,9 @@ const struct ctl_command ctl_commands[] = {
 	 "without a name into the state directory to time its disk. Leaves with 1 only when something fails.", NULL},
 	{"config", CTL_NO_OPERANDS, NULL, NULL, cmd_config,
 	 "every setting: its value, where it came from, what it means",
-	 "Read as tribed reads it: the file, then --set. What a running tribed was given with --set is not known here.",
-	 NULL},
+	 "Of the tribe that answers: what is in force, --set of its command line included, and what of the file needs a\n"
+	 "reload or a restart. Where none answers, or with --config or --set: what a start would read, the file and then\n"
+	 "--set. The first line says which. Passwords and keys are never shown.", NULL},
 	/* of later versions */
 	{"vote", CTL_TEXT, "PROPOSAL", NULL, NULL, "put a proposal to the Jrs' vote", NULL, "the votes of the Jrs"},
 	{"soak", CTL_NO_OPERANDS, NULL, NULL, NULL, "the Fibonacci stress test, for hours", NULL, "the long drills"},

@@ -16,11 +16,11 @@
 
 #define WAITING_MAX 8
 
-/* A configuration named on the command line must be right; one that only lies there is tribed's business. */
+/* A configuration named on the command line must be right; one that only lies there is tribed's business (and that of
+ * `config`, where no tribe answers). */
 static enum ctl_exit read_config(struct ctl *c, const struct ctl_args *args)
 {
-	bool asked = ctl_flag(args, "config") || ctl_flag(args, "set") || ctl_flag(args, "check") ||
-		     (args->command != NULL && args->command->run == cmd_config);
+	bool asked = ctl_flag(args, "config") || ctl_flag(args, "set") || ctl_flag(args, "check");
 	struct cfg_error err = {.text = ""};
 	const char *set;
 	int r = 0;
@@ -32,10 +32,12 @@ static enum ctl_exit read_config(struct ctl *c, const struct ctl_args *args)
 		r = cfg_set(&c->cfg, &c->origins, set, &err);
 	if (r == 0)
 		r = cfg_check_at(&c->cfg, &c->origins, &err);
-	if (r < 0 && !asked)
+	if (r < 0 && !asked) {
 		cfg_defaults(&c->cfg, &c->origins);
-	else if (r < 0)
+		c->cfg_error = err;
+	} else if (r < 0) {
 		(void)fprintf(stderr, "tribectl: %s\n", err.text);
+	}
 	c->timeout_ms = c->cfg.request_timeout_ms;
 	return r < 0 && asked ? CTL_USAGE : CTL_DONE;
 }

@@ -17,6 +17,7 @@ struct ctl {
 	struct tr_paths paths;
 	struct tr_config cfg; /* as the file and --set say; the defaults where they are wrong and nobody named them */
 	struct cfg_origins origins;
+	struct cfg_error cfg_error; /* why the file is wrong that nobody named; empty: it is right */
 	uint32_t timeout_ms;
 	bool timeout_given, json, dev;
 	bool progress; /* stderr is a terminal */

@@ -328,9 +328,9 @@ class Around(LiveCase):
         text = self.text("config", "--set", "heartbeat_ms=70")
         self.assertIn("heartbeat_ms = 70\n    from: command line (default: 100)", text)
         settings = {s["key"]: s for s in self.json("config")["settings"]}
-        self.assertEqual(settings["http.listen"]["value"], "127.0.0.1:8000")
+        self.assertEqual(settings["http.listen"]["value"], "127.0.0.1:0", "of the tribe that runs")
         for setting in settings.values():
-            self.assertEqual(setting["origin"], "default")
+            self.assertEqual(setting["origin"], "command line" if setting["key"] == "http.listen" else "default")
             self.assertTrue(setting["meaning"])
         path = os.path.join(self.tribe.base, "c.yaml")
         with open(path, "w", encoding="utf-8") as f:

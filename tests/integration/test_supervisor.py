@@ -400,7 +400,7 @@ os.setuid(%d)
 from tribe import Rpc, RpcError
 out = {}
 try:
-    for method, params in (("status", {}), ("heartbeats", {"follow": True}), ("events", {"follow": True}), ("version", {}),
+    for method, params in (("status", {}), ("heartbeats", {"follow": True}), ("events", {"follow": True}), ("version", {}), ("config", {}),
                            ("jr.stop", {"jr": "meta"}), ("jr.restart", {"jr": "meta"}), ("fault.inject", {"jr": "meta", "fault": "kill"}),
                            ("fault.heal", {}), ("reload", {}), ("shutdown", {})):
         with Rpc(os.path.join(sys.argv[2], "control.sock")) as rpc:
@@ -443,7 +443,7 @@ print(json.dumps(out))
                 for role in ROLES:
                     self.assertEqual(stat.S_IMODE(os.stat(tribe.socket_path(role + ".sock")).st_mode), 0o600)
                 self.assertEqual(self.look(tribe, where, GROUP_ID),
-                                 '{"status": "ok", "heartbeats": "ok", "events": "ok", "version": "ok", "jr.stop": "refused", '
+                                 '{"status": "ok", "heartbeats": "ok", "events": "ok", "version": "ok", "config": "ok", "jr.stop": "refused", '
                                  '"jr.restart": "refused", "fault.inject": "refused", "fault.heal": "refused", "reload": "refused", "shutdown": "refused"}')
                 self.assertEqual(self.look(tribe, where, 0), '"kept out"')
                 self.assertEqual(tribe.call("control.sock", "status")["status"], "operational", "nothing was harmed")

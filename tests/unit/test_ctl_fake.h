@@ -285,6 +285,35 @@ static void on_reload(void *arg, struct chan_call *call, const void *msg)
 		chan_reply(call, &r);
 }
 
+static void on_config(void *arg, struct chan_call *call, const void *msg)
+{
+	static struct item_setting v[3];
+	struct res_config r = {.pid = 4711, .settings = {v, 3}};
+
+	(void)arg, (void)msg;
+	v[0] = (struct item_setting){.key = wire_s("heartbeat_ms"),
+				     .value = wire_s("50"),
+				     .origin = wire_s("file"),
+				     .has_line = true,
+				     .line = 3,
+				     .has_configured = true,
+				     .configured = wire_s("60"),
+				     .has_needs = true,
+				     .needs = wire_s("reload")};
+	v[1] = (struct item_setting){
+		.key = wire_s("drills"), .value = wire_s("true"), .origin = wire_s("command line")};
+	v[2] = (struct item_setting){
+		.key = wire_s("of.tomorrow"), .value = wire_s("\x1b[31mred"), .origin = wire_s("default")};
+	r.has_file = r.has_state = r.has_file_error = true;
+	r.file = wire_s("/etc/their.yaml");
+	r.state = wire_s("/their/state");
+	r.file_error = wire_s("their.yaml:9: is wrong");
+	if (fake.refuse != 0)
+		chan_failf(call, fake.refuse, "", "not here");
+	else
+		chan_reply(call, &r);
+}
+
 static void on_forget(void *arg, struct chan_call *call, const void *msg)
 {
 	const struct msg_memory_forget *m = msg;
@@ -369,6 +398,7 @@ static const struct {
 } handlers[] = {
 	{TR_NROLES, MSG_events, on_events},
 	{TR_NROLES, MSG_reload, on_reload},
+	{TR_NROLES, MSG_config, on_config},
 	{TR_ROLE_MEMORY, MSG_memory_forget, on_forget},
 	{TR_ROLE_MEMORY, MSG_memory_import_begin, on_begin},
 	{TR_ROLE_MEMORY, MSG_memory_explain, on_explain},

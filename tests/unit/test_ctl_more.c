@@ -165,6 +165,50 @@ static void config_shows_origins(void **state)
 	expect(line, NULL, CTL_USAGE, NULL);
 }
 
+/* The tribe that answers is asked, unless something is wanted that it cannot know; then, and where it does not tell,
+ * what a start would read. */
+static void config_of_the_running_tribe(void **state)
+{
+	static const int mild[] = {TR_EMETHOD, TR_EREFUSED};
+	char line[300], nowhere[64];
+	struct buf out;
+
+	(void)state;
+	expect("config", NULL, CTL_DONE,
+	       "(tribed is pid 4711).\nIts configuration is wrong by now: their.yaml:9: is wrong\n"
+	       "heartbeat_ms = 50\n    from: file /etc/their.yaml:3 (default: 100)\n"
+	       "    needs a reload to become: 60\n    milliseconds between");
+	expect("config", NULL, CTL_DONE, "drills = true\n    from: command line (default: false)\n    allow");
+	expect("config", NULL, CTL_DONE, "of.tomorrow = ");
+	expect("config|--json", NULL, CTL_DONE,
+	       "{\"shows\":\"running\",\"file\":\"/etc/their.yaml\",\"state\":\"/their/state\",");
+	expect("config|--json", NULL, CTL_DONE,
+	       "{\"key\":\"heartbeat_ms\",\"value\":50,\"origin\":\"file\",\"default\":100,\"type\":\"u32\",");
+	expect("config|--json", NULL, CTL_DONE,
+	       "\"file\":\"/etc/their.yaml\",\"line\":3,\"min\":10,\"max\":60000,"
+	       "\"configured\":60,\"needs\":\"reload\"}");
+	expect("config|--json", NULL, CTL_DONE, "\"pid\":4711}");
+	assert_int_equal(run(&out, NULL, dir, "config|--set|drills=true"), CTL_DONE);
+	assert_int_equal(strncmp(out.p, "What a start would read; --config or --set was given.\nhttp.listen = ", 66),
+			 0);
+	assert_null(strstr(out.p, "their.yaml"));
+	buf_free(&out);
+	(void)snprintf(nowhere, sizeof(nowhere), "%s/none", dir);
+	assert_int_equal(run(&out, NULL, nowhere, "config|--json"), CTL_DONE);
+	assert_int_equal(strncmp(out.p, "{\"shows\":\"start\"", 16), 0);
+	buf_free(&out);
+	for (size_t i = 0; i < sizeof(mild) / sizeof(mild[0]); i++) {
+		fake.refuse = mild[i];
+		expect("config", NULL, CTL_DONE, "What a start would read; the tribe here ");
+		put("t.yaml", "heartbeat_ms: never\n", 1);
+		(void)snprintf(line, sizeof(line), "config|--config|%s/t.yaml", dir);
+		expect(line, NULL, CTL_USAGE, NULL);
+	}
+	fake.refuse = TR_EINTERNAL;
+	expect("config", NULL, CTL_INTERNAL, NULL);
+	fake.refuse = 0;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -174,6 +218,7 @@ int main(void)
 		cmocka_unit_test(forgets_and_explains),
 		cmocka_unit_test(exports),
 		cmocka_unit_test(config_shows_origins),
+		cmocka_unit_test(config_of_the_running_tribe),
 		cmocka_unit_test(says_what_comes_later),
 	};
 
