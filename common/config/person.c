@@ -14,8 +14,12 @@ static bool begins(const char *text, const char *with)
 /* Of a parameter behind "?". An escaped name may be any name. */
 static bool is_secret(const char *name, size_t n)
 {
+	static const char *const harmless[] = {"passfile", "sslkey", "require_auth"}; /* of libpq: paths, a list */
 	static const char *const words[] = {"pass", "pwd", "key", "token", "secret", "sig", "auth", "cred", "jwt", "%"};
 
+	for (size_t i = 0; i < sizeof(harmless) / sizeof(harmless[0]); i++)
+		if (strlen(harmless[i]) == n && memcmp(name, harmless[i], n) == 0)
+			return false;
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
 		for (size_t at = 0, w = strlen(words[i]); at + w <= n; at++)
 			if (strncasecmp(name + at, words[i], w) == 0)

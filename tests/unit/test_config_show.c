@@ -35,6 +35,8 @@ static const struct {
 	{"postgresql://ada@db/tribe?PassWord=hunter2&application_name=tribe",
 	 "postgresql://ada@db/tribe?PassWord=***&application_name=tribe"},
 	{"postgresql://ada@db/tribe?sslpassword=hunter2", "postgresql://ada@db/tribe?sslpassword=***"},
+	{"postgresql://ada@db/tribe?passfile=/etc/tribe/pgpass&sslkey=/etc/tribe/k.pem&passfiles=hunter2",
+	 "postgresql://ada@db/tribe?passfile=/etc/tribe/pgpass&sslkey=/etc/tribe/k.pem&passfiles=***"},
 	{"postgresql://ada@db/tribe?p%61ssword=hunter2", "postgresql://ada@db/tribe?p%61ssword=***"},
 	{"https://api.example/v1", "https://api.example/v1"},
 	{"https://api.example:8443/v1?api-version=3&x", "https://api.example:8443/v1?api-version=3&x"},
