@@ -1,6 +1,6 @@
 #include "common/base/clock.h"
 #include "common/log/log.h"
-#include "jrs/memory/archive/internal.h"
+#include "jrs/memory/archive/ahead.h"
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -314,6 +314,7 @@ static void take_down(struct sql_archive *a)
 	db_close(&a->wdb); /* the last one checkpoints */
 	notes_free(&a->notes);
 	notes_free(&a->taken);
+	ahead_free(a);
 	free(a->heat.v);
 	free(a->missed.v);
 	if (a->async != NULL)

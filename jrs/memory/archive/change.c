@@ -1,5 +1,5 @@
 /* What changes a memory that is there: patch and forget. */
-#include "jrs/memory/archive/internal.h"
+#include "jrs/memory/archive/ahead.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,6 +27,7 @@ static int patch_row(struct sql_archive *a, struct job *j, const struct msg_memo
 		job_fault(j, r, "metadata", "must be what JSON can hold");
 		goto out;
 	}
+	ahead_clear(a);
 	q = q_begin(&a->wdb, SQL_PATCH);
 	q_i64(&q, row->seq);
 	q_opt_text(&q, tags != NULL, wire_s(tags));
@@ -97,7 +98,10 @@ static int forget_decisions(struct sql_archive *a, const struct row *row)
 int forget_row(struct sql_archive *a, const struct row *row)
 {
 	const struct heat_change c = {.before = row->heat, .was = true, .was_sacred = row->sacred, .gone = true};
-	int r = forget_decisions(a, row);
+	int r;
+
+	ahead_clear(a);
+	r = forget_decisions(a, row);
 
 	/* Only a decision's or a patched memory's text stands in a stored answer. */
 	if (r == 1 || (r == 0 && row->revision > 1))

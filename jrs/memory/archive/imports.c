@@ -1,5 +1,5 @@
 /* Imports: how far each got, so that it can be resumed, and what it brought, so that it can be undone. */
-#include "jrs/memory/archive/internal.h"
+#include "jrs/memory/archive/ahead.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -76,6 +76,7 @@ static int begin_again(struct sql_archive *a, wire_str import)
 	struct query q = q_begin(&a->wdb, SQL_BEGIN_REQUESTS);
 	int r;
 
+	ahead_clear(a);
 	q_text(&q, import.p, import.n);
 	if ((r = q_run(&q)) < 0)
 		return r;

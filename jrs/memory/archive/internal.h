@@ -108,7 +108,8 @@ struct sql_archive {
 	/* writer's thread */
 	struct notes taken;
 	struct heat_changes heat;
-	int64_t now_ms; /* commit time of the batch, never falling */
+	struct ahead *ahead; /* NULL: none; ahead.h */
+	int64_t now_ms;      /* commit time of the batch, never falling */
 	uint64_t housekeeping_ms, probe_ms;
 
 	/* hist_lock is held by the writer across COMMIT, so rows and hist change together for who holds it */
@@ -127,7 +128,7 @@ struct sql_archive {
 	struct jobs done; /* answered, not yet told */
 
 	atomic_bool closing, healthy, keeper_idle, following;
-	atomic_bool away; /* PostgreSQL: the server does not answer */
+	atomic_bool away;        /* PostgreSQL: the server does not answer */
 	atomic_uint wal_pages;   /* SQLite: in the log */
 	atomic_uint moved_pages; /* of them in the database already */
 	atomic_ullong recalls_total, changes, commits, committed_calls, notes_dropped;
@@ -199,13 +200,16 @@ int write_import_undo(struct sql_archive *a, struct job *j);
 int row_by_id(struct sql_archive *a, wire_str id, struct row *out);
 int row_by_identity(struct sql_archive *a, const struct entry *e, struct row *out);
 int row_by_seq(struct sql_archive *a, int64_t seq, struct row *out);
-int entry_prepare(struct entry *e); /* hash and identity */
+void row_take(const struct query *q, struct row *out); /* columns EFFECT_COLUMNS */
+enum { ROW_NEFFECT = 9 };                              /* so many are they */
+int entry_prepare(struct entry *e);                    /* hash and identity */
 int entry_create(struct sql_archive *a, struct job *j, struct entry *e,
 		 struct row *row); /* a row that is not there yet */
 int entry_fault(struct job *j, const struct entry *e, int r, const char *field, const char *rule);
 char *tags_json(const wire_strs *tags);                      /* caller frees; NULL: out of memory */
 int metadata_json(const msgpack_object *o, char **out);      /* caller frees *out; TR_EINVAL: JSON cannot hold it */
 wire_str job_text(struct job *j, const char *p, uint32_t n); /* a copy in the zone; p == NULL: out of memory */
+struct item_new_memory record_plain(const struct item_record *t); /* restore.c: what any new memory has of it */
 /* change.c: removes the row and everything about it. Not for sacred ones. */
 int forget_row(struct sql_archive *a, const struct row *row);
 /* imports.c: may this call bring memories? Then, what it brought; both do nothing without an import_id. */

@@ -1,6 +1,6 @@
 /* An effect happens once: its request id and its answer are written in its own commit. */
 #include "common/base/text.h"
-#include "jrs/memory/archive/internal.h"
+#include "jrs/memory/archive/ahead.h"
 #include <string.h>
 
 /* What the call says, without its id and its deadline. */
@@ -39,9 +39,25 @@ static int unpack(struct job *j, const void *p, size_t n)
 	return 0;
 }
 
+/* The stored answer of an earlier call under this id. */
+static int replay(struct job *j, const char *stored, size_t stored_n, const unsigned char *fingerprint,
+		  const char *result, size_t n)
+{
+	int r;
+
+	if (stored_n != TR_SHA256_LEN || memcmp(stored, fingerprint, TR_SHA256_LEN) != 0)
+		return job_fault(j, TR_EMISMATCH, "request_id", "was used for another request");
+	if (n == 0)
+		return job_fault(j, TR_ENOTFOUND, "request_id", "was carried out; its memory has been forgotten since");
+	r = unpack(j, result, n);
+	return r < 0 ? r : 1;
+}
+
 int request_replay(struct sql_archive *a, struct job *j, unsigned char fingerprint[TR_SHA256_LEN])
 {
 	const struct wire_common *common = j->msg;
+	const char *stored = NULL, *result = NULL;
+	size_t n = 0;
 	struct query q;
 	int r;
 
@@ -49,15 +65,13 @@ int request_replay(struct sql_archive *a, struct job *j, unsigned char fingerpri
 		return 0;
 	if ((r = fingerprint_of(j, fingerprint)) < 0)
 		return r;
+	r = ahead_request(a, common->request_id, &stored, &result, &n);
+	if (r != AHEAD_UNKNOWN)
+		return r == 1 ? replay(j, stored, TR_SHA256_LEN, fingerprint, result, n) : 0;
 	q = q_begin(&a->wdb, SQL_REQUEST);
 	q_text(&q, common->request_id.p, common->request_id.n);
-	r = q_row(&q);
-	if (r == 1 && (q_len(&q, 0) != TR_SHA256_LEN || memcmp(q_get(&q, 0), fingerprint, TR_SHA256_LEN) != 0))
-		r = job_fault(j, TR_EMISMATCH, "request_id", "was used for another request");
-	else if (r == 1 && q_len(&q, 1) == 0)
-		r = job_fault(j, TR_ENOTFOUND, "request_id", "was carried out; its memory has been forgotten since");
-	else if (r == 1 && (r = unpack(j, q_get(&q, 1), q_len(&q, 1))) == 0)
-		r = 1;
+	if ((r = q_row(&q)) == 1)
+		r = replay(j, q_get(&q, 0), q_len(&q, 0), fingerprint, q_get(&q, 1), q_len(&q, 1));
 	q_end(&q);
 	return r;
 }
@@ -96,6 +110,7 @@ int request_store(struct sql_archive *a, struct job *j, const unsigned char fing
 		q_i64(&q, a->now_ms);
 		q_opt_text(&q, import.n > 0, import);
 		r = q_run(&q);
+		ahead_requested(a, common->request_id);
 	}
 	msgpack_sbuffer_destroy(&sb);
 	return r;

@@ -7,7 +7,7 @@
 #define ROUNDING 1e-6     /* of heat_key: it went through text */
 
 /* The part of a record that any new memory has. */
-static struct item_new_memory plain(const struct item_record *t)
+struct item_new_memory record_plain(const struct item_record *t)
 {
 	struct item_new_memory m = {.content = t->content};
 
@@ -100,7 +100,7 @@ int write_restore(struct sql_archive *a, struct job *j)
 		return r;
 	for (i = 0; i < msg->records.n; i++) {
 		const struct item_record *t = &msg->records.v[i];
-		const struct item_new_memory m = plain(t);
+		const struct item_new_memory m = record_plain(t);
 		struct entry e = {.m = &m,
 				  .taken = t,
 				  .i = i,

@@ -1,5 +1,5 @@
 /* The effects: what a call changes, inside its savepoint on the writer's thread. */
-#include "jrs/memory/archive/internal.h"
+#include "jrs/memory/archive/ahead.h"
 #include "proto/json/json.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,48 +18,64 @@ int entry_fault(struct job *j, const struct entry *e, int r, const char *field, 
 	return job_fault(j, r, path, rule);
 }
 
+void row_take(const struct query *q, struct row *out)
+{
+	out->seq = q_get_i64(q, 0);
+	tr_copy(out->id, sizeof(out->id), q_get(q, 1), q_len(q, 1));
+	out->id_n = (uint32_t)strlen(out->id);
+	tr_copy(out->hash, sizeof(out->hash), q_get(q, 2), q_len(q, 2));
+	out->heat = q_get_f64(q, 3);
+	out->sacred = q_get_i64(q, 4) != 0;
+	out->hidden = q_get_i64(q, 5) != 0;
+	out->revision = q_get_i64(q, 6);
+	out->seen.memory = out->seq;
+	out->seen.phase = q_get_f64(q, 7);
+	out->seen.compared = q_is_null(q, 7) ? 0 : (uint32_t)q_get_i64(q, 8);
+}
+
 /* The one row of a query that is bound: 1 and *out, 0, or < 0. Ends it. */
 static int one_row(struct query *q, struct row *out)
 {
 	int r = q_row(q);
 
-	if (r == 1) {
-		out->seq = q_get_i64(q, 0);
-		tr_copy(out->id, sizeof(out->id), q_get(q, 1), q_len(q, 1));
-		out->id_n = (uint32_t)strlen(out->id);
-		tr_copy(out->hash, sizeof(out->hash), q_get(q, 2), q_len(q, 2));
-		out->heat = q_get_f64(q, 3);
-		out->sacred = q_get_i64(q, 4) != 0;
-		out->hidden = q_get_i64(q, 5) != 0;
-		out->revision = q_get_i64(q, 6);
-		out->seen.memory = out->seq;
-		out->seen.phase = q_get_f64(q, 7);
-		out->seen.compared = q_is_null(q, 7) ? 0 : (uint32_t)q_get_i64(q, 8);
-	}
+	if (r == 1)
+		row_take(q, out);
 	q_end(q);
 	return r;
 }
 
 int row_by_seq(struct sql_archive *a, int64_t seq, struct row *out)
 {
-	struct query q = q_begin(&a->wdb, SQL_BY_SEQ);
+	int r = ahead_by_seq(a, seq, out);
+	struct query q;
 
+	if (r != AHEAD_UNKNOWN)
+		return r;
+	q = q_begin(&a->wdb, SQL_BY_SEQ);
 	q_i64(&q, seq);
 	return one_row(&q, out);
 }
 
 int row_by_identity(struct sql_archive *a, const struct entry *e, struct row *out)
 {
-	struct query q = q_begin(&a->wdb, SQL_BY_IDENTITY);
+	int r = ahead_by_identity(a, e->identity, out);
+	struct query q;
 
+	if (r != AHEAD_UNKNOWN)
+		return r;
+	q = q_begin(&a->wdb, SQL_BY_IDENTITY);
 	q_blob(&q, e->identity, sizeof(e->identity));
 	return one_row(&q, out);
 }
 
 int row_by_id(struct sql_archive *a, wire_str id, struct row *out)
 {
-	struct query q = q_begin(&a->wdb, SQL_BY_ID);
+	int r = ahead_by_id(a, id, out);
+	struct query q;
 
+	if (r != AHEAD_UNKNOWN)
+		return r;
+	q = q_begin(&a->wdb, SQL_BY_ID);
 	q_text(&q, id.p, id.n);
 	return one_row(&q, out);
 }
@@ -102,6 +118,7 @@ static int heat(struct sql_archive *a, struct row *row, int64_t at_ms, bool sacr
 		return r;
 	row->heat = after;
 	row->sacred = c.is_sacred;
+	ahead_heated(a, row);
 	return 0;
 }
 
@@ -214,6 +231,7 @@ static int supersede(struct sql_archive *a, struct job *j, const struct entry *e
 	q = q_begin(&a->wdb, SQL_SUPERSEDE);
 	q_i64(&q, older.seq);
 	q_text(&q, row->id, row->id_n);
+	ahead_clear(a);
 	return q_run(&q);
 }
 
@@ -238,6 +256,7 @@ int entry_create(struct sql_archive *a, struct job *j, struct entry *e, struct r
 		return r;
 	if (row->seq == 0)
 		row->seq = a->wdb.driver->inserted(&a->wdb);
+	ahead_created(a, row, e->identity);
 	q = q_begin(&a->wdb, SQL_ADD_WORDS);
 	q_i64(&q, row->seq);
 	q_text(&q, m->content.p, m->content.n);

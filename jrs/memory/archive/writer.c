@@ -1,7 +1,7 @@
 /* The writer's thread: whatever arrived during the last commit is the next one. */
 #include "common/base/clock.h"
 #include "common/log/log.h"
-#include "jrs/memory/archive/internal.h"
+#include "jrs/memory/archive/ahead.h"
 #include <string.h>
 #include <time.h>
 
@@ -27,11 +27,22 @@ static bool in_transaction(const struct sql_archive *a)
 	return a->wdb.driver->inside(&a->wdb);
 }
 
-/* One call in a savepoint. < 0: the transaction is gone, and with it everything in it; else the call has its own j->r.
- */
+/* Does it find out whatever can be wrong before it writes anything? Then it needs no savepoint, which a server has to
+ * pay for. */
+static bool looks_first(const struct sql_archive *a, const struct job *j)
+{
+	const struct msg_memory_add *add = j->msg;
+
+	return a->wdb.driver->send != NULL && j->id == MSG_memory_add && add->memories.n == 1 && !add->has_import_id &&
+	       !add->memories.v[0].has_supersedes;
+}
+
+/* One call, in a savepoint when it may have to be undone. < 0: the transaction is gone, and with it everything in it;
+ * else the call has its own j->r. */
 static int one_effect(struct sql_archive *a, struct job *j)
 {
 	size_t mark = a->heat.n;
+	bool guarded;
 	int r;
 
 	memset(&j->fault, 0, sizeof(j->fault));
@@ -44,18 +55,19 @@ static int one_effect(struct sql_archive *a, struct job *j)
 		j->r = TR_EDEADLINE;
 		return 0;
 	}
-	if ((r = db_run(&a->wdb, SQL_EFFECT)) < 0)
+	guarded = !looks_first(a, j);
+	if (guarded && (r = db_run(&a->wdb, SQL_EFFECT)) < 0)
 		return r;
 	j->r = write_effect(a, j);
-	if (!in_transaction(a))
+	if (!in_transaction(a) || (!guarded && j->r == TR_ENOMEM))
 		return j->r < 0 ? j->r : TR_ESTORE;
 	if (j->r < 0) {
 		a->heat.n = mark;
-		if ((r = db_run(&a->wdb, SQL_EFFECT_UNDO)) < 0)
+		ahead_clear(a);
+		if (guarded && (r = db_run(&a->wdb, SQL_EFFECT_UNDO)) < 0)
 			return r;
 	}
-	r = db_run(&a->wdb, SQL_EFFECT_END);
-	return r;
+	return guarded ? db_run(&a->wdb, SQL_EFFECT_END) : 0;
 }
 
 /* Notes have a savepoint of their own: nothing in them may cost a call its commit. */
@@ -73,6 +85,7 @@ static int all_notes(struct sql_archive *a)
 		return r < 0 ? r : TR_ESTORE;
 	if (r < 0) {
 		a->heat.n = mark;
+		ahead_clear(a);
 		if (!db_trouble_of_storage(a->wdb.trouble)) { /* they would fail again for ever */
 			log_warn("archive: notes dropped code=%d reason=\"%s\"", a->wdb.code, a->wdb.reason);
 			a->notes_dropped += a->taken.ntouch + a->taken.nrecall + a->taken.nchange;
@@ -84,13 +97,20 @@ static int all_notes(struct sql_archive *a)
 	return db_run(&a->wdb, SQL_EFFECT_END);
 }
 
-/* Are we still who may write? */
-static int check_epoch(struct sql_archive *a)
+static struct query ask_epoch(struct sql_archive *a)
 {
 	struct query q = q_begin(&a->wdb, SQL_FENCE);
-	int r;
 
 	q_text(&q, "memory", strlen("memory"));
+	q_send(&q);
+	return q;
+}
+
+/* Are we still who may write? */
+static int check_epoch(struct sql_archive *a, struct query q)
+{
+	int r;
+
 	if ((r = q_row(&q)) == 1 && (uint64_t)q_get_i64(&q, 0) == a->epoch)
 		r = 0;
 	else if (r >= 0)
@@ -114,6 +134,7 @@ static int transaction(struct sql_archive *a, struct job **v, unsigned n, bool n
 {
 	const struct db_driver *driver = a->wdb.driver;
 	int64_t now = a->wall_ms();
+	struct query epoch;
 	unsigned i;
 	int r;
 
@@ -122,7 +143,12 @@ static int transaction(struct sql_archive *a, struct job **v, unsigned n, bool n
 	a->wdb.trouble = DB_FINE;
 	if ((r = driver->begin(&a->wdb)) < 0)
 		return r;
-	r = check_epoch(a);
+	epoch = ask_epoch(a);
+	r = ahead_ask(a, v, n, notes ? &a->taken : NULL);
+	if (check_epoch(a, epoch) < 0 && r == 0)
+		r = TR_EUNAVAILABLE;
+	if (r == 0)
+		r = ahead_read(a);
 	for (i = 0; i < n && r == 0; i++)
 		r = one_effect(a, v[i]);
 	if (r == 0 && notes)
@@ -254,7 +280,7 @@ static int housekeeping(struct sql_archive *a)
 	const struct db_driver *driver = a->wdb.driver;
 	int r = driver->begin(&a->wdb);
 
-	if (r == 0 && (r = check_epoch(a)) == 0 && (r = write_housekeeping(a)) == 0)
+	if (r == 0 && (r = check_epoch(a, ask_epoch(a))) == 0 && (r = write_housekeeping(a)) == 0)
 		r = driver->commit(&a->wdb);
 	if (r < 0)
 		driver->rollback(&a->wdb);
