@@ -1,6 +1,7 @@
 /* The kinds of archive that the suite runs on: where each is put, how it is wiped, how one looks inside. */
 #include "memory_rig.h"
 
+#include "jrs/memory/archive/pagesum.h"
 #include "tests/kit/archive_double.h"
 #include <libpq-fe.h>
 
@@ -21,11 +22,13 @@ static void nothing(struct rig *g)
 }
 
 /* ---- SQLite ---- */
+/* What is written through it has sums, as what the archive writes. */
 static sqlite3 *sqlite_connect(struct rig *g)
 {
 	sqlite3 *db = NULL;
 
-	assert_int_equal(sqlite3_open(g->path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_open_v2(g->path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, pagesum_vfs()),
+			 SQLITE_OK);
 	sqlite3_busy_timeout(db, 5000);
 	return db;
 }

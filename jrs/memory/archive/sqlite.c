@@ -1,6 +1,7 @@
 /* SQLite as the archive's database. */
 #include "jrs/memory/archive/sqlite.h"
 #include "common/log/log.h"
+#include "jrs/memory/archive/pagesum.h"
 #include "jrs/memory/archive/schema.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -17,6 +18,8 @@ static struct sqlite_conn *conn_of(const struct db *db)
 
 static enum db_trouble trouble_of(int rc)
 {
+	if (rc == SQLITE_IOERR_DATA) /* a page that does not agree with its sum: pagesum.h */
+		return DB_DAMAGED;
 	switch (rc & 0xff) {
 	case SQLITE_BUSY:
 	case SQLITE_LOCKED:
@@ -85,7 +88,9 @@ static int open_db(struct db *db, const char *path, bool create, struct tr_fault
 {
 	static const char setup[] =
 		"PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA synchronous = FULL;"
-		"PRAGMA wal_autocheckpoint = 0; PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = 67108864;";
+		"PRAGMA wal_autocheckpoint = 0; PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = 67108864;"
+		/* what is forgotten is overwritten in its page, and pages that get free hold nothing */
+		"PRAGMA secure_delete = ON;";
 	int flags =
 		SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE | (create ? SQLITE_OPEN_CREATE : 0);
 	struct sqlite_conn *c = calloc(1, sizeof(*c));
@@ -95,7 +100,7 @@ static int open_db(struct db *db, const char *path, bool create, struct tr_fault
 		return tr_fault_set(fault, TR_ENOMEM, "", "%s", tr_strerror(TR_ENOMEM));
 	db->driver = &db_sqlite;
 	db->conn = c;
-	if (sqlite3_open_v2(path, &c->h, flags, NULL) != SQLITE_OK) {
+	if (sqlite3_open_v2(path, &c->h, flags, pagesum_vfs()) != SQLITE_OK || pagesum_reserve(c->h) != SQLITE_OK) {
 		refused(db, fault, "cannot be opened");
 		goto fail;
 	}
@@ -169,10 +174,12 @@ static int open_all(struct sql_archive *a, const struct archive_cfg *cfg, struct
 	int fd, r;
 	unsigned i;
 
-	if ((r = schema_check_file(cfg->path, fault)) < 0)
-		return r;
-	if ((fd = open(cfg->path, O_RDWR | O_CREAT | O_CLOEXEC, 0600)) >= 0)
-		close(fd);
+	if (!pagesum_held(cfg->path)) { /* else closing it here would take the locks of whoever has it */
+		if ((r = schema_check_file(cfg->path, fault)) < 0)
+			return r;
+		if ((fd = open(cfg->path, O_RDWR | O_CREAT | O_CLOEXEC, 0600)) >= 0)
+			close(fd);
+	}
 	if ((r = open_db(&a->wdb, cfg->path, true, fault)) < 0 || (r = schema_make_ours(sqlite_of(&a->wdb), fault)) < 0)
 		return r;
 	if (sqlite3_exec(sqlite_of(&a->wdb), "PRAGMA journal_mode = WAL", NULL, NULL, NULL) != SQLITE_OK)
@@ -180,8 +187,6 @@ static int open_all(struct sql_archive *a, const struct archive_cfg *cfg, struct
 	if ((r = schema_migrate(sqlite_of(&a->wdb), a->wall_ms(), fault)) < 0 ||
 	    (r = prepare(&a->wdb, DB_W, fault)) < 0)
 		return r;
-	/* What is forgotten is overwritten in its page, and pages that get free hold nothing. */
-	sqlite3_exec(sqlite_of(&a->wdb), "PRAGMA secure_delete = ON", NULL, NULL, NULL);
 	for (i = 0; i < READERS; i++) {
 		if ((r = open_reader(a, &a->readers[i], cfg->path, fault)) < 0)
 			return r;
