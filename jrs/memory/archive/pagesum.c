@@ -1,12 +1,15 @@
 #include "jrs/memory/archive/pagesum.h"
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define VFS_NAME    "tribe"
 #define OP_STATS    0x54524201 /* file controls of ours: SQLite leaves those over 100 to others */
 #define OP_READ     0x54524202
+#define OP_DROP     0x54524203
 #define PROBE_PAGES 16u /* looked at when the header denies having sums */
 #define PROBE_SIZE  4096u
 
@@ -24,20 +27,28 @@ struct file {
 	enum state state;
 	uint32_t page_size, behind; /* behind: UNKNOWN, the last page written without its sum */
 	unsigned char *copy;        /* of a page on its way out */
-	dev_t dev;
-	ino_t ino;
-	struct file *next; /* in the list of main files */
+	struct held *held;
 	struct pagesum_stats stats;
 };
 
+/* A main file that is open in this process, however often. Its descriptor is for advice to the kernel only, and is
+ * closed behind the last of SQLite's: closing one takes the locks of all. */
+struct held {
+	struct held *next;
+	dev_t dev;
+	ino_t ino;
+	unsigned n;
+	int fd;
+};
+
 struct raw_read {
-	uint32_t page;
+	uint32_t page, pages;
 	void *buf;
 	int size;
 };
 
-static pthread_mutex_t files_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct file *files; /* main ones that are open; under files_lock */
+static pthread_mutex_t held_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct held *held; /* under held_lock */
 
 /* ---- one file ---- */
 static bool page_like(int64_t n)
@@ -208,16 +219,49 @@ static int x_write(sqlite3_file *base, const void *buf, int n, sqlite3_int64 at)
 	return f->real->pMethods->xWrite(f->real, buf, n, at);
 }
 
-static void forget(struct file *f)
+static struct held *find_held(const struct stat *st)
 {
-	struct file **at;
+	struct held *h;
 
-	pthread_mutex_lock(&files_lock);
-	for (at = &files; *at != NULL && *at != f; at = &(*at)->next)
+	for (h = held; h != NULL && (h->dev != st->st_dev || h->ino != st->st_ino); h = h->next)
 		;
-	if (*at == f)
-		*at = f->next;
-	pthread_mutex_unlock(&files_lock);
+	return h;
+}
+
+static void hold(struct file *f, const char *name)
+{
+	struct stat st;
+	struct held *h;
+
+	if (name == NULL || stat(name, &st) < 0)
+		return; /* a VFS that has no such file */
+	pthread_mutex_lock(&held_lock);
+	if ((h = find_held(&st)) == NULL && (h = calloc(1, sizeof(*h))) != NULL) {
+		*h = (struct held){held, st.st_dev, st.st_ino, 0, open(name, O_RDONLY | O_CLOEXEC)};
+		held = h;
+	}
+	if (h != NULL)
+		h->n++;
+	f->held = h;
+	pthread_mutex_unlock(&held_lock);
+}
+
+static void let_go(struct file *f)
+{
+	struct held *h = f->held, **at;
+
+	if (h == NULL)
+		return;
+	pthread_mutex_lock(&held_lock);
+	if (--h->n == 0) {
+		for (at = &held; *at != h; at = &(*at)->next)
+			;
+		*at = h->next;
+		if (h->fd >= 0)
+			close(h->fd);
+		free(h);
+	}
+	pthread_mutex_unlock(&held_lock);
 }
 
 static int x_close(sqlite3_file *base)
@@ -225,8 +269,7 @@ static int x_close(sqlite3_file *base)
 	struct file *f = file_of(base);
 	int rc = f->real->pMethods->xClose(f->real);
 
-	if (f->main)
-		forget(f);
+	let_go(f);
 	free(f->copy);
 	free(f->real);
 	return rc;
@@ -242,6 +285,15 @@ static int raw_read(struct file *f, const struct raw_read *r)
 	return f->state == CHECKED || f->state == DENIED ? verify(f, r->buf, r->size, at) : SQLITE_OK;
 }
 
+static int drop(const struct file *f, const struct raw_read *r)
+{
+	off_t at = (off_t)(r->page - 1) * r->size;
+
+	if (f->held != NULL && f->held->fd >= 0)
+		posix_fadvise(f->held->fd, at, (off_t)r->pages * r->size, POSIX_FADV_DONTNEED);
+	return SQLITE_OK;
+}
+
 static int x_file_control(sqlite3_file *base, int op, void *arg)
 {
 	struct file *f = file_of(base);
@@ -253,6 +305,8 @@ static int x_file_control(sqlite3_file *base, int op, void *arg)
 	}
 	if (op == OP_READ && f->main)
 		return raw_read(f, arg);
+	if (op == OP_DROP && f->main)
+		return drop(f, arg);
 	rc = f->real->pMethods->xFileControl(f->real, op, arg);
 	if (op == SQLITE_FCNTL_VFSNAME && rc == SQLITE_OK)
 		*(char **)arg = sqlite3_mprintf(VFS_NAME "/%z", *(char **)arg);
@@ -364,20 +418,6 @@ static sqlite3_vfs *real_vfs(void)
 	return v == &shim ? shim.pNext : v;
 }
 
-static void remember(struct file *f, const char *name)
-{
-	struct stat st;
-
-	if (name == NULL || stat(name, &st) < 0)
-		return; /* a VFS that has no such file */
-	f->dev = st.st_dev;
-	f->ino = st.st_ino;
-	pthread_mutex_lock(&files_lock);
-	f->next = files;
-	files = f;
-	pthread_mutex_unlock(&files_lock);
-}
-
 static int v_open(sqlite3_vfs *vfs, sqlite3_filename name, sqlite3_file *base, int flags, int *out)
 {
 	sqlite3_vfs *v = real_vfs();
@@ -398,7 +438,7 @@ static int v_open(sqlite3_vfs *vfs, sqlite3_filename name, sqlite3_file *base, i
 	f->main = (flags & SQLITE_OPEN_MAIN_DB) != 0;
 	if (rc == SQLITE_OK && f->main) {
 		probe(f);
-		remember(f, name);
+		hold(f, name);
 	}
 	return rc;
 }
@@ -526,21 +566,27 @@ int pagesum_stats(sqlite3 *db, struct pagesum_stats *out)
 
 int pagesum_read(sqlite3 *db, uint32_t page, void *buf, int size)
 {
-	struct raw_read r = {page, buf, size};
+	struct raw_read r = {page, 1, buf, size};
 
 	return sqlite3_file_control(db, "main", OP_READ, &r);
+}
+
+int pagesum_drop(sqlite3 *db, uint32_t page, uint32_t n, int size)
+{
+	struct raw_read r = {page, n, NULL, size};
+
+	return sqlite3_file_control(db, "main", OP_DROP, &r);
 }
 
 bool pagesum_held(const char *path)
 {
 	struct stat st;
-	const struct file *f;
+	bool found;
 
 	if (stat(path, &st) < 0)
 		return false;
-	pthread_mutex_lock(&files_lock);
-	for (f = files; f != NULL && (f->dev != st.st_dev || f->ino != st.st_ino); f = f->next)
-		;
-	pthread_mutex_unlock(&files_lock);
-	return f != NULL;
+	pthread_mutex_lock(&held_lock);
+	found = find_held(&st) != NULL;
+	pthread_mutex_unlock(&held_lock);
+	return found;
 }

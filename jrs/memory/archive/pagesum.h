@@ -36,6 +36,8 @@ int pagesum_stats(sqlite3 *db, struct pagesum_stats *out); /* an SQLite code; SQ
 /* Reads page 1 ... as it is on disk, through the connection's file and past its cache. SQLITE_IOERR_DATA: it does not
  * agree; buf (the size of a page) then has what is there. */
 int pagesum_read(sqlite3 *db, uint32_t page, void *buf, int size);
+/* The kernel shall read these pages from the disk when they are asked for next. */
+int pagesum_drop(sqlite3 *db, uint32_t page, uint32_t n, int size);
 /* Is this file open through our VFS in this process? Then nobody may open and close it by hand: POSIX locks would go.
  */
 bool pagesum_held(const char *path);
