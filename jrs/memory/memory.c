@@ -202,6 +202,11 @@ static void refresh_figures(void *arg)
 	struct archive_ctx ctx;
 
 	archive_stats(m->archive, &stats);
+	if (stats.fenced) {
+		log_error("another memory-jr has taken over this archive; does a second tribe use it?");
+		jr_fatal(m->jr, TR_EREFUSED);
+		return;
+	}
 	if (m->zone != NULL || age < m->cost_ms * FIGURES_SHARE)
 		return;
 	if (m->asked_ms != 0 && stats.changes == m->asked_changes && age < FIGURES_OLD_MS)

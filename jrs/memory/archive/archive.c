@@ -382,6 +382,7 @@ static void stats(struct archive *door, struct archive_stats *out)
 	struct sql_archive *a = (struct sql_archive *)door;
 
 	*out = (struct archive_stats){
+		.fenced = a->fenced,
 		.healthy = a->healthy && !a->away,
 		.recalls_total = a->recalls_total,
 		.changes = a->changes,

@@ -105,6 +105,7 @@ typedef void archive_lead_cb(void *arg, int r, uint64_t epoch, const struct tr_f
 int archive_lead(struct archive *a, archive_lead_cb *cb, void *arg);
 
 struct archive_stats {
+	bool fenced;            /* another lead has taken over: nothing can be written here any more */
 	bool healthy;           /* false from a failed write until one works again (tried every second) */
 	uint64_t recalls_total; /* over all lives of this archive */
 	uint64_t changes;       /* grows with every commit */

@@ -128,6 +128,7 @@ struct sql_archive {
 	struct jobs done; /* answered, not yet told */
 
 	atomic_bool closing, healthy, keeper_idle, following;
+	atomic_bool fenced;      /* a newer lead writes now */
 	atomic_bool away;        /* PostgreSQL: the server does not answer */
 	atomic_uint wal_pages;   /* SQLite: in the log */
 	atomic_uint moved_pages; /* of them in the database already */

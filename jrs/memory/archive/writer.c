@@ -111,10 +111,12 @@ static int check_epoch(struct sql_archive *a, struct query q)
 {
 	int r;
 
-	if ((r = q_row(&q)) == 1 && (uint64_t)q_get_i64(&q, 0) == a->epoch)
+	if ((r = q_row(&q)) == 1 && (uint64_t)q_get_i64(&q, 0) == a->epoch) {
 		r = 0;
-	else if (r >= 0)
+	} else if (r >= 0) {
+		a->fenced = true;
 		r = db_failed(&a->wdb, DB_FENCED, 0, "a newer lead writes now", TR_EUNAVAILABLE);
+	}
 	q_end(&q);
 	return r;
 }
