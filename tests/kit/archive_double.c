@@ -142,8 +142,11 @@ static void one_tail(struct dbl *d, struct dbl_job *j)
 
 static void one_lead(struct dbl *d, struct dbl_job *j)
 {
-	if (d->follow)
-		d->epoch = ++d->book->epoch;
+	if (!d->follow) {
+		j->r = TR_ECONFLICT; /* the lead is asked to lead */
+		return;
+	}
+	d->epoch = ++d->book->epoch;
 	d->follow = false;
 	j->epoch = d->epoch;
 }
