@@ -308,13 +308,13 @@ static void take_down(struct sql_archive *a)
 		archive_finish(a, j);
 	}
 	tell(a);
+	ahead_free(a); /* its questions are on the writer's connection */
 	db_close(&a->kdb);
 	for (i = 0; i < READERS; i++)
 		db_close(&a->readers[i].db);
 	db_close(&a->wdb); /* the last one checkpoints */
 	notes_free(&a->notes);
 	notes_free(&a->taken);
-	ahead_free(a);
 	free(a->heat.v);
 	free(a->missed.v);
 	if (a->async != NULL)

@@ -161,8 +161,10 @@ static int transaction(struct sql_archive *a, struct job **v, unsigned n, bool n
 			committed(a, notes);
 		pthread_mutex_unlock(&a->hist_lock);
 	}
-	if (r < 0)
+	if (r < 0) {
+		ahead_clear(a);
 		driver->rollback(&a->wdb);
+	}
 	return r;
 }
 
