@@ -10,11 +10,12 @@
 #define WIRE_ID_MAX      128
 #define WIRE_NAME_MAX    256
 #define WIRE_BATCH_MAX   10000  /* memories in one add */
+#define WIRE_COMPANY_MAX 4096   /* of one record */
 
 /* ---- items ---- (ITEMS lists them so that an item stands behind those it contains) */
 #define WIRE_ITEMS(X) \
 	X(role_flags) X(reason) X(bucket) X(jr) X(jrs) X(sentience) X(new_memory) X(added) X(term) X(explanation) X(memory) X(source) X(stages) X(heat_bin) \
-	X(event) X(ended_fault) X(setting) X(record) X(import) X(decision) X(sample) X(recall_sample) X(anomaly) X(beat) X(skipped)
+	X(event) X(ended_fault) X(setting) X(company) X(record) X(import) X(decision) X(sample) X(recall_sample) X(anomaly) X(beat) X(skipped)
 
 #define ITEM_role_flags(F, I, L) \
 	F(REQ, flag, memory_jr, 0, 0) F(REQ, flag, executive_jr, 0, 0) F(REQ, flag, meta_jr, 0, 0) F(REQ, flag, integration_jr, 0, 0)
@@ -74,6 +75,10 @@
 	F(OPT, f64, phase_coherence, 0, 1) F(OPT, str, supersedes, 1, WIRE_ID_MAX)                                \
 	F(OPT, str, superseded_by, 1, WIRE_ID_MAX) F(REQ, u32, revision, 0, 0) F(OPT, map, metadata, 0, 65536)     \
 	I(OPT, explanation, explanation)
+/* A memory that was recalled together with the record's, and is older. own: it stands in the record's list of partners; else the
+ * record's memory stands in its. */
+#define ITEM_company(F, I, L)                                                                                   \
+	F(REQ, str, id, 1, WIRE_ID_MAX) F(REQ, flag, own, 0, 0) F(REQ, u64, times, 1, 0) F(REQ, time, last_at, 0, 0)
 /* One line of an export: a memory with everything that is kept of it, so that it can be taken back as it was. own_id: the id was
  * the client's. A memory that is a decision carries decision_id, decided_by, decided_at. */
 #define ITEM_record(F, I, L)                                                                                    \
@@ -81,7 +86,8 @@
 	F(REQ, u64, access_count, 1, 0) F(REQ, time, created_at, 0, 0) F(REQ, time, last_access, 0, 0)            \
 	F(OPT, f64, phase_coherence, 0, 1) F(OPT, u32, phase_count, 0, 0) F(REQ, u32, revision, 1, 0)             \
 	F(OPT, str, superseded_by, 1, WIRE_ID_MAX) F(OPT, str, import_id, 1, WIRE_ID_MAX)                         \
-	F(OPT, str, decision_id, 1, WIRE_ID_MAX) F(OPT, str, decided_by, 1, 64) F(OPT, time, decided_at, 0, 0)
+	F(OPT, str, decision_id, 1, WIRE_ID_MAX) F(OPT, str, decided_by, 1, 64) F(OPT, time, decided_at, 0, 0)    \
+	L(OPT, company, company, 0, WIRE_COMPANY_MAX)
 /* position: bytes of the material that are done and durable, of size; finished: absent while under way */
 #define ITEM_import(F, I, L)                                                                                    \
 	F(REQ, str, id, 1, WIRE_ID_MAX) F(REQ, str, name, 1, WIRE_NAME_MAX) F(REQ, u64, position, 0, 0)           \

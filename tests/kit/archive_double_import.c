@@ -182,6 +182,26 @@ static void take_decision(struct dbl_book *b, const struct item_record *t, const
 	decision->at = t->decided_at;
 }
 
+static void take_company(struct dbl_book *b, const struct item_record *t, const struct dbl_row *row)
+{
+	for (uint32_t i = 0; i < t->company.n; i++) {
+		const struct item_company *c = &t->company.v[i];
+		const struct dbl_row *other = dbl_by_id(b, c->id);
+		int64_t memory, partner;
+		bool there = false;
+
+		if (other == NULL || other->number == row->number)
+			continue;
+		memory = c->own ? row->number : other->number;
+		partner = c->own ? other->number : row->number;
+		EACH(dbl_pair, pair, &b->list[PAIRS])
+		there |= pair->memory == memory && pair->partner == partner;
+		if (!there)
+			*(struct dbl_pair *)dbl_put(&b->list[PAIRS]) =
+				(struct dbl_pair){memory, partner, c->last_at, c->times};
+	}
+}
+
 /* 1: taken, 0: known, < 0. */
 static int take(struct dbl *d, struct dbl_job *j, uint32_t i, struct dbl_row **out)
 {
@@ -205,6 +225,7 @@ static int take(struct dbl *d, struct dbl_job *j, uint32_t i, struct dbl_row **o
 		import_id = msg->has_import_id ? msg->import_id : t->import_id;
 	if ((r = dbl_create(d, j, i, &m, t, source, import_id, out)) < 0)
 		return r;
+	take_company(d->book, t, *out);
 	take_decision(d->book, t, *out);
 	return 1;
 }

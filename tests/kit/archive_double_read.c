@@ -337,6 +337,42 @@ static int record(struct dbl *d, struct dbl_job *j, const struct dbl_row *row, s
 	return r;
 }
 
+static int by_id(const void *a, const void *b)
+{
+	const struct item_company *x = a, *y = b;
+	size_t n = x->id.n < y->id.n ? x->id.n : y->id.n;
+	int r = memcmp(x->id.p, y->id.p, n);
+
+	if (r == 0 && x->id.n != y->id.n)
+		r = x->id.n < y->id.n ? -1 : 1;
+	return r != 0 ? r : x->own - y->own;
+}
+
+/* Each pair goes with its younger memory. */
+static void company(struct dbl *d, struct dbl_job *j, const struct dbl_row *row, struct item_record *out)
+{
+	struct dbl_list *pairs = &d->book->list[PAIRS];
+	struct item_company *v = dbl_alloc(j, sizeof(*v) * (pairs->n + 1));
+	uint32_t n = 0;
+
+	EACH(dbl_pair, pair, pairs)
+	{
+		bool own = pair->memory == row->number;
+		int64_t number = own ? pair->partner : pair->memory;
+		const struct dbl_row *other = dbl_by_number(d->book, number);
+
+		if ((!own && pair->partner != row->number) || number >= row->number || other == NULL ||
+		    dbl_hidden(other))
+			continue;
+		v[n++] = (struct item_company){dbl_copy(j, other->id), own, pair->times, pair->last_at};
+	}
+	if (n > 1)
+		qsort(v, n, sizeof(*v), by_id);
+	out->has_company = n > 0;
+	out->company.v = v;
+	out->company.n = n;
+}
+
 /* A memory is a record, or one for each time it was decided; 0: there is no room for all of them. */
 static uint32_t decided(struct dbl *d, struct dbl_job *j, struct item_record *v, uint32_t room)
 {
@@ -375,6 +411,7 @@ static int export_page(struct dbl *d, struct dbl_job *j)
 			break;
 		if (record(d, j, row, &v[n]) < 0)
 			return TR_ESTORE;
+		company(d, j, row, &v[n]);
 		if ((more = decided(d, j, &v[n], n == 0 ? RECORDS_MAX : limit - n)) == 0)
 			break;
 		n += more;

@@ -46,6 +46,31 @@ static inline struct res_memory_restore restored(struct rig *g, const struct msg
 	return *(const struct res_memory_restore *)rig_call(g, MSG_memory_restore, msg);
 }
 
+static inline int64_t kinds_number_of(struct rig *g, const char *content)
+{
+	wire_str id = rig_say(g, content)->id;
+
+	rig_get(g, id);
+	return g->answer.hits[0].memory;
+}
+
+/* Three memories, each in the list of the next one, and the first in two lists: whoever is older, and both ways. */
+static inline void keep_company(struct rig *g)
+{
+	int64_t a = kinds_number_of(g, "company one"), b = kinds_number_of(g, "company two"),
+		c = kinds_number_of(g, "company three");
+	const struct entangle_change all[] = {
+		{.memory = a, .npartners = 2, .partner = {{b, 3}, {c, 1}}},
+		{.memory = b, .npartners = 1, .partner = {{a, 2}}},
+		{.memory = c, .npartners = 1, .partner = {{b, 7}}},
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		archive_entangled(g->a, &all[i]);
+	rig_settle(g);
+}
+
 /* Memories of every kind, some used, superseded, sacred, decided (twice), drilled, with a known company. */
 static inline void all_kinds(struct rig *g)
 {
@@ -91,6 +116,7 @@ static inline void all_kinds(struct rig *g)
 	rig_call(g, MSG_memory_add, &add);
 	d.has_source = true, d.source = wire_s("drill:1");
 	rig_add(g, &d);
+	keep_company(g);
 	rig_settle(g);
 }
 

@@ -9,6 +9,7 @@ static void there_and_back(void **s)
 	struct res_memory_restore res;
 	struct msg_memory_decisions list = {0};
 	const struct res_memory_decisions *log;
+	uint32_t i, pairs = 0;
 	double mean;
 
 	all_kinds(g);
@@ -17,10 +18,13 @@ static void there_and_back(void **s)
 	assert_true(first.size == pages.size && memcmp(first.data, pages.data, first.size) == 0);
 	mean = rig_thermal(g, 0)->average_temperature;
 	msg.records = unpacked(g, &first);
-	assert_int_equal(msg.records.n, 11);
+	assert_int_equal(msg.records.n, 14);
+	for (i = 0; i < msg.records.n; i++)
+		pairs += msg.records.v[i].company.n;
+	assert_int_equal(pairs, 4);
 	rig_start_over(g);
 	res = restored(g, &msg);
-	assert_true(res.added == 10 && res.known == 1); /* the second decision is of a known memory */
+	assert_true(res.added == 13 && res.known == 1); /* the second decision is of a known memory */
 	assert_int_equal(g->answer.nhits, 1);
 	export_all(g, 3, &second);
 	assert_true(first.size == second.size && memcmp(first.data, second.data, first.size) == 0);
@@ -35,7 +39,7 @@ static void there_and_back(void **s)
 	/* what is known stays as it is, and is not heated; an identity said anew is the restored one */
 	rig_now += DAY;
 	res = restored(g, &msg);
-	assert_true(res.added == 0 && res.known == 11);
+	assert_true(res.added == 0 && res.known == 14);
 	msgpack_sbuffer_destroy(&pages);
 	export_all(g, 7, &pages);
 	assert_true(first.size == pages.size && memcmp(first.data, pages.data, first.size) == 0);
@@ -234,7 +238,7 @@ static void a_restore_is_undone(void **s)
 	rig_start_over(g);
 	rig_call(g, MSG_memory_import_begin, &begin);
 	restored(g, &msg);
-	assert_true(import_of(g).added == 10 && import_of(g).known == 1 && import_of(g).has_finished);
+	assert_true(import_of(g).added == 13 && import_of(g).known == 1 && import_of(g).has_finished);
 	rig_call(g, MSG_memory_import_undo, &undo);
 	assert_int_equal(rig_thermal(g, 0)->total_memories, 1); /* the sacred one */
 	assert_true(rig_look(g, LOOK_DECISIONS) == 0.0);

@@ -46,6 +46,40 @@ static int record(struct page *p, struct query *q, struct item_record *out, int6
 	return row_opt_text(p->j, q, COL_IMPORT_ID, &out->has_import_id, &out->import_id);
 }
 
+static int company(struct page *p, int64_t seq, struct item_record *out)
+{
+	struct query q = q_begin(p->j->db, SQL_COMPANY_OF);
+	struct item_company *v = NULL;
+	uint32_t n = 0, cap = 0;
+	int r;
+
+	q_i64(&q, seq);
+	q_i64(&q, WIRE_COMPANY_MAX);
+	while ((r = q_row(&q)) == 1) {
+		if (n == cap) { /* most have none or a few: the zone keeps what is outgrown */
+			struct item_company *more = job_alloc(p->j, sizeof(*more) * (cap = cap == 0 ? 32 : cap * 4));
+
+			if (more == NULL) {
+				r = TR_ENOMEM;
+				break;
+			}
+			if (n > 0)
+				memcpy(more, v, sizeof(*v) * n);
+			v = more;
+		}
+		if ((r = row_text(p->j, &q, 0, &v[n].id)) < 0)
+			break;
+		v[n].own = q_get_i64(&q, 1) != 0;
+		v[n].times = (uint64_t)q_get_i64(&q, 2);
+		v[n++].last_at = q_get_i64(&q, 3);
+	}
+	q_end(&q);
+	out->has_company = n > 0;
+	out->company.v = v;
+	out->company.n = n;
+	return r < 0 ? r : 0;
+}
+
 /* A memory is a record, or one for each time it was decided: v[n] and those behind it. How many; 0: no room for all. */
 static int decided(struct page *p, struct item_record *v, uint32_t room)
 {
@@ -83,8 +117,9 @@ static int put(struct page *p, struct query *q, int64_t *seq)
 
 	if (p->n >= p->limit || (p->n > 0 && p->bytes + bytes > ANSWER_BYTES_MAX))
 		return 0;
-	if ((r = record(p, q, &p->v[p->n], &number)) < 0)
+	if ((r = record(p, q, &p->v[p->n], &number)) < 0 || (r = company(p, number, &p->v[p->n])) < 0)
 		return r;
+	bytes += p->v[p->n].company.n * sizeof(struct item_company) * 2;
 	/* What alone is more than was asked for is a page of its own. */
 	r = decided(p, &p->v[p->n], p->n == 0 ? RECORDS_MAX : p->limit - p->n);
 	if (r <= 0)

@@ -62,6 +62,32 @@ static int take_decision(struct sql_archive *a, const struct item_record *t, con
 	return q_run(&q);
 }
 
+/* Whom it was recalled with; who has gone since, or is not among what is restored, is left out. */
+static int take_company(struct sql_archive *a, const struct item_record *t, const struct row *row)
+{
+	struct row other;
+	struct query q;
+	uint32_t i;
+	int r;
+
+	for (i = 0; i < t->company.n; i++) {
+		const struct item_company *c = &t->company.v[i];
+
+		if ((r = row_by_id(a, c->id, &other)) < 0)
+			return r;
+		if (r == 0 || other.seq == row->seq)
+			continue;
+		q = q_begin(&a->wdb, SQL_TAKE_PAIR);
+		q_i64(&q, c->own ? row->seq : other.seq);
+		q_i64(&q, c->own ? other.seq : row->seq);
+		q_i64(&q, c->times > INT64_MAX ? INT64_MAX : (int64_t)c->times);
+		q_i64(&q, c->last_at);
+		if ((r = q_run(&q)) < 0)
+			return r;
+	}
+	return 0;
+}
+
 /* 1: taken, 0: known, < 0. */
 static int take(struct sql_archive *a, struct job *j, struct entry *e, struct row *row)
 {
@@ -75,7 +101,7 @@ static int take(struct sql_archive *a, struct job *j, struct entry *e, struct ro
 	if (r < 0)
 		return r;
 	if (r == 0) {
-		if ((r = entry_create(a, j, e, row)) < 0)
+		if ((r = entry_create(a, j, e, row)) < 0 || (r = take_company(a, e->taken, row)) < 0)
 			return r;
 		return (r = take_decision(a, e->taken, row)) < 0 ? r : 1;
 	}
