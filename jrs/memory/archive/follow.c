@@ -70,10 +70,11 @@ static int collect(struct job *j, struct archive_change *v)
 {
 	struct archive_tail *t = &j->tail;
 	bool anew = t->next.rows == 0 && t->next.changes == 0;
-	uint64_t trimmed = 0, now = 0;
+	uint64_t trimmed = 0, now = 0, horizon = 0;
 	int rows, changes = 0, r;
 
-	if ((r = number(j->db, SQL_TAIL_TRIMMED, &trimmed)) < 0 || (r = number(j->db, SQL_TAIL_NOW, &now)) < 0)
+	if ((r = number(j->db, SQL_TAIL_TRIMMED, &trimmed)) < 0 || (r = number(j->db, SQL_TAIL_NOW, &now)) < 0 ||
+	    (r = number(j->db, SQL_TAIL_HORIZON, &horizon)) < 0)
 		return r;
 	if (!anew && t->next.changes < trimmed) {
 		t->lost = true;
@@ -84,6 +85,11 @@ static int collect(struct job *j, struct archive_change *v)
 	if ((rows = gather(j, SQL_TAIL_ROWS, &t->next.rows, v, &t->n)) < 0 ||
 	    (changes = gather(j, SQL_TAIL_CHANGES, &t->next.changes, v, &t->n)) < 0)
 		return rows < 0 ? rows : changes;
+	/* A transaction that is still open may yet put something in between: what lies behind it will be told again. */
+	if (rows < (int)j->limit && t->next.rows > horizon)
+		t->next.rows = horizon;
+	if (changes < (int)j->limit && t->next.changes > horizon)
+		t->next.changes = horizon;
 	t->more = rows >= (int)j->limit || changes >= (int)j->limit;
 	return 0;
 }

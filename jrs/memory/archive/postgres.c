@@ -105,11 +105,6 @@ static int open_all(struct sql_archive *a, const struct archive_cfg *cfg, struct
 	return pg_connect(&a->kdb, fault);
 }
 
-static void proved(struct sql_archive *a)
-{
-	(void)a;
-}
-
 static int ready(struct db *db)
 {
 	struct pg_conn *c = conn_of(db);
@@ -463,6 +458,16 @@ static int looked(struct db *db)
 		(void)db_run(db, SQL_LOOKED);
 	c->inside = false;
 	return c->pg != NULL && c->unsynced ? pg_sync(db) : 0;
+}
+
+/* What was read at the start must not keep a transaction open: it would hold up whoever changes a table. */
+static void proved(struct sql_archive *a)
+{
+	unsigned i;
+
+	for (i = 0; i < READERS; i++)
+		(void)looked(&a->readers[i].db);
+	(void)looked(&a->kdb);
 }
 
 static int next_seq(struct db *db, int64_t *out)
