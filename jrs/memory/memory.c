@@ -7,6 +7,7 @@
 #include "jrs/memory/thermal/touch.h"
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define TOUCHES        65536u /* touches of the last hour that are remembered: 1 MiB */
 #define ENTANGLED      32768u /* memories whose company is followed at once: at most 14 MiB */
@@ -15,6 +16,8 @@
 #define FIGURES_SHARE  20u    /* ... and never so that it takes more than this part of the reader's time */
 #define FIGURES_OLD_MS 30000u /* without any change: time alone cools */
 #define HEAT_MAP_MS    600000u
+#define SERVER_WAIT_MS 15000u /* less than start_timeout_ms */
+#define SERVER_LOOK_MS 50u
 
 struct memory {
 	struct jr *jr;
@@ -237,6 +240,19 @@ static void fill_beat(void *arg, struct msg_heartbeat *beat)
 	beat->archive_healthy = stats.healthy;
 }
 
+/* A server that is away at the start, or goes away meanwhile, gets some time: to leave and be started anew would be
+ * slower. */
+static int open_patiently(struct memory *m, const struct archive_cfg *cfg, struct tr_fault *fault)
+{
+	uint64_t until = tr_mono_ms() + SERVER_WAIT_MS;
+	int r;
+
+	while ((r = archive_open(&m->archive, cfg, fault)) == TR_EUNAVAILABLE && cfg->conninfo != NULL &&
+	       tr_mono_ms() < until)
+		usleep(SERVER_LOOK_MS * 1000);
+	return r;
+}
+
 static int open_archive(struct memory *m)
 {
 	const struct jr_opts *opts = jr_options(m->jr);
@@ -251,7 +267,7 @@ static int open_archive(struct memory *m)
 	else if ((r = place_archive(opts->state, opts->cfg.archive_url, path, sizeof(path), &fault)) == 0)
 		cfg.path = path;
 	if (r == 0)
-		r = archive_open(&m->archive, &cfg, &fault);
+		r = open_patiently(m, &cfg, &fault);
 	if (r < 0)
 		log_error("the archive cannot be used: %s %s", /* nobody set the key of the usual place */
 			  opts->cfg.archive_url[0] == '\0' ? "the archive" : fault.field, fault.rule);

@@ -127,7 +127,8 @@ static void neighbours_survive_a_refusal(void **s)
 		assert_int_equal(archive_call(g->a, MSG_memory_add, &msg[i], &ctx, rig_answered, g), 0);
 	while (g->waiting > 0)
 		uv_run(&g->loop, UV_RUN_ONCE);
-	assert_true(rig_sql(g, "SELECT count(*) FROM thermal_memory_archive WHERE original_content LIKE 'good%'") == 2.0);
+	assert_true(rig_sql(g, "SELECT count(*) FROM thermal_memory_archive WHERE original_content LIKE 'good%'") ==
+		    2.0);
 	assert_true(rig_sql(g, "SELECT count(*) FROM thermal_memory_archive") == 2.0);
 	rig_say(g, "and it goes on");
 	run(c, "ALTER TABLE thermal_memory_archive DROP CONSTRAINT no_bad");

@@ -243,7 +243,9 @@ static int load_model(struct sql_archive *a, struct tr_fault *fault)
 		if ((r = q_row(&q)) == 1)
 			*to = q_get_f64(&q, 0);
 		q_end(&q);
-		if (r != 1)
+		if (r < 0)
+			return tr_fault_set(fault, r, "archive.url", "cannot be read (%s)", a->readers[0].db.reason);
+		if (r == 0)
 			return tr_fault_set(fault, TR_ESTORE, "archive.url", "lacks the setting %s", all[i].key);
 	}
 	if (!thermal_ok(&a->model))

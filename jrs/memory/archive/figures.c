@@ -42,7 +42,8 @@ static int begin_count(struct sql_archive *a)
 	pthread_mutex_lock(&a->hist_lock);
 	if ((r = db->driver->look(db)) == 0) {
 		q = q_begin(db, SQL_SEQ_RANGE); /* a transaction sees from its first read on */
-		r = q_row(&q) < 0 ? TR_ESTORE : 0;
+		r = q_row(&q);
+		r = r < 0 ? r : 0;
 		q_end(&q);
 		a->count = r == 0 ? COUNT_BEGUN : COUNT_DUE;
 		a->missed.n = 0;
@@ -119,7 +120,8 @@ static int look(struct sql_archive *a, struct job *j, struct thermal_hist **out)
 	pthread_mutex_lock(&a->hist_lock);
 	if ((r = j->db->driver->look(j->db)) == 0) {
 		q = q_begin(j->db, SQL_SEQ_RANGE); /* a transaction sees from its first read on */
-		r = q_row(&q) < 0 ? TR_ESTORE : 0;
+		r = q_row(&q);
+		r = r < 0 ? r : 0;
 		q_end(&q);
 		*h = a->hist;
 	}

@@ -6,14 +6,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#define RETRY_MIN_MS  20u
-#define RETRY_MAX_MS  1000u
-#define START_WAIT_MS 15000u /* for a server that is not up yet; less than start_timeout_ms */
-#define START_LOOK_MS 100u
-#define PING_MS       1000u
-#define SEQ_BLOCK     1024 /* numbers taken from the sequence at once; what is left of them is lost at the end */
+#define RETRY_MIN_MS 20u
+#define RETRY_MAX_MS 1000u
+#define PING_MS      1000u
+#define SEQ_BLOCK    1024 /* numbers taken from the sequence at once; what is left of them is lost at the end */
 
 static struct pg_conn *conn_of(const struct db *db)
 {
@@ -60,20 +57,9 @@ static int make(struct sql_archive *a, struct db *db, enum db_lane lane, const c
 	return 0;
 }
 
-/* A server that starts beside us gets some time. */
-static PGconn *first_connection(const char *conninfo, struct tr_fault *fault)
-{
-	uint64_t until = tr_mono_ms() + START_WAIT_MS;
-	PGconn *pg;
-
-	while ((pg = pg_open_plain(conninfo, fault)) == NULL && tr_mono_ms() < until)
-		usleep(START_LOOK_MS * 1000);
-	return pg;
-}
-
 static int migrate(struct sql_archive *a, const char *conninfo, struct tr_fault *fault)
 {
-	PGconn *pg = first_connection(conninfo, fault);
+	PGconn *pg = pg_open_plain(conninfo, fault);
 	int r;
 
 	if (pg == NULL)

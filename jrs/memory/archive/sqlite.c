@@ -1,8 +1,8 @@
 /* SQLite as the archive's database. */
 #include "jrs/memory/archive/sqlite.h"
 #include "common/log/log.h"
-#include "jrs/memory/archive/pagesum.h"
 #include "jrs/memory/archive/gather.h"
+#include "jrs/memory/archive/pagesum.h"
 #include "jrs/memory/archive/schema.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -101,7 +101,8 @@ static int open_db(struct db *db, const char *path, bool create, struct tr_fault
 		return tr_fault_set(fault, TR_ENOMEM, "", "%s", tr_strerror(TR_ENOMEM));
 	db->driver = &db_sqlite;
 	db->conn = c;
-	if (sqlite3_open_v2(path, &c->h, flags, gather_vfs(pagesum_vfs())) != SQLITE_OK || pagesum_reserve(c->h) != SQLITE_OK) {
+	if (sqlite3_open_v2(path, &c->h, flags, gather_vfs(pagesum_vfs())) != SQLITE_OK ||
+	    pagesum_reserve(c->h) != SQLITE_OK) {
 		refused(db, fault, "cannot be opened");
 		goto fail;
 	}
