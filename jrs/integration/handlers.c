@@ -323,6 +323,7 @@ static int job_new(struct job **out, struct integration *in, struct chan_call *c
 {
 	struct import_cfg cfg = {.format = format,
 				 .name = m->name,
+				 .source = m->has_source ? m->source : (wire_str){NULL, 0},
 				 .data = m->data.p,
 				 .len = m->data.n,
 				 .first_line = m->has_first_line ? m->first_line : 1,

@@ -136,12 +136,13 @@ static void formats_are_known_or_refused(void **state)
 	assert_int_equal(out, IMPORT_JSONL);
 	assert_int_equal(import_format_parse(wire_s("markdown"), &out, &f), 0);
 	assert_int_equal(out, IMPORT_MARKDOWN);
-	assert_int_equal(import_format_parse(wire_s("git"), &out, &f), TR_EUNSUPPORTED);
-	assert_non_null(strstr(f.rule, "git"));
-	assert_int_equal(import_format_parse(wire_s("mcp-memory"), &out, &f), TR_EUNSUPPORTED);
+	assert_int_equal(import_format_parse(wire_s("git"), &out, &f), 0);
+	assert_int_equal(out, IMPORT_GIT);
+	assert_int_equal(import_format_parse(wire_s("mcp-memory"), &out, &f), 0);
+	assert_int_equal(out, IMPORT_MCP_MEMORY);
 	assert_int_equal(import_format_parse(wire_s("pdf"), &out, &f), TR_EINVAL);
 	assert_string_equal(f.field, "format");
-	assert_int_equal(out, IMPORT_MARKDOWN);
+	assert_int_equal(out, IMPORT_MCP_MEMORY);
 }
 
 int main(void)

@@ -7,30 +7,24 @@
 
 #include "common/base/text.h"
 #include "jrs/integration/import/reader.h"
+#include "jrs/integration/import/rows.h"
 #include "jrs/integration/text/chars.h"
 #include "jrs/integration/text/sentences.h"
 
 int import_format_parse(wire_str name, enum import_format *out, struct tr_fault *fault)
 {
-	static const struct {
-		const char *name;
-		int format; /* enum import_format; -1: a later version */
-	} list[] = {{"text", IMPORT_TEXT},
-		    {"markdown", IMPORT_MARKDOWN},
-		    {"jsonl", IMPORT_JSONL},
-		    {"git", -1},
-		    {"mcp-memory", -1}};
+	static const char *const list[] = {[IMPORT_TEXT] = "text",
+					   [IMPORT_MARKDOWN] = "markdown",
+					   [IMPORT_JSONL] = "jsonl",
+					   [IMPORT_GIT] = "git",
+					   [IMPORT_MCP_MEMORY] = "mcp-memory"};
 
-	for (size_t i = 0; i < sizeof list / sizeof list[0]; i++) {
-		if (strlen(list[i].name) != name.n || memcmp(list[i].name, name.p, name.n) != 0)
-			continue;
-		if (list[i].format < 0)
-			return tr_fault_set(fault, TR_EUNSUPPORTED, "format", "this version does not import %s yet",
-					    list[i].name);
-		*out = (enum import_format)list[i].format;
-		return 0;
-	}
-	return tr_fault_set(fault, TR_EINVAL, "format", "must be jsonl, markdown or text");
+	for (size_t i = 0; i < sizeof list / sizeof list[0]; i++)
+		if (strlen(list[i]) == name.n && memcmp(list[i], name.p, name.n) == 0) {
+			*out = (enum import_format)i;
+			return 0;
+		}
+	return tr_fault_set(fault, TR_EINVAL, "format", "must be jsonl, markdown, text, git or mcp-memory");
 }
 
 char *zone_dup(msgpack_zone *zone, const char *p, size_t n)
@@ -93,18 +87,6 @@ void skip(struct import *im, uint64_t line, const char *fmt, ...)
 	g->count++;
 	if (g->nlines < IMPORT_PLACES)
 		g->line[g->nlines++] = line;
-}
-
-static bool has_word(const char *p, size_t n)
-{
-	int32_t c;
-
-	for (size_t i = 0; i < n;) {
-		i += chars_next(p + i, n - i, &c);
-		if (chars_word(c) && !chars_mark(c))
-			return true;
-	}
-	return false;
 }
 
 static int piece_push(struct import *im, const char *p, size_t n, const struct piece *base)
@@ -179,8 +161,8 @@ int piece_add(struct import *im, const char *p, size_t n, const struct piece *ba
 		skip(im, base->line, memchr(p, 0, n) != NULL ? "it has a NUL in it" : "it is not valid UTF-8");
 		return 0;
 	}
-	if (!has_word(p, n)) {
-		skip(im, base->line, "there is no letter or digit in it");
+	if (!rows_has_word(p, n)) {
+		skip(im, base->line, NO_WORD);
 		return 0;
 	}
 	while (n > 0) {
@@ -224,6 +206,7 @@ void import_free(struct import **im)
 		return;
 	jsonl_release(*im);
 	markdown_free(*im);
+	graph_free(*im);
 	buf_free(&(*im)->text);
 	free((*im)->pieces);
 	free(*im);
@@ -395,12 +378,18 @@ static int jsonl_batch(struct import *im, msgpack_zone *zone, struct import_rows
 
 int import_batch(struct import *im, msgpack_zone *zone, struct import_rows *rows)
 {
+	typedef int reader(struct import * im, msgpack_zone * zone, struct import_rows * rows);
+	static reader *const readers[] = {[IMPORT_TEXT] = document_batch,
+					  [IMPORT_MARKDOWN] = document_batch,
+					  [IMPORT_JSONL] = jsonl_batch,
+					  [IMPORT_GIT] = git_batch,
+					  [IMPORT_MCP_MEMORY] = graph_batch};
 	int r;
 
 	rows->kind = IMPORT_MEMORIES;
 	rows->n = 0;
 	jsonl_release(im);
-	r = im->cfg.format == IMPORT_JSONL ? jsonl_batch(im, zone, rows) : document_batch(im, zone, rows);
+	r = readers[im->cfg.format](im, zone, rows);
 	im->nlast = rows->n;
 	return r;
 }

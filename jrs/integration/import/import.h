@@ -8,7 +8,26 @@
  * without an offset are read as UTC, dates as midnight; fields that are not known go to metadata, where one of that
  * name stands already it wins. A line with heat_key, created_at and own_id is one of an export: it is taken back whole
  * and strictly, as it was. Documents get session = name and metadata "line". What cannot be taken is skipped with its
- * line and the reason. */
+ * line and the reason.
+ *
+ * git:      a memory is a commit: its message, by its author, at the author's time, with the own id "git:<sha>". The
+ * piece is records of NUL-terminated fields, made by tribectl from `git log`:
+ *   sha, author time (s), author, parents (how many), files changed (how many), bytes of the message, message,
+ *   names of changed files (the first ones), and an empty field that ends the record
+ * Metadata "commit", "files", "files_changed"; "message_bytes" where the message was longer than a memory may be and is
+ * cut. No e-mail address is asked for. Broken UTF-8 reads as U+FFFD. The line of what is skipped is the record's
+ * number.
+ *
+ * mcp-memory: a line is an entity or a relation of the official MCP memory server's file, which is UTF-8 as JavaScript
+ * reads it: broken bytes, NUL and halves of surrogate pairs read as U+FFFD. An observation is a memory, with the
+ * entity's name in front where it lacks a word of it; so is a relation ("from relationType to") and an entity without
+ * observations ("name (entityType)"). Metadata, from which the graph can be made again:
+ *   "kind" observation, entity or relation; "type" entityType or relationType; "line"
+ *   "entity" its name; "from", "to" of a relation
+ *   "index" of the observation in its entity, from 0; "prefix": bytes of the content in front of it (absent: 0)
+ *   "part", "parts" from 1: an observation too long for one memory is these, joined
+ * Own ids come from source, kind and names: a changed file brings only what is new, and what stands in an entity twice
+ * is kept once. The tag is the type. */
 #ifndef JRS_INTEGRATION_IMPORT_IMPORT_H
 #define JRS_INTEGRATION_IMPORT_IMPORT_H
 #include "jrs/integration/text/words.h"
@@ -22,13 +41,14 @@
 #define IMPORT_PLACES      3           /* first lines kept of each */
 #define IMPORT_REASONS     ((IMPORT_GROUPS + 1) * IMPORT_PLACES)
 
-enum import_format { IMPORT_TEXT, IMPORT_MARKDOWN, IMPORT_JSONL };
-/* TR_EINVAL for a name that means nothing, TR_EUNSUPPORTED for git and mcp-memory; *fault says so. */
+enum import_format { IMPORT_TEXT, IMPORT_MARKDOWN, IMPORT_JSONL, IMPORT_GIT, IMPORT_MCP_MEMORY };
+/* TR_EINVAL for a name that means nothing; *fault says so. */
 int import_format_parse(wire_str name, enum import_format *out, struct tr_fault *fault);
 
 struct import_cfg {
 	enum import_format format;
-	wire_str name; /* all borrowed until import_free() */
+	wire_str name;   /* all borrowed until import_free() */
+	wire_str source; /* that the caller gives to rows that name none; n == 0: none */
 	const char *data;
 	size_t len;
 	uint64_t first_line; /* number of the piece's first line in its file, from 1 */

@@ -78,6 +78,16 @@ static bool is_record(const json_t *line)
 	       json_object_get(line, "own_id") != NULL;
 }
 
+/* Somebody took the MCP memory server's file for ours: say so, once for all its lines. */
+static bool is_graph(const json_t *line)
+{
+	const char *type = json_string_value(json_object_get(line, "type"));
+
+	return json_object_get(line, "content") == NULL && type != NULL &&
+	       ((strcmp(type, "entity") == 0 && json_object_get(line, "observations") != NULL) ||
+		(strcmp(type, "relation") == 0 && json_object_get(line, "relationType") != NULL));
+}
+
 static int take(struct import *im, json_t *line, uint64_t number, msgpack_zone *zone, struct import_rows *rows)
 {
 	enum import_kind kind = is_record(line) ? IMPORT_RECORDS : IMPORT_MEMORIES;
@@ -87,6 +97,10 @@ static int take(struct import *im, json_t *line, uint64_t number, msgpack_zone *
 
 	if (!json_is_object(line)) {
 		skip(im, number, "it is not a JSON object");
+		return 0;
+	}
+	if (is_graph(line)) {
+		skip(im, number, "it is of an MCP memory file: import it with --format mcp-memory");
 		return 0;
 	}
 	if (rows->n > 0 && rows->kind != kind)
@@ -116,8 +130,7 @@ void jsonl_release(struct import *im)
 		json_decref(im->held[--im->nheld]);
 }
 
-/* What is wrong with the JSON, without the place in it: lines with the same fault are counted as one reason. */
-static void skip_broken(struct import *im, uint64_t line, const char *rule)
+void skip_broken(struct import *im, uint64_t line, const char *rule)
 {
 	const char *place = strstr(rule, " (line ");
 

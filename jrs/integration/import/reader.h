@@ -1,4 +1,4 @@
-/* Between import.c and the three readers. Internal to this folder. */
+/* Between import.c and the readers. Internal to this folder. */
 #ifndef JRS_INTEGRATION_IMPORT_READER_H
 #define JRS_INTEGRATION_IMPORT_READER_H
 #include "common/base/buf.h"
@@ -33,7 +33,10 @@ struct import {
 	struct markdown_headings *headings; /* owned by markdown.c: they live longer than a turn */
 	json_t *held[IMPORT_BATCH];         /* owned; the last batch's lines: its strings point into them */
 	uint32_t nheld;
+	struct graph_line *graph; /* owned by graph.c: an entity whose observations fill more than a batch */
 };
+
+#define NO_WORD "there is no letter or digit in it" /* a reason to skip, the same for every format */
 
 /* One turn of a document reader: reads some of the piece at pos, appends to pieces. TR_ENOMEM. */
 int text_turn(struct import *im);
@@ -43,11 +46,17 @@ void markdown_free(struct import *im);
  * 0: skipped or empty; TR_EBUSY: it is of another kind than the rows there, which must go first; TR_ENOMEM. */
 int jsonl_line(struct import *im, const char *p, size_t n, uint64_t line, msgpack_zone *zone, struct import_rows *rows);
 void jsonl_release(struct import *im);
+/* A batch of a format whose rows are not paragraphs; as import_batch(). */
+int git_batch(struct import *im, msgpack_zone *zone, struct import_rows *rows);
+int graph_batch(struct import *im, msgpack_zone *zone, struct import_rows *rows);
+void graph_free(struct import *im);
 
 /* p..p+n as one piece, or as several when it is long; broken UTF-8 and what has no letter or digit is skipped with its
  * reason. base: the other fields. The text is copied. */
 int piece_add(struct import *im, const char *p, size_t n, const struct piece *base);
 void skip(struct import *im, uint64_t line, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/* rule: of json_parse(). Its place in the line is left out: lines with the same fault are counted as one reason. */
+void skip_broken(struct import *im, uint64_t line, const char *rule);
 /* Zone copy of n bytes; NULL: out of memory. */
 char *zone_dup(msgpack_zone *zone, const char *p, size_t n);
 
