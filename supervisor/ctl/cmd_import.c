@@ -73,10 +73,8 @@ static int request_id(const struct import *im, uint64_t position, char out[2 * T
 	return r;
 }
 
-/* One piece, which brings the import to `position`. What integration-jr finds wrong with a document is a skipped file;
- * anything else ends the import, for now. */
-static enum ctl_exit send_piece(struct import *im, const char *format, const char *p, size_t n, uint64_t first_line,
-				uint64_t position)
+enum ctl_exit import_send_piece(struct import *im, const char *format, const struct buf *piece, size_t n,
+				uint64_t first_line, uint64_t position)
 {
 	char id[2 * TR_SHA256_LEN + 1] = "";
 	bool has_id = request_id(im, position, id) == 0; /* before it is looked at below */
@@ -84,7 +82,7 @@ static enum ctl_exit send_piece(struct import *im, const char *format, const cha
 		.common = {.has_request_id = has_id, .request_id = wire_s(id)},
 		.name = wire_s(im->name),
 		.format = wire_s(format),
-		.data = {p, (uint32_t)n},
+		.data = {piece->p, (uint32_t)n},
 		.has_first_line = true,
 		.first_line = first_line,
 		.has_source = im->source != NULL,
@@ -170,9 +168,13 @@ static void pass_done(int fd, struct buf *b, uint64_t done, uint64_t *line, int 
 	buf_clear(b);
 }
 
-/* base: place of the file's first byte in the material. */
-static enum ctl_exit send_lines(struct import *im, uint64_t base, int fd, int *err)
+/* base: place of the file's first byte in the material. A line of an MCP memory file is a whole entity, however much
+ * was observed of it; one that does not fit into a piece goes alone. */
+static enum ctl_exit send_lines(struct import *im, const struct file_entry *f, uint64_t base, int fd, int *err)
 {
+	bool graph = strcmp(f->format, "mcp-memory") == 0;
+	size_t room = PIECE_BYTES, longest = graph ? FILES_BYTES_MAX : PIECE_BYTES;
+	const char *why = graph ? "a line over 8 MiB" : "a line over 1 MiB";
 	uint64_t at = im->position > base ? im->position : base, line, lines = 0, dropped;
 	struct buf *b = &im->data;
 	enum ctl_exit e = CTL_DONE;
@@ -182,22 +184,25 @@ static enum ctl_exit send_lines(struct import *im, uint64_t base, int fd, int *e
 	while (e == CTL_DONE && *err == 0) {
 		size_t n;
 
-		while (more && b->len < PIECE_BYTES)
-			more = read_some(fd, b, PIECE_BYTES - b->len, err);
+		while (more && b->len < room)
+			more = read_some(fd, b, room - b->len, err);
 		if (b->len == 0 || *err != 0)
 			break;
-		n = files_cut(b->p, b->len, !more, PIECE_BYTES, PIECE_LINES, &lines);
+		n = files_cut(b->p, b->len, !more, room, room > PIECE_BYTES ? 1 : PIECE_LINES, &lines);
+		if (n == 0 && room < longest) {
+			room = longest;
+			continue;
+		}
+		room = PIECE_BYTES;
 		if (n == 0) {
-			static const char why[] = "a line over 1 MiB";
-
-			import_reason(im, line++, why, sizeof(why) - 1, 1);
+			import_reason(im, line++, why, strlen(why), 1);
 			more = drop_line(fd, b, &dropped, err) && more;
 			at += dropped;
 			e = *err == 0 ? note(im, at, 1) : e;
 			continue;
 		}
 		at += n;
-		e = send_piece(im, "jsonl", b->p, n, line, at);
+		e = import_send_piece(im, f->format, b, n, line, at);
 		buf_consume(b, n);
 		line += lines;
 		import_show_progress(im);
@@ -214,7 +219,7 @@ static enum ctl_exit send_document(struct import *im, const struct file_entry *f
 		;
 	if (*err == 0 && b->len != f->size)
 		*err = TR_ECONFLICT;
-	return *err != 0 || b->len == 0 ? CTL_DONE : send_piece(im, f->format, b->p, b->len, 1, base + f->size);
+	return *err != 0 || b->len == 0 ? CTL_DONE : import_send_piece(im, f->format, b, b->len, 1, base + f->size);
 }
 
 /* What changes under our hands would be imported under the wrong name: that ends it. */
@@ -224,12 +229,18 @@ static enum ctl_exit send_file(struct import *im, const struct file_entry *f, ui
 	int fd = -1, err = 0;
 
 	im->name = f->name;
+	if (f->revision[0] != '\0') {
+		if (base + f->size > im->position)
+			e = import_send_git(im, f, base);
+		im->done += e == CTL_DONE;
+		return e;
+	}
 	if (f->size > 0 && base + f->size > im->position) {
 		import_show_progress(im);
 		err = files_open(f, &fd);
 		if (err == 0)
-			e = strcmp(f->format, "jsonl") == 0 ? send_lines(im, base, fd, &err)
-							    : send_document(im, f, base, fd, &err);
+			e = files_in_lines(f) ? send_lines(im, f, base, fd, &err)
+					      : send_document(im, f, base, fd, &err);
 		if (e == CTL_DONE && err == 0 && im->position != base + f->size)
 			err = TR_ECONFLICT;
 		if (fd >= 0)
@@ -289,34 +300,57 @@ static int add_stdin(struct import *im, const char *format, FILE **spooled)
 	return r;
 }
 
+/* path: "-" is standard input. *last: what names it, for a person; caller frees. */
+static enum ctl_exit add_files(struct import *im, const char *path, const char *format, FILE **spooled, char **last)
+{
+	bool in = strcmp(path, "-") == 0;
+	char *real;
+	int r;
+
+	if (in && (format == NULL || *spooled != NULL)) {
+		ctl_say(im->c, format == NULL ? "- (standard input) wants --format" : "- may stand there once");
+		return CTL_USAGE;
+	}
+	r = in ? add_stdin(im, format, spooled) : files_add(&im->files, path, format);
+	if (r < 0) {
+		ctl_say(im->c, "%s: %s", in ? "standard input" : path, tr_strerror(r));
+		return CTL_FAILED;
+	}
+	real = in ? NULL : realpath(path, NULL);
+	*last = strdup(real == NULL ? "stdin" : strrchr(real, '/') + 1);
+	free(real);
+	return *last == NULL ? CTL_INTERNAL : CTL_DONE;
+}
+
+static enum ctl_exit add_git(struct import *im, const char *path, char **last)
+{
+	enum ctl_exit e = import_add_git(im, path);
+
+	if (e != CTL_DONE)
+		return e;
+	*last = strdup(im->files.v[im->files.n - 1].name);
+	return *last == NULL ? CTL_INTERNAL : CTL_DONE;
+}
+
 /* Everything that was named must be there before the first piece goes out. */
 static enum ctl_exit gather(struct import *im, const struct ctl_args *a, FILE **spooled, struct buf *how)
 {
 	const char *format = ctl_str(a, "format");
+	bool git = format != NULL && strcmp(format, "git") == 0;
 
 	(void)buf_printf(how, "%s\n%s\n%s\n", IMPORT_VERSION, format == NULL ? "" : format,
 			 im->source == NULL ? "" : im->source);
 	for (unsigned i = 0; i < a->noperands; i++) {
-		const char *path = a->operands[i], *last;
-		bool in = strcmp(path, "-") == 0;
-		char *real;
-		int r;
+		char *last = NULL;
+		enum ctl_exit e = git ? add_git(im, a->operands[i], &last)
+				      : add_files(im, a->operands[i], format, spooled, &last);
 
-		if (in && (format == NULL || *spooled != NULL)) {
-			ctl_say(im->c, format == NULL ? "- (standard input) wants --format" : "- may stand there once");
-			return CTL_USAGE;
-		}
-		r = in ? add_stdin(im, format, spooled) : files_add(&im->files, path, format);
-		if (r < 0) {
-			ctl_say(im->c, "%s: %s", in ? "standard input" : path, tr_strerror(r));
-			return CTL_FAILED;
-		}
-		real = in ? NULL : realpath(path, NULL);
-		last = real == NULL ? "stdin" : strrchr(real, '/') + 1;
+		if (e != CTL_DONE)
+			return e;
 		(void)buf_printf(how, "%s\n", last);
 		if (i == 0)
 			tr_copy(im->title, sizeof(im->title), last, strlen(last));
-		free(real);
+		free(last);
 	}
 	if (!tr_utf8_ok(im->title, strlen(im->title), NULL) || im->title[0] == '\0')
 		tr_copy(im->title, sizeof(im->title), "files", 5);
@@ -357,7 +391,7 @@ static enum ctl_exit begin(struct import *im, const char *how)
 		ctl_say(im->c, "%s", tr_strerror(r));
 		return CTL_INTERNAL;
 	}
-	im->size = files_bytes(&im->files);
+	im->size = files_size(&im->files);
 	if (im->size == 0) {
 		im->id[0] = '\0'; /* empty files: nothing to remember it by */
 		return CTL_DONE;

@@ -76,6 +76,15 @@ void import_show_reading(struct import *im, uint64_t bytes)
 	overwrite(&b);
 }
 
+/* So much of the material. */
+static void show_amount(const struct import *im, char out[SHOW_SHORT], uint64_t n)
+{
+	if (im->commits)
+		show_count(out, n);
+	else
+		show_bytes(out, n);
+}
+
 void import_show_progress(struct import *im)
 {
 	uint64_t ms = tr_mono_ms() - im->sending_ms, sent = im->position - im->start;
@@ -84,19 +93,20 @@ void import_show_progress(struct import *im)
 
 	if (!due(im))
 		return;
-	show_bytes(done, im->position);
-	show_bytes(all, im->size);
-	(void)buf_printf(&b, "%3u%%  %s of %s",
-			 im->size > 0 ? (unsigned)(100.0 * (double)im->position / (double)im->size) : 100, done, all);
+	show_amount(im, done, im->position);
+	show_amount(im, all, im->size);
+	(void)buf_printf(&b, "%3u%%  %s of %s%s",
+			 im->size > 0 ? (unsigned)(100.0 * (double)im->position / (double)im->size) : 100, done, all,
+			 im->commits ? " commits" : "");
 	if (ms >= RATE_AFTER_MS && sent > 0) {
-		show_bytes(rate, sent * 1000 / ms);
+		show_amount(im, rate, sent * 1000 / ms);
 		show_count(rows, (im->added + im->known) * 1000 / ms);
 		show_duration(left,
 			      (uint64_t)((double)(im->size - im->position) * (double)ms / (double)sent / 1e3 + .5));
 		(void)buf_printf(&b, "  %s/s  %s memories/s  %s left", rate, rows, left);
 	}
-	(void)buf_printf(&b, "  file %zu of %zu  ", im->done + 1 < im->files.n ? im->done + 1 : im->files.n,
-			 im->files.n);
+	(void)buf_printf(&b, "  %s %zu of %zu  ", im->commits ? "repository" : "file",
+			 im->done + 1 < im->files.n ? im->done + 1 : im->files.n, im->files.n);
 	clean_text(&b, im->name, strlen(im->name), " ", 30);
 	overwrite(&b);
 }
@@ -165,9 +175,9 @@ static int report_json(const struct import *im, struct buf *out)
 			(json_int_t)(before ? im->before_added + im->before_known : im->known), "skipped",
 			(json_int_t)(before ? im->before_skipped : im->skipped), "reasons", reasons_json(im), "files",
 			(json_int_t)im->done, "files_skipped", (json_int_t)files_skipped(im), "files_skipped_reasons",
-			files_json(im), "bytes", (json_int_t)im->size, "resumed_at", (json_int_t)im->start, "resumed",
-			im->start > 0 && !before, "finished_before", before, "seconds",
-			(double)(tr_mono_ms() - im->begun_ms) / 1e3);
+			files_json(im), im->commits ? "commits" : "bytes", (json_int_t)im->size, "resumed_at",
+			(json_int_t)im->start, "resumed", im->start > 0 && !before, "finished_before", before,
+			"seconds", (double)(tr_mono_ms() - im->begun_ms) / 1e3);
 	r = doc == NULL ? TR_ENOMEM : json_print(doc, out);
 	json_decref(doc);
 	return r < 0 ? r : buf_puts(out, "\n");
@@ -226,7 +236,10 @@ static void report_text(const struct import *im, struct buf *out)
 		(void)buf_puts(out, "\n");
 	} else {
 		counts(out, im->added, im->known, im->skipped);
-		(void)buf_printf(out, ", from %zu file%s in %.1f s\n", im->done, im->done == 1 ? "" : "s",
+		(void)buf_printf(out, ", from %zu %s%s in %.1f s\n", im->done, im->commits ? "repositor" : "file",
+				 im->done == 1 ? (im->commits ? "y" : "")
+				 : im->commits ? "ies"
+					       : "s",
 				 (double)(tr_mono_ms() - im->begun_ms) / 1e3);
 	}
 	if (im->start > 0 && !im->finished_before) {

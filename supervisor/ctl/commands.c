@@ -62,8 +62,8 @@ static const struct ctl_option decisions_options[] = {
 	END
 };
 static const struct ctl_option import_options[] = {
-	{"format", 0, CTL_CHOICE, "jsonl|markdown|text||git|mcp-memory", 0, 0, 0, "read every file as this, whatever its name"},
-	{"source", 0, CTL_STR,    "S",                   1, 256, 0, "the source of memories that name none"},
+	{"format", 0, CTL_CHOICE, "jsonl|markdown|text|git|mcp-memory", 0, 0, 0, "read every file as this, whatever its name"},
+	{"source", 0, CTL_STR,    "S",                   1, 256, 0, "the source of memories that name none; by default the file's name, git:NAME or mcp-memory"},
 	{"list",   0, CTL_FLAG,   NULL,                  0, 0,   0, "show the imports, newest first"},
 	{"undo",   0, CTL_STR,    "ID",                  1, 128, 0, "delete what an import added; sacred memories stay"},
 	{"yes",    0, CTL_FLAG,   NULL,                  0, 0,   0, "with --undo: do not ask"},
@@ -128,11 +128,18 @@ const struct ctl_command ctl_commands[] = {
 	{"decisions", CTL_NO_OPERANDS, NULL, decisions_options, cmd_decisions,
 	 "the decision log, newest first", NULL, NULL},
 	{"import", CTL_SOME_PATHS, "FILE|DIR...", import_options, cmd_import,
-	 "remember what files hold",
+	 "remember what files or a git history hold",
 	 "Formats by name: .jsonl .ndjson (a memory a line), .md .markdown, .txt .text; others are skipped and\n"
 	 "counted. A directory is walked in sorted order, without hidden entries and symbolic links. What a `tribectl\n"
 	 "export` wrote is taken back as it was. All files are read once first, to tell this import by its content: the\n"
-	 "same command goes on where an interrupted one stopped, and does nothing when it was done.", NULL},
+	 "same command goes on where an interrupted one stopped, and does nothing when it was done.\n"
+	 "\n"
+	 "--format git: DIR is a work tree (its top) or a bare repository; each commit that HEAD reaches is a memory: its\n"
+	 "message, by its author (the name; no e-mail address is read), at its time, under the id git:SHA, so a later import\n"
+	 "brings only what is new. Commits are numbered as `git rev-list --reverse --topo-order HEAD` lists them.\n"
+	 "\n"
+	 "--format mcp-memory: FILE is what the official MCP memory server keeps; each observation and relation is a memory,\n"
+	 "and so is an entity without observations.", NULL},
 	{"export", CTL_MAYBE_PATH, "[FILE]", NULL, cmd_export,
 	 "every memory as JSONL that import takes back without loss",
 	 "Without FILE, or with -, to standard output. A FILE is there whole or not at all.", NULL},

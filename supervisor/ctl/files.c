@@ -71,6 +71,27 @@ static int keep(struct file_list *list, const char *path, const char *name, cons
 	return 0;
 }
 
+int files_add_git(struct file_list *list, const char *git_dir, const char *name, const char *revision, FILE *commits,
+		  uint64_t n)
+{
+	size_t len = strlen(revision);
+	int r = len > 0 && len < FILES_REVISION_LEN ? keep(list, git_dir, name, "git") : TR_EINVAL;
+
+	if (r < 0) {
+		(void)fclose(commits);
+		return r;
+	}
+	(void)strcpy(list->v[list->n - 1].revision, revision);
+	list->v[list->n - 1].commits = commits;
+	list->v[list->n - 1].size = n;
+	return 0;
+}
+
+bool files_in_lines(const struct file_entry *f)
+{
+	return strcmp(f->format, "jsonl") == 0 || strcmp(f->format, "mcp-memory") == 0;
+}
+
 static int consider_file(struct file_list *list, const char *path, const char *name, const char *forced,
 			 const struct stat *st)
 {
@@ -80,7 +101,7 @@ static int consider_file(struct file_list *list, const char *path, const char *n
 		files_skip(list, FILES_SKIP_KIND, name);
 	else if (strlen(name) > WIRE_NAME_MAX || !tr_utf8_ok(name, strlen(name), NULL))
 		files_skip(list, FILES_SKIP_NAME, name);
-	else if (strcmp(format, "jsonl") != 0 && st->st_size > (off_t)FILES_BYTES_MAX)
+	else if (!files_in_lines(&(struct file_entry){.format = format}) && st->st_size > (off_t)FILES_BYTES_MAX)
 		files_skip(list, FILES_SKIP_LARGE, name);
 	else
 		return keep(list, path, name, format);
@@ -170,6 +191,8 @@ void files_free(struct file_list *list)
 	for (size_t i = 0; i < list->n; i++) {
 		free(list->v[i].path);
 		free(list->v[i].name);
+		if (list->v[i].commits != NULL)
+			(void)fclose(list->v[i].commits);
 	}
 	free(list->v);
 	for (int i = 0; i < FILES_NSKIPS; i++)
@@ -247,16 +270,33 @@ static ssize_t read_full(int fd, char *p, size_t size)
 	return (ssize_t)have;
 }
 
+/* A commit's id stands for all that it says and for all before it; how many these are, for where the history is cut
+ * off.
+ */
+static int digest_git(struct digest *d, const struct file_entry *f)
+{
+	const struct tr_piece v[] = {{d->sum, sizeof(d->sum)},
+				     {f->name, strlen(f->name)},
+				     {f->format, strlen(f->format)},
+				     {f->revision, strlen(f->revision)},
+				     {&f->size, sizeof(f->size)}};
+	int r = tr_sha256_pieces(v, sizeof(v) / sizeof(v[0]), d->sum);
+
+	return r < 0 ? r : 1;
+}
+
 /* 1: taken into the digest; 0: left out, and the digest is as it was; < 0. */
 static int digest_file(struct digest *d, struct file_list *list, struct file_entry *f)
 {
 	struct digest before = *d;
 	enum files_skip why = FILES_SKIP_UNREAD;
-	bool whole = strcmp(f->format, "jsonl") != 0;
+	bool whole = !files_in_lines(f);
 	struct stat st;
 	ssize_t n = 0;
 	int fd, r;
 
+	if (f->revision[0] != '\0')
+		return digest_git(d, f);
 	r = open_regular(f, &fd, &st);
 	if (r < 0) {
 		files_skip(list, why, f->name);
@@ -312,7 +352,7 @@ int files_digest(struct file_list *list, const char *how, files_step *step, void
 	return 0;
 }
 
-uint64_t files_bytes(const struct file_list *list)
+uint64_t files_size(const struct file_list *list)
 {
 	uint64_t sum = 0;
 

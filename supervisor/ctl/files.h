@@ -4,9 +4,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
-#define FILES_PLACES    3          /* first names kept of those left out for one reason */
-#define FILES_BYTES_MAX (8u << 20) /* of a text or Markdown document; JSONL comes in pieces and has no limit */
+#define FILES_PLACES       3          /* first names kept of those left out for one reason */
+#define FILES_BYTES_MAX    (8u << 20) /* of a text or Markdown document; lines come in pieces and have no limit */
+#define FILES_REVISION_LEN 65         /* 64 hex characters and NUL */
 
 /*          id         reason, for a person */
 #define FILES_SKIPS(X)                                                                 \
@@ -31,7 +33,11 @@ struct file_entry {
 	char *path;         /* to open */
 	char *name;         /* relative to what the user named: the only name that is sent */
 	const char *format; /* static */
-	/* as files_digest() found it */
+	/* of a git repository, path being its git directory: the commit to begin at, else empty; and all of them, in
+	 * order, as lines of one length, in a file without a name */
+	char revision[FILES_REVISION_LEN];
+	FILE *commits; /* owned; NULL: no repository */
+	/* as files_digest() found it; of a repository: commits, as files_add_git() was told */
 	uint64_t size;
 	int64_t changed_ns; /* mtime */
 };
@@ -47,6 +53,12 @@ const char *files_format(const char *name);
 /* Adds a file, or everything below a directory in sorted order (by bytes). root itself may be a symbolic link: the user
  * named it. format: forced on every file, or NULL. 0, -errno when root cannot be read, TR_ENOMEM. */
 int files_add(struct file_list *list, const char *root, const char *format);
+/* Adds a repository. commits: owned from here on, also when this fails; n: how many. TR_ENOMEM; TR_EINVAL: a revision
+ * that is none. */
+int files_add_git(struct file_list *list, const char *git_dir, const char *name, const char *revision, FILE *commits,
+		  uint64_t n);
+/* Is it read line by line, in pieces? */
+bool files_in_lines(const struct file_entry *f);
 /* Counts one as left out; name is copied. */
 void files_skip(struct file_list *list, enum files_skip why, const char *name);
 void files_free(struct file_list *list);
@@ -55,10 +67,11 @@ void files_free(struct file_list *list);
 /* The same files with the same contents, taken the same way, have the same digest. Reads every file once from its first
  * byte to its last (about 0.4 GB/s of SHA-256 beside the disk) and notes its size; one that cannot be read, or is a
  * document that is too long, moves to skipped. how: what else makes it another import. step, when not NULL, is called
- * now and then with the bytes read so far. 0 or < 0: TR_ENOMEM, TR_EINTERNAL. */
+ * now and then with the bytes read so far. A repository is told by its name, revision and commits. 0 or < 0: TR_ENOMEM,
+ * TR_EINTERNAL. */
 typedef void files_step(void *arg, uint64_t bytes);
 int files_digest(struct file_list *list, const char *how, files_step *step, void *arg, char out[FILES_DIGEST_LEN]);
-uint64_t files_bytes(const struct file_list *list); /* sum of the sizes */
+uint64_t files_size(const struct file_list *list); /* sum of the sizes */
 /* Opens it to be read. -errno; TR_ECONFLICT when it is not the file that files_digest() saw. */
 int files_open(const struct file_entry *f, int *fd_out);
 

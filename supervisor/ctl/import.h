@@ -30,7 +30,8 @@ struct import {
 	struct buf data;
 	/* what memory-jr knows of it */
 	char id[FILES_DIGEST_LEN], title[WIRE_NAME_MAX + 1];
-	uint64_t size, position; /* bytes of all files; of these, done and durable */
+	bool commits;            /* size and positions are commits of repositories, not bytes of files */
+	uint64_t size, position; /* of all files; of these, done and durable */
 	uint64_t start;          /* position when this run began */
 	uint64_t before_added, before_known, before_skipped;
 	int64_t begun_at, finished_at; /* wall clock, ms */
@@ -47,6 +48,16 @@ void import_show_progress(struct import *im);
 void import_hide_progress(struct import *im);
 enum ctl_exit import_report(struct import *im);
 void import_reasons_free(struct import *im);
+
+/* One piece, which brings the import to `position`. What integration-jr finds wrong with a document is a skipped file;
+ * anything else ends the import, for now. first_line: number of its first line or commit. */
+enum ctl_exit import_send_piece(struct import *im, const char *format, const struct buf *piece, size_t n,
+				uint64_t first_line, uint64_t position);
+
+/* cmd_import_git.c. Adds the repository at path; says what is wrong with it. */
+enum ctl_exit import_add_git(struct import *im, const char *path);
+/* base: place of its first commit in the material. */
+enum ctl_exit import_send_git(struct import *im, const struct file_entry *f, uint64_t base);
 
 /* import --list; import --undo ID */
 enum ctl_exit import_list(struct ctl *c);

@@ -400,7 +400,8 @@ class ExitStatus(LiveCase):
                    ("remember", "x"), ("explain", sacred), ("export",), ("export", "-"), ("analyze", "anomalies"), ("--help",),
                    ("top", "--help"), ("vote", "--help"), ("--version",), ("--check",), ("status", "-n"), ("reload",),
                    ("import", "--list"), ("restart", "meta")),
-            FAILED: (("forget", "no-such-id"), ("explain", "no-such-id"), ("import", "/no/such/path"), ("export", "/no/such/dir/file"),
+            FAILED: (("forget", "no-such-id"), ("explain", "no-such-id"), ("import", "/no/such/path"),
+                     ("import", "/no/such/path", "--format", "git"), ("import", "/no/such/path", "--format", "mcp-memory"), ("export", "/no/such/dir/file"),
                      ("drill", "--jr", "meta", "--kills", "1", "--slo-ms", "0.001")),
             USAGE: (("forget",), ("forget", "a", "b"), ("explain",), ("analyze", "dreams"), ("top", "x"), ("export", "a", "b"),
                     ("events", "--limit", "0"), ("config", "--set", "no.such=1"), ("config", "--set", "heartbeat_ms=0"),
@@ -409,8 +410,7 @@ class ExitStatus(LiveCase):
             INTERNAL: (("vote", "Shall we?", "--option", "a", "--quorum", "3"), ("mcp",), ("soak", "--hours", "1"), ("bench",),
                        ("backup",), ("restore", "f"), ("verify-backup", "f"), ("verify", "d"), ("sign", "d"), ("token", "make"),
                        ("analyze", "regression"), ("analyze", "patterns"), ("drill", "--storm", "3", "--every", "9"),
-                       ("drill", "--jr", "all", "--kills", "1", "--fault", "spin"), ("drill", "--jr", "all", "--kills", "1", "--load", "2"),
-                       ("import", "x", "--format", "git"), ("import", "x", "--format", "mcp-memory")),
+                       ("drill", "--jr", "all", "--kills", "1", "--fault", "spin"), ("drill", "--jr", "all", "--kills", "1", "--load", "2")),
         }
         return [(status, words) for status, group in lines.items() for words in group]
 

@@ -200,7 +200,7 @@ static void knows_what_comes_later(void **state)
 	later("drill|--jr|all|--kills|3|--load|50", "load");
 	later("drill|--jr|all|--kills|3|--fault|oom", "oom");
 	later("analyze|patterns", "patterns");
-	later("import|x|--format|git", "git");
+	later("import|x|--format|git", NULL);
 	later("analyze|anomalies", NULL);
 	later("drill|--jr|all|--kills|3|--fault|hang", NULL);
 	bad("drill|--storm|never", "--storm: must be a number");

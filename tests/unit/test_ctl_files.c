@@ -1,4 +1,5 @@
 /* What an import reads: the walk over a directory, and cutting JSONL into pieces of whole lines. */
+#include "common/base/err.h"
 #include "supervisor/ctl/files.h"
 #include <fcntl.h>
 #include <ftw.h>
@@ -125,7 +126,7 @@ static void digest(const char *how, char out[FILES_DIGEST_LEN], uint64_t *bytes,
 	assert_int_equal(files_add(&list, at("x"), NULL), 0);
 	assert_int_equal(files_digest(&list, how, count_step, &stepped, out), 0);
 	assert_int_equal(strlen(out), 32);
-	*bytes = files_bytes(&list);
+	*bytes = files_size(&list);
 	assert_true(stepped >= *bytes);
 	*skipped = list.skipped[FILES_SKIP_UNREAD] + list.skipped[FILES_SKIP_LARGE];
 	files_free(&list);
@@ -254,6 +255,39 @@ static void pieces_lose_nothing(void **state)
 	}
 }
 
+/* A repository is told by its name, its newest commit and how many there are. */
+static void histories_have_digests_too(void **state)
+{
+	static const struct {
+		const char *name, *revision;
+		uint64_t commits;
+	} repos[] = {{"git:a", "0123", 7},
+		     {"git:b", "0123", 7},
+		     {"git:a", "0124", 7},
+		     {"git:a", "0123", 8},
+		     {"git:a", "0123", 7}};
+	char out[5][FILES_DIGEST_LEN];
+	struct file_list list = {.v = NULL};
+
+	(void)state;
+	for (size_t i = 0; i < 5; i++) {
+		assert_int_equal(
+			files_add_git(&list, "/nowhere", repos[i].name, repos[i].revision, tmpfile(), repos[i].commits),
+			0);
+		assert_int_equal(files_digest(&list, "how", NULL, NULL, out[i]), 0);
+		assert_int_equal(files_size(&list), repos[i].commits);
+		assert_int_equal(list.n, 1);
+		files_free(&list);
+	}
+	for (size_t i = 1; i < 4; i++)
+		for (size_t k = 0; k < i; k++)
+			assert_string_not_equal(out[i], out[k]);
+	assert_string_equal(out[4], out[0]);
+	assert_int_equal(files_add_git(&list, "/nowhere", "git:a", "", tmpfile(), 1), TR_EINVAL);
+	assert_int_equal(list.n, 0);
+	files_free(&list);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -262,6 +296,7 @@ int main(void)
 		cmocka_unit_test(what_changes_meanwhile_is_seen),
 		cmocka_unit_test(cuts_whole_lines),
 		cmocka_unit_test(pieces_lose_nothing),
+		cmocka_unit_test(histories_have_digests_too),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
