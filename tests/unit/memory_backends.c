@@ -99,7 +99,9 @@ const struct rig_backend rig_sqlite = {.name = "sqlite",
 				       .sound = sqlite_sound,
 				       .look = sqlite_look,
 				       .sql = sqlite_number,
-				       .refuses = sqlite_refuses};
+				       .refuses = sqlite_refuses,
+				       .ranks = true,
+				       .keeps_wrong_answers = true};
 
 /* ---- the double ---- */
 static double double_look(struct rig *g, unsigned what)
@@ -137,7 +139,8 @@ const struct rig_backend rig_double = {.name = "double",
 				       .place = nothing,
 				       .wipe = double_wipe,
 				       .sound = nothing,
-				       .look = double_look};
+				       .look = double_look,
+				       .ranks = true};
 
 /* ---- PostgreSQL: a database of this process in the cluster that TRIBE_POSTGRES names (tests/kit/postgres) ---- */
 static char cluster[400], database[32];
@@ -258,4 +261,6 @@ const struct rig_backend rig_postgresql = {.name = "postgresql",
 					   .sound = nothing,
 					   .look = pg_look,
 					   .sql = pg_number,
-					   .refuses = pg_refuses};
+					   .refuses = pg_refuses,
+					   .leaves_gaps = true,
+					   .keeps_wrong_answers = true};
