@@ -151,10 +151,14 @@ static void quiet(void *arg, const char *message)
 	(void)message;
 }
 
+/* A test that failed may have left an archive open, whose locks would be waited for. */
 static PGconn *pg_connect(const char *conninfo)
 {
-	PGconn *c = PQconnectdb(conninfo);
+	char bounded[600];
+	PGconn *c;
 
+	snprintf(bounded, sizeof(bounded), "%s options='-c lock_timeout=30s'", conninfo);
+	c = PQconnectdb(bounded);
 	if (PQstatus(c) != CONNECTION_OK) {
 		fprintf(stderr, "PostgreSQL: %s", PQerrorMessage(c));
 		exit(1);

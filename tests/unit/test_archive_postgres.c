@@ -78,6 +78,7 @@ static void a_late_commit_is_heard_of(void **s)
 	struct heard h = {0};
 	PGconn *slow = other(g);
 	int64_t first = say(g, "first"), second;
+	uint64_t until = tr_mono_ms() + 20000;
 
 	hear(g, &h);
 	assert_true(heard_of(&h, first));
@@ -90,8 +91,10 @@ static void a_late_commit_is_heard_of(void **s)
 	run(slow, "COMMIT");
 	hear(g, &h);
 	assert_true(heard_of(&h, SLOW));
-	hear(g, &h);
-	assert_int_equal(h.n, 0); /* nothing is open any more, so nothing is told again */
+	do /* once nothing is open any more, in the databases of other tests neither, nothing is told again */
+		hear(g, &h);
+	while (h.n > 0 && tr_mono_ms() < until);
+	assert_int_equal(h.n, 0);
 	PQfinish(slow);
 }
 
