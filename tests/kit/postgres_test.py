@@ -127,6 +127,17 @@ class PostgresKit(unittest.TestCase):
                    f'{kit.BIN}/psql -X -A -t -d "$(cat "$TRIBE_POSTGRES/url")" -c "SHOW max_connections"; exit 7')
         self.assertEqual((done.returncode, done.stdout.strip()), (7, "7"), done.stderr)
 
+    def test_run_is_told_to_end(self):
+        with subprocess.Popen([SCRIPT, "run", "--fsync", "off", "--", "sh", "-c", 'cat "$TRIBE_POSTGRES/saved.json"; exec cat'],
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as run_script:
+            saved = kit.json.loads(run_script.stdout.readline())
+            self.assertFalse(kit.gone(tuple(saved["process"])))
+            run_script.terminate()
+            run_script.stdin.close()
+            self.assertNotEqual(run_script.wait(60), 0)
+        self.assertTrue(kit.gone(tuple(saved["process"])))
+        self.assertFalse(os.path.exists(saved["base"]))
+
     @unittest.skipUnless(os.geteuid() == 0, "is not root anyway")
     def test_without_root(self):
         nobody = pwd.getpwnam("nobody")
