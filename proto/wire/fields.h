@@ -15,7 +15,7 @@
 /* ---- items ---- (ITEMS lists them so that an item stands behind those it contains) */
 #define WIRE_ITEMS(X) \
 	X(role_flags) X(reason) X(bucket) X(jr) X(jrs) X(sentience) X(new_memory) X(added) X(term) X(explanation) X(memory) X(source) X(stages) X(heat_bin) \
-	X(event) X(ended_fault) X(setting) X(company) X(record) X(import) X(decision) X(sample) X(recall_sample) X(anomaly) X(beat) X(skipped)
+	X(event) X(ended_fault) X(setting) X(company) X(record) X(import) X(decision) X(sample) X(recall_sample) X(anomaly) X(beat) X(skipped) X(backup_rows) X(backup) X(dump) X(work)
 
 #define ITEM_role_flags(F, I, L) \
 	F(REQ, flag, memory_jr, 0, 0) F(REQ, flag, executive_jr, 0, 0) F(REQ, flag, meta_jr, 0, 0) F(REQ, flag, integration_jr, 0, 0)
@@ -128,6 +128,28 @@
 	F(REQ, u64, handled_total, 0, 0) F(REQ, u64, errors_total, 0, 0)                                          \
 	F(OPT, f64, phase_coherence, 0, 1) F(OPT, f64, thermal_entropy, 0, 1) F(OPT, u64, recalls_total, 0, 0)    \
 	F(OPT, flag, archive_healthy, 0, 0)
+/* Rows of each table. */
+#define ITEM_backup_rows(F, I, L)                                                                               \
+	F(REQ, u64, thermal_memory_archive, 0, 0) F(REQ, u64, decisions, 0, 0) F(REQ, u64, imports, 0, 0)         \
+	F(REQ, u64, entanglements, 0, 0) F(REQ, u64, settings, 0, 0) F(REQ, u64, requests, 0, 0)                  \
+	F(REQ, u64, recall_log, 0, 0) F(REQ, u64, thermal_heat_map, 0, 0)
+/* The manifest of a backup: the JSON on the last line of its file. kind: sqlite (a database file), dump (pg_dump's custom
+ * format) or sql (plain SQL); bytes, sha256: of what stands before that line; memories: those that recall can find;
+ * content_sha256: of the rows in canonical order, the same whichever database holds them; version: of the program */
+#define ITEM_backup(F, I, L)                                                                                    \
+	F(REQ, u32, format, 1, 1000) F(REQ, str, kind, 1, 8) F(REQ, time, created, 0, 0)                          \
+	F(REQ, str, version, 1, 64) F(REQ, u32, schema, 1, 1000000) F(REQ, u64, memories, 0, 0)                   \
+	I(REQ, backup_rows, rows) F(REQ, u64, bytes, 0, 0) F(REQ, str, sha256, 1, 64)                            \
+	F(REQ, str, content_sha256, 1, 64)
+/* It is the caller's turn: pg_dump or pg_restore is to be run. service: a file beside the caller's for PGSERVICEFILE, with
+ * one service "tribe"; snapshot: for pg_dump; server: its version as a number, such as 150018 */
+#define ITEM_dump(F, I, L) F(REQ, str, service, 1, 128) F(OPT, str, snapshot, 1, 128) F(REQ, u32, server, 1, 0)
+/* A backup, a verification or a restore under way. total 0: unknown; ok, reason: once it is finished; kept: where a restore
+ * left the archive of before */
+#define ITEM_work(F, I, L)                                                                                      \
+	F(REQ, str, work, 1, WIRE_ID_MAX) F(REQ, str, kind, 1, 16) F(REQ, str, phase, 1, 32)                      \
+	F(REQ, u64, done, 0, 0) F(REQ, u64, total, 0, 0) F(REQ, flag, finished, 0, 0) F(REQ, flag, ok, 0, 0)      \
+	F(OPT, str, reason, 1, 256) F(OPT, str, kept, 1, 4096) I(OPT, backup, backup) I(OPT, dump, dump)
 /* One place of what was left out; reason: for a person. count: at the first place of a reason, how often it was met in
  * all; further places of the same reason follow without one. */
 #define ITEM_skipped(F, I, L) F(REQ, u64, line, 0, 0) F(REQ, str, reason, 1, 256) F(OPT, u64, count, 1, 0)
@@ -240,6 +262,20 @@
 /* removed: in this call, at most 1000; more: call again; kept: sacred ones, which stay */
 #define FIELDS_memory_import_undo(F, I, L) F(REQ, str, id, 1, WIRE_ID_MAX)
 #define RESULT_memory_import_undo(F, I, L) F(REQ, u64, removed, 0, 0) F(REQ, u64, kept, 0, 0) F(REQ, flag, more, 0, 0)
+
+/* work: chosen by the caller, a UUID; a file that goes along is STATE/backups/WORK.part. Only one work at a time; one whose
+ * caller asks no more is given up. The answer comes at once; memory.work tells how it goes on. */
+#define FIELDS_memory_backup(F, I, L) F(REQ, str, work, 1, WIRE_ID_MAX) F(OPT, flag, sql, 0, 0)
+#define RESULT_memory_backup(F, I, L) I(REQ, work, work)
+/* backup: what a dump's manifest says; that of a database file is read from the file */
+#define FIELDS_memory_verify(F, I, L) F(REQ, str, work, 1, WIRE_ID_MAX) I(OPT, backup, backup)
+#define RESULT_memory_verify(F, I, L) I(REQ, work, work)
+/* undo: back to the archive that the last restore replaced; no file then */
+#define FIELDS_memory_switch(F, I, L) F(REQ, str, work, 1, WIRE_ID_MAX) I(OPT, backup, backup) F(OPT, flag, undo, 0, 0)
+#define RESULT_memory_switch(F, I, L) I(REQ, work, work)
+/* go_on: the caller has had its turn; end: give it up, or forget what is finished */
+#define FIELDS_memory_work(F, I, L) F(REQ, str, work, 1, WIRE_ID_MAX) F(OPT, flag, go_on, 0, 0) F(OPT, flag, end, 0, 0)
+#define RESULT_memory_work(F, I, L) I(REQ, work, work)
 
 /* ---- integration.sock ---- */
 /* sources: best first; detail: concise (one sentence), summary (up to three), full (up to six) */

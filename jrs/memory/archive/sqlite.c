@@ -121,7 +121,7 @@ fail:
 	return TR_ESTORE;
 }
 
-static int prepare(struct db *db, enum db_lane lane, struct tr_fault *fault)
+int sqlite_prepare(struct db *db, enum db_lane lane, struct tr_fault *fault)
 {
 	struct sqlite_conn *c = conn_of(db);
 	int i;
@@ -152,7 +152,7 @@ static int open_reader(struct sql_archive *a, struct reader *reader, const char 
 	int r;
 
 	if ((r = open_db(&reader->db, path, false, fault)) < 0 || (r = fts_register(&reader->db, fault)) < 0 ||
-	    (r = prepare(&reader->db, DB_R, fault)) < 0)
+	    (r = sqlite_prepare(&reader->db, DB_R, fault)) < 0)
 		return r;
 	reader->a = a;
 	sqlite3_exec(sqlite_of(&reader->db), "PRAGMA cache_size = -4000; PRAGMA query_only = ON", NULL, NULL, NULL);
@@ -164,7 +164,7 @@ static int open_keeper(struct sql_archive *a, const char *path, struct tr_fault 
 {
 	int r;
 
-	if ((r = open_db(&a->kdb, path, false, fault)) < 0 || (r = prepare(&a->kdb, DB_K, fault)) < 0)
+	if ((r = open_db(&a->kdb, path, false, fault)) < 0 || (r = sqlite_prepare(&a->kdb, DB_K, fault)) < 0)
 		return r;
 	sqlite3_exec(sqlite_of(&a->kdb), "PRAGMA cache_size = -256", NULL, NULL, NULL);
 	sqlite3_busy_timeout(sqlite_of(&a->kdb), 0);
@@ -187,7 +187,7 @@ static int open_all(struct sql_archive *a, const struct archive_cfg *cfg, struct
 	if (sqlite3_exec(sqlite_of(&a->wdb), "PRAGMA journal_mode = WAL", NULL, NULL, NULL) != SQLITE_OK)
 		return refused(&a->wdb, fault, "cannot be read");
 	if ((r = schema_migrate(sqlite_of(&a->wdb), a->wall_ms(), fault)) < 0 ||
-	    (r = prepare(&a->wdb, DB_W, fault)) < 0)
+	    (r = sqlite_prepare(&a->wdb, DB_W, fault)) < 0)
 		return r;
 	for (i = 0; i < READERS; i++) {
 		if ((r = open_reader(a, &a->readers[i], cfg->path, fault)) < 0)

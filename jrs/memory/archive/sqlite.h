@@ -14,6 +14,7 @@ static inline sqlite3 *sqlite_of(const struct db *db)
 	return ((struct sqlite_conn *)db->conn)->h;
 }
 int sqlite_failed(struct db *db, int rc); /* SQLite's code -> ours, noted in db */
+int sqlite_prepare(struct db *db, enum db_lane lane, struct tr_fault *fault);
 
 /* sqlite_log.c */
 int sqlite_log_open(struct sql_archive *a);  /* hooks; the log's file is made large, and stays */

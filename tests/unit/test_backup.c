@@ -1,0 +1,540 @@
+/* proto/backup and jrs/memory/archive/backup: a backup is one moment of the archive, its manifest is believed only
+ * where it is true, and the digest of its content depends on nothing but the content. */
+#include "tests/unit/memory_rig.h"
+
+#include "jrs/memory/archive/backup.h"
+#include "jrs/memory/archive/canon.h"
+#include <fcntl.h>
+#include <pthread.h>
+#include <sys/stat.h>
+
+/* ---- the manifest ---- */
+
+static void sample(struct backup *b, enum backup_kind kind)
+{
+	memset(b, 0, sizeof(*b));
+	b->kind = kind;
+	strcpy(b->version, "9.9.9");
+	memset(b->sha256, 'a', 64);
+	memset(b->content_sha256, '0', 64);
+	b->item = (struct item_backup){.format = 1, .schema = 3, .memories = 7, .created = 1764000000123, .bytes = 20};
+	b->item.rows.thermal_memory_archive = 8;
+	backup_copy(b, b);
+}
+
+/* A whole file with that manifest; caller frees. Plain SQL ends with a line. */
+static char *file_of(const struct backup *b, size_t payload, size_t *n)
+{
+	struct buf f = {.max = 0};
+
+	for (size_t i = 0; i < payload; i++)
+		assert_int_equal(buf_append(&f, i + 1 == payload && b->kind == BACKUP_SQL ? "\n" : &"x\0y-"[i % 4], 1),
+				 0);
+	assert_int_equal(backup_line(&f, &b->item), 0);
+	*n = f.len;
+	return f.p;
+}
+
+static int parse(const char *p, size_t n, struct backup *out, struct tr_fault *fault)
+{
+	size_t tail = n < BACKUP_LINE_MAX ? n : BACKUP_LINE_MAX;
+
+	memset(fault, 0, sizeof(*fault));
+	return backup_parse(out, p + n - tail, tail, n, fault);
+}
+
+static void manifest_there_and_back(void **s)
+{
+	(void)s;
+	for (int kind = BACKUP_SQLITE; kind <= BACKUP_SQL; kind++) {
+		for (size_t payload = 0; payload < 9000; payload += 1499) {
+			struct backup b, got;
+			struct tr_fault fault;
+			size_t n;
+			char *p;
+
+			sample(&b, (enum backup_kind)kind);
+			b.item.bytes = payload;
+			p = file_of(&b, payload, &n);
+			assert_int_equal(parse(p, n, &got, &fault), 0);
+			assert_int_equal(got.kind, kind);
+			assert_int_equal(got.item.bytes, payload);
+			assert_int_equal(got.item.created, b.item.created);
+			assert_int_equal(got.item.rows.thermal_memory_archive, 8);
+			assert_string_equal(got.sha256, b.sha256);
+			assert_true(got.item.sha256.p == got.sha256);
+			free(p);
+		}
+	}
+}
+
+/* Every file cut short is refused, as is one with something behind it. */
+static void cut_files(void **s)
+{
+	struct backup b, got;
+	struct tr_fault fault;
+	size_t n;
+	char *p;
+
+	(void)s;
+	sample(&b, BACKUP_SQLITE);
+	p = file_of(&b, 20, &n);
+	for (size_t i = 0; i < n; i++) {
+		assert_int_equal(parse(p, i, &got, &fault), TR_EINVAL);
+		assert_true(fault.rule[0] != '\0');
+	}
+	p = realloc(p, n + 1);
+	assert_non_null(p);
+	p[n] = '\n';
+	assert_int_equal(parse(p, n + 1, &got, &fault), TR_EINVAL);
+	assert_int_equal(parse(p, n, &got, &fault), 0);
+	free(p);
+}
+
+/* Any one byte of the line changed: refused, or read as a manifest that is still well formed. Nothing else may happen.
+ */
+static void changed_bytes(void **s)
+{
+	struct backup b, got;
+	struct tr_fault fault;
+	unsigned refused = 0, taken = 0;
+	size_t n;
+	char *p;
+
+	(void)s;
+	sample(&b, BACKUP_SQL);
+	p = file_of(&b, 20, &n);
+	for (size_t i = 20; i < n; i++) {
+		for (int bit = 0; bit < 8; bit++) {
+			int r;
+
+			p[i] = (char)(p[i] ^ (1 << bit));
+			r = parse(p, n, &got, &fault);
+			assert_true(r == 0 || r == TR_EINVAL || r == TR_EUNSUPPORTED);
+			refused += r < 0;
+			taken += r == 0;
+			p[i] = (char)(p[i] ^ (1 << bit));
+		}
+	}
+	assert_true(refused > 4 * taken);
+	free(p);
+}
+
+static void refused_line(const char *line, const char *field)
+{
+	char text[600];
+	struct tr_fault fault = {0};
+	struct backup got;
+	int n = snprintf(text, sizeof(text), "01234567890123456789%s\n", line);
+
+	assert_true(backup_parse(&got, text, (size_t)n, (uint64_t)n, &fault) < 0);
+	if (strcmp(fault.field, field) != 0)
+		fail_msg("%s: %s %s", line, fault.field, fault.rule);
+}
+
+#define HEX "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define ROWS                                                                                                       \
+	"\"rows\":{\"thermal_memory_archive\":1,\"decisions\":0,\"imports\":0,\"entanglements\":0,\"settings\":0," \
+	"\"requests\":0,\"recall_log\":0,\"thermal_heat_map\":0}"
+#define FRONT(format, kind)                                          \
+	"\ntribe-backup {\"format\":" format ",\"kind\":\"" kind     \
+	"\",\"created\":\"2026-11-23T17:00:00Z\",\"version\":\"1\"," \
+	"\"schema\":3,\"memories\":1," ROWS ","
+
+static void hostile_manifests(void **s)
+{
+	(void)s;
+	refused_line("", "manifest");
+	refused_line("\ntribe-backup", "manifest");
+	refused_line("\ntribe-backup [", "manifest");
+	refused_line("\ntribe-backup []", "");
+	refused_line("\ntribe-backup {}", "format");
+	refused_line("\nsomething else {}", "manifest");
+	refused_line(FRONT("1", "sqlite") "\"bytes\":21,\"sha256\":\"" HEX "\",\"content_sha256\":\"" HEX "\"}",
+		     "bytes");
+	refused_line(FRONT("1", "sqlite") "\"bytes\":-1,\"sha256\":\"" HEX "\",\"content_sha256\":\"" HEX "\"}",
+		     "bytes");
+	refused_line(FRONT("1", "sqlite") "\"bytes\":1e3,\"sha256\":\"" HEX "\",\"content_sha256\":\"" HEX "\"}",
+		     "bytes");
+	refused_line(FRONT("1", "sqlite") "\"bytes\":18446744073709551636,\"sha256\":\"" HEX
+					  "\",\"content_sha256\":\"" HEX "\"}",
+		     "manifest");
+	refused_line(FRONT("1", "sqlite") "\"bytes\":20,\"sha256\":\"" HEX "a\",\"content_sha256\":\"" HEX "\"}",
+		     "sha256");
+	refused_line(FRONT("1", "sqlite") "\"bytes\":20,\"sha256\":\"" HEX
+					  "\",\"content_sha256\":\"../../../../../../../etc/"
+					  "passwd0123456789012345678901234567890123\"}",
+		     "content_sha256");
+	refused_line(FRONT("2", "sqlite") "\"bytes\":20,\"sha256\":\"" HEX "\",\"content_sha256\":\"" HEX "\"}",
+		     "format");
+	refused_line(FRONT("1", "shell") "\"bytes\":20,\"sha256\":\"" HEX "\",\"content_sha256\":\"" HEX "\"}", "kind");
+	refused_line(FRONT("1", "sql") "\"bytes\":20,\"sha256\":\"" HEX "\",\"content_sha256\":\"" HEX "\"}", "kind");
+	refused_line(FRONT("1", "sqlite") "\"bytes\":20,\"bytes\":20,\"sha256\":\"" HEX "\",\"content_sha256\":\"" HEX
+					  "\"}",
+		     "manifest");
+	refused_line(FRONT("1", "sqlite") "\"more\":1,\"bytes\":20,\"sha256\":\"" HEX "\",\"content_sha256\":\"" HEX
+					  "\"}",
+		     "more");
+}
+
+/* ---- rows in canonical form ---- */
+
+static void same_json(const char *a, const char *b, bool same_bytes)
+{
+	struct canon x, y;
+
+	canon_init(&x);
+	canon_init(&y);
+	canon_json(&x, a, strlen(a));
+	canon_json(&y, b, strlen(b));
+	assert_int_equal(x.failed | y.failed, 0);
+	assert_int_equal(x.bytes.size == y.bytes.size && memcmp(x.bytes.data, y.bytes.data, x.bytes.size) == 0,
+			 same_bytes);
+	canon_free(&x);
+	canon_free(&y);
+}
+
+static void canonical_json(void **s)
+{
+	struct canon c;
+
+	(void)s;
+	same_json("{\"b\":1,\"a\":[1,2]}", " { \"a\" : [ 1 , 2.0 ], \"b\" : 1 }", true);
+	same_json("{\"a\":{\"z\":null,\"y\":true}}", "{\"a\":{\"y\":true,\"z\":null}}", true);
+	same_json("1e3", "1000", true);
+	same_json("\"\\u00e9\"", "\"\xc3\xa9\"", true);
+	same_json("0.1", "0.10000000000000001", true);
+	same_json("[1,2]", "[2,1]", false);
+	same_json("{\"a\":1}", "{\"a\":\"1\"}", false);
+	same_json("{\"a\":null}", "{}", false);
+	same_json("true", "false", false);
+	canon_init(&c);
+	canon_json(&c, "{", 1);
+	assert_int_equal(c.failed, TR_ESTORE);
+	canon_free(&c);
+}
+
+/* ---- whole archives ---- */
+
+struct taken {
+	char path[128];
+	struct backup manifest;
+};
+
+static void take(struct rig *g, const char *name, struct taken *t)
+{
+	struct backup_watch watch = {.phase = ""};
+	struct tr_fault fault = {0};
+	int fd;
+
+	snprintf(t->path, sizeof(t->path), "%s/%s", g->dir, name);
+	fd = open(t->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	close(fd);
+	if (backup_sqlite(g->path, t->path, &watch, &t->manifest, &fault) < 0)
+		fail_msg("no backup: %s %s", fault.field, fault.rule);
+}
+
+/* The payload alone, as a restore makes it. */
+static void open_up(const struct taken *t, struct backup *out)
+{
+	struct tr_fault fault = {0};
+	int fd = open(t->path, O_RDWR | O_CLOEXEC);
+
+	assert_true(fd >= 0);
+	assert_int_equal(backup_read(out, fd, &fault), 0);
+	assert_int_equal(backup_check(out, fd, -1, NULL, NULL, &fault), 0);
+	assert_int_equal(ftruncate(fd, (off_t)out->item.bytes), 0);
+	close(fd);
+}
+
+static int prove(const char *path, const struct backup *want, struct tr_fault *fault)
+{
+	struct backup_watch watch = {.phase = ""};
+
+	memset(fault, 0, sizeof(*fault));
+	return backup_prove_sqlite(path, want, &watch, fault);
+}
+
+static void fill(struct rig *g, bool backwards)
+{
+	static const char *const says[] = {"The plover nests on shingle", "The heron fishes at dawn",
+					   "The kettle is blue", "\xc3\xa9t\xc3\xa9 \xf0\x9f\x90\xa6",
+					   "The gull laughs"};
+	static const char *const ids[] = {"b", "B", "a", "\xc3\xa9", "aa"};
+
+	for (int k = 0; k < 5; k++) {
+		int i = backwards ? 4 - k : k;
+		struct item_new_memory m = said(says[i]);
+
+		m.has_id = true;
+		m.id = wire_s(ids[i]);
+		m.has_source = i % 2 == 0;
+		m.source = wire_s("birds");
+		m.has_importance = true;
+		m.importance = i / 7.0;
+		rig_add(g, &m);
+	}
+}
+
+static void a_backup_is_complete(void **s)
+{
+	struct rig *g = *s;
+	struct msg_memory_decide decide = {.text = wire_s("Nests are left alone"), .by = wire_s("me")};
+	struct tr_fault fault;
+	struct stat st;
+	struct backup b;
+	struct taken t;
+
+	fill(g, false);
+	rig_call(g, MSG_memory_decide, &decide);
+	take(g, "one", &t);
+	assert_int_equal(t.manifest.item.memories, 6);
+	assert_int_equal(t.manifest.item.rows.decisions, 1);
+	assert_int_equal(stat(t.path, &st), 0);
+	assert_true((uint64_t)st.st_size > t.manifest.item.bytes);
+	/* sqlite3 reads it as it is, the manifest behind it notwithstanding */
+	{
+		char keep[96];
+
+		memcpy(keep, g->path, sizeof(keep));
+		snprintf(g->path, sizeof(g->path), "%.90s", t.path);
+		assert_true(rig_sql(g, "SELECT count(*) FROM thermal_memory_now") == 6);
+		assert_true(rig_sql(g, "SELECT integrity_check = 'ok' FROM pragma_integrity_check") == 1);
+		memcpy(g->path, keep, sizeof(keep));
+	}
+	open_up(&t, &b);
+	assert_string_equal(b.content_sha256, t.manifest.content_sha256);
+	assert_int_equal(prove(t.path, &b, &fault), 0);
+	b.item.memories++;
+	assert_int_equal(prove(t.path, &b, &fault), TR_EINVAL);
+	assert_string_equal(fault.field, "memories");
+	b.item.memories--;
+	b.content_sha256[3] ^= 1;
+	assert_int_equal(prove(t.path, &b, &fault), TR_EINVAL);
+	assert_string_equal(fault.field, "content_sha256");
+}
+
+/* The same rows, stored in another order, under other numbers, with other pages: the same content. */
+static void content_has_no_order(void **s)
+{
+	struct rig *g = *s, *h = rig_new();
+	struct taken a, b, c;
+	struct item_new_memory extra = said("to be forgotten");
+	struct msg_memory_forget forget = {.id = wire_s("extra")};
+
+	assert_int_equal(rig_open_again(h, NULL), 0);
+	fill(g, false);
+	extra.has_id = true;
+	extra.id = wire_s("extra");
+	rig_add(h, &extra);
+	fill(h, true);
+	rig_call(h, MSG_memory_forget, &forget);
+	take(g, "one", &a);
+	take(h, "two", &b);
+	assert_string_equal(a.manifest.content_sha256, b.manifest.content_sha256);
+	assert_string_not_equal(a.manifest.sha256, b.manifest.sha256);
+	assert_int_equal(
+		rig_exec(h, "UPDATE thermal_memory_archive SET importance = importance + 1e-12 WHERE id = 'a'"), 0);
+	take(h, "three", &c);
+	assert_string_not_equal(a.manifest.content_sha256, c.manifest.content_sha256);
+	rig_free(h);
+}
+
+/* Company counts by the memories' names. */
+static void company_is_content(void **s)
+{
+	struct rig *g = *s, *h = rig_new();
+	struct taken a, b;
+	static const char pairs[] =
+		"INSERT INTO entanglements(memory, partner, times, last_at) SELECT x.seq, y.seq, 3, 77 FROM "
+		"thermal_memory_archive x JOIN thermal_memory_archive y ON x.id <> y.id";
+
+	assert_int_equal(rig_open_again(h, NULL), 0);
+	fill(g, false);
+	fill(h, true);
+	assert_int_equal(rig_exec(g, pairs), 0);
+	assert_int_equal(rig_exec(h, pairs), 0);
+	take(g, "one", &a);
+	take(h, "two", &b);
+	assert_int_equal(a.manifest.item.rows.entanglements, 20);
+	assert_string_equal(a.manifest.content_sha256, b.manifest.content_sha256);
+	assert_int_equal(
+		rig_exec(h, "UPDATE entanglements SET times = 4 WHERE rowid IS NULL OR memory = 1 AND partner = 2"), 1);
+	assert_int_equal(rig_exec(h, "UPDATE entanglements SET times = 4 WHERE memory = 1 AND partner = 2"), 0);
+	take(h, "three", &b);
+	assert_string_not_equal(a.manifest.content_sha256, b.manifest.content_sha256);
+	rig_free(h);
+}
+
+/* Every one of 200 flipped bytes is found, by the digest of the bytes; and where somebody makes that agree, by SQLite's
+ * check or by the digest of the content, unless the byte lies where nothing is. */
+static void flipped_bytes(void **s)
+{
+	struct rig *g = *s;
+	struct taken t;
+	struct backup b;
+	uint64_t x = 88172645463325252ull;
+	int fd;
+
+	fill(g, false);
+	take(g, "one", &t);
+	fd = open(t.path, O_RDWR | O_CLOEXEC);
+	assert_true(fd >= 0);
+	for (int i = 0; i < 200; i++) {
+		struct tr_fault fault = {0};
+		unsigned char byte;
+		off_t at;
+
+		x ^= x << 13, x ^= x >> 7, x ^= x << 17;
+		at = (off_t)(x % t.manifest.item.bytes);
+		assert_int_equal(pread(fd, &byte, 1, at), 1);
+		byte ^= (unsigned char)(1u << (x >> 60) % 8);
+		assert_int_equal(pwrite(fd, &byte, 1, at), 1);
+		assert_int_equal(backup_read(&b, fd, &fault), 0);
+		assert_int_equal(backup_check(&b, fd, -1, NULL, NULL, &fault), TR_EINVAL);
+		assert_string_equal(fault.field, "sha256");
+		byte ^= (unsigned char)(1u << (x >> 60) % 8);
+		assert_int_equal(pwrite(fd, &byte, 1, at), 1);
+	}
+	assert_int_equal(backup_check(&b, fd, -1, NULL, NULL, NULL), 0);
+	close(fd);
+}
+
+static void newer_and_foreign_files(void **s)
+{
+	struct rig *g = *s;
+	struct tr_fault fault;
+	struct taken t;
+	struct backup b;
+	char keep[96];
+	int fd;
+
+	fill(g, false);
+	take(g, "one", &t);
+	open_up(&t, &b);
+	memcpy(keep, g->path, sizeof(keep));
+	snprintf(g->path, sizeof(g->path), "%.90s", t.path);
+	assert_int_equal(rig_exec(g, "INSERT INTO schema_migrations VALUES(9999, 0, 'later')"), 0);
+	memcpy(g->path, keep, sizeof(keep));
+	assert_int_equal(prove(t.path, &b, &fault), TR_EUNSUPPORTED);
+	assert_string_equal(fault.field, "schema");
+	fd = open(t.path, O_RDWR | O_TRUNC | O_CLOEXEC);
+	assert_int_equal(write(fd, "something else, not a database at all", 30), 30);
+	close(fd);
+	assert_true(prove(t.path, &b, &fault) < 0);
+}
+
+/* ---- under load ---- */
+
+struct load {
+	struct rig *g;
+	struct taken t;
+	struct backup_watch watch;
+	int r;
+};
+
+static void *in_its_thread(void *arg)
+{
+	struct load *l = arg;
+
+	l->r = backup_sqlite(l->g->path, l->t.path, &l->watch, &l->t.manifest, NULL);
+	return NULL;
+}
+
+/* 200 memories of 8 KiB in one call, numbered from `from` on. */
+static unsigned fill_up(struct rig *g, unsigned from)
+{
+	static char text[200][8192];
+	struct item_new_memory m[200];
+	struct msg_memory_add msg = {.memories = {m, 200}};
+
+	for (unsigned i = 0; i < 200; i++) {
+		snprintf(text[i], sizeof(text[i]), "%08u %08180u", from + i, from + i);
+		m[i] = said(text[i]);
+	}
+	rig_call(g, MSG_memory_add, &msg);
+	return from + 200;
+}
+
+/* Writers go on while it is taken: it holds what was acknowledged before it began, a prefix of the rest, and never
+ * begins again (pages copied never fall back). */
+static void one_moment(void **s)
+{
+	struct rig *g = *s;
+	struct load l = {.g = g, .watch = {.phase = ""}};
+	unsigned long long seen = 0;
+	unsigned added = 0, before;
+	pthread_t thread;
+	char text[200], keep[96];
+	bool copying = true;
+	int fd;
+
+	for (int i = 0; i < 8; i++)
+		added = fill_up(g, added);
+	before = added;
+	snprintf(l.t.path, sizeof(l.t.path), "%s/moment", g->dir);
+	fd = open(l.t.path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	close(fd);
+	assert_int_equal(pthread_create(&thread, NULL, in_its_thread, &l), 0);
+	for (; copying && added < 400000; added++) {
+		const char *phase = l.watch.phase;
+		unsigned long long done = l.watch.done;
+
+		copying = phase[0] == '\0' || strcmp(phase, "copying") == 0;
+		if (phase[0] != '\0' && copying) {
+			assert_true(done >= seen);
+			seen = done;
+		}
+		snprintf(text, sizeof(text), "%08u %0150u", added, added);
+		rig_say(g, text);
+	}
+	pthread_join(thread, NULL);
+	assert_int_equal(l.r, 0);
+	assert_true(seen > 0);
+	assert_true(l.t.manifest.item.memories >= before);
+	assert_true(l.t.manifest.item.memories <= added);
+	memcpy(keep, g->path, sizeof(keep));
+	snprintf(g->path, sizeof(g->path), "%.90s", l.t.path);
+	/* a prefix: as many as the highest number says, none twice */
+	assert_true(rig_sql(g, "SELECT count(*) = 1 + max(CAST(substr(original_content, 1, 8) AS INTEGER)) AND "
+			       "count(*) = count(DISTINCT original_content) FROM thermal_memory_archive") == 1);
+	memcpy(g->path, keep, sizeof(keep));
+}
+
+static void given_up(void **s)
+{
+	struct rig *g = *s;
+	struct backup_watch watch = {.phase = "", .stop = true};
+	struct tr_fault fault = {0};
+	struct backup b;
+	char path[128];
+	int fd;
+
+	fill(g, false);
+	snprintf(path, sizeof(path), "%s/none", g->dir);
+	fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	close(fd);
+	assert_int_equal(backup_sqlite(g->path, path, &watch, &b, &fault), TR_ECLOSED);
+	fill(g, false); /* and the archive goes on */
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(manifest_there_and_back),
+		cmocka_unit_test(cut_files),
+		cmocka_unit_test(changed_bytes),
+		cmocka_unit_test(hostile_manifests),
+		cmocka_unit_test(canonical_json),
+		cmocka_unit_test_setup_teardown(a_backup_is_complete, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(content_has_no_order, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(company_is_content, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(flipped_bytes, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(newer_and_foreign_files, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(one_moment, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(given_up, rig_setup, rig_teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
