@@ -393,6 +393,11 @@ int jr_run(struct jr *jr)
 	return jr->result;
 }
 
+void jr_leave(struct jr *jr, const char *why)
+{
+	begin_drain(jr, jr->opts.cfg.stop_timeout_ms, why);
+}
+
 void jr_fatal(struct jr *jr, int r)
 {
 	leave(jr, r);

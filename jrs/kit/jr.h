@@ -44,6 +44,7 @@ void jr_drained(struct jr *jr);
 int jr_ready(struct jr *jr);
 int jr_run(struct jr *jr); /* until drained, tribed gone (channel EOF: finish what is in flight, at most 2 s), or jr_fatal() */
 /* Callbacks of calls that still wait (peers, supervisor) have been called with TR_ECLOSED when jr_run() returns. */
+void jr_leave(struct jr *jr, const char *why); /* by itself, as if drained: what is in flight is finished; tribed starts another */
 void jr_fatal(struct jr *jr, int r); /* leave jr_run with r as soon as possible */
 void jr_close(struct jr **jr);
 

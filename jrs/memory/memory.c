@@ -5,6 +5,7 @@
 #include "jrs/memory/archive/archive.h"
 #include "jrs/memory/place.h"
 #include "jrs/memory/thermal/touch.h"
+#include "jrs/memory/work.h"
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -22,6 +23,8 @@
 struct memory {
 	struct jr *jr;
 	struct archive *archive;
+	struct work *work;
+	char path[4096]; /* of the archive's database file; empty: in PostgreSQL */
 	struct entangle *entangle;
 	struct touch_table *touches;
 	struct loop_timer *flush_timer, *figures_timer;
@@ -259,13 +262,12 @@ static int open_archive(struct memory *m)
 	struct archive_cfg cfg = {.loop = jr_loop(m->jr), .epoch = opts->epoch};
 	struct tr_fault fault = {0};
 	uint64_t began = tr_mono_ns();
-	char path[4096];
 	int r = 0;
 
 	if (cfg_archive_is_postgres(&opts->cfg))
 		cfg.conninfo = opts->cfg.archive_url;
-	else if ((r = place_archive(opts->state, opts->cfg.archive_url, path, sizeof(path), &fault)) == 0)
-		cfg.path = path;
+	else if ((r = place_archive(opts->state, opts->cfg.archive_url, m->path, sizeof(m->path), &fault)) == 0)
+		cfg.path = m->path;
 	if (r == 0)
 		r = open_patiently(m, &cfg, &fault);
 	if (r < 0)
@@ -285,6 +287,7 @@ int memory_new(struct memory **out, struct jr *jr)
 		MSG_memory_import_begin, MSG_memory_imports, MSG_memory_import_undo};
 	struct memory *m = calloc(1, sizeof(*m));
 	struct archive_stats stats;
+	struct work_cfg work;
 	size_t i;
 	int r = TR_ENOMEM;
 
@@ -293,8 +296,10 @@ int memory_new(struct memory **out, struct jr *jr)
 	m->jr = jr;
 	if ((r = open_archive(m)) < 0)
 		goto fail;
+	work = (struct work_cfg){jr, m->path, jr_options(jr)->cfg.archive_url[0] == '\0'};
 	archive_stats(m->archive, &stats);
-	if ((r = entangle_new(&m->entangle, ENTANGLED, stats.phase_known, stats.phase_sum)) < 0 ||
+	if ((r = work_new(&m->work, &work)) < 0 ||
+	    (r = entangle_new(&m->entangle, ENTANGLED, stats.phase_known, stats.phase_sum)) < 0 ||
 	    (r = touch_new(&m->touches, TOUCHES)) < 0 ||
 	    (r = loop_timer_new(&m->flush_timer, jr_loop(jr), flush_company, m)) < 0 ||
 	    (r = loop_timer_new(&m->figures_timer, jr_loop(jr), refresh_figures, m)) < 0 ||
@@ -322,7 +327,9 @@ void memory_free(struct memory **mp)
 	loop_timer_free(&m->figures_timer);
 	if (m->archive != NULL && m->entangle != NULL)
 		flush_company(m);
+	work_stop(m->work);
 	archive_close(&m->archive); /* answers what is left, so the rest must still be there */
+	work_free(&m->work);        /* what was restored takes its place now */
 	entangle_free(&m->entangle);
 	touch_free(&m->touches);
 	free(m);

@@ -9,4 +9,12 @@
  * directory must exist. 0, or an error with *fault; out is then untouched. */
 int place_archive(const char *state, const char *url, char *out, size_t size, struct tr_fault *fault);
 
+/* ---- the numbered directories STATE/archive/<n>; for archive.url empty ---- */
+/* A number above all that are there. */
+int place_next(const char *state, unsigned *out, struct tr_fault *fault);
+/* Where `current` leads: the name it holds, such as "1". TR_ENOTFOUND when there is none. */
+int place_current(const char *state, char *out, size_t size, struct tr_fault *fault);
+/* current -> n, in one step and on disk. n must be there and whole; nobody may have the archive open. */
+int place_switch(const char *state, unsigned n, struct tr_fault *fault);
+
 #endif

@@ -77,6 +77,15 @@ static const struct ctl_option explain_options[] = {
 	{"question", 'q', CTL_STR, "Q", 1, 4000, 0, "explain too why it answers this"},
 	END
 };
+static const struct ctl_option backup_options[] = {
+	{"sql", 0, CTL_FLAG, NULL, 0, 0, 0, "plain SQL; of an archive in PostgreSQL"},
+	END
+};
+static const struct ctl_option restore_options[] = {
+	{"undo", 0, CTL_FLAG, NULL, 0, 0, 0, "go back to the archive that the last restore replaced"},
+	{"yes",  0, CTL_FLAG, NULL, 0, 0, 0, "outside --dev: yes, replace what is served"},
+	END
+};
 static const struct ctl_option drill_options[] = {
 	{"jr",     0, CTL_JR_ALL, "JR|all",    0, 0,      CTL_NEEDED, "whom to harm"},
 	{"kills",  0, CTL_U32,    "N",         1, 100000, CTL_NEEDED, "how often each"},
@@ -143,6 +152,17 @@ const struct ctl_command ctl_commands[] = {
 	{"export", CTL_MAYBE_PATH, "[FILE]", NULL, cmd_export,
 	 "every memory as JSONL that import takes back without loss",
 	 "Without FILE, or with -, to standard output. A FILE is there whole or not at all.", NULL},
+	{"backup", CTL_MAYBE_PATH, "[FILE|DIR]", backup_options, cmd_backup,
+	 "the whole archive in one file, while the tribe goes on",
+	 "Without FILE into backups/ of the state directory; in a DIR it is named thermal-SECONDS.sqlite (.dump or .sql of\n"
+	 "PostgreSQL). The last line of the file is its manifest. It is there whole and proved, or not at all.", NULL},
+	{"verify-backup", CTL_SOME_PATHS, "FILE", NULL, cmd_verify_backup,
+	 "prove that a backup holds what its manifest says",
+	 "Its bytes first, here; then a running tribe proves what is in it. Without a tribe only its bytes: it leaves with 3.", NULL},
+	{"restore", CTL_SOME_PATHS, "FILE", restore_options, cmd_restore,
+	 "put a backup in the archive's place",
+	 "It is verified beside the archive first, then takes its place in one step; the old archive is kept, and with it what\n"
+	 "was remembered after the backup. Outside --dev it wants --yes.", NULL},
 	{"drill", CTL_NO_OPERANDS, NULL, drill_options, cmd_drill,
 	 "harm Jrs on purpose and measure until the next good answer",
 	 "Measured from right before the fault to the first good answer of a new process. Leaves with 1 when a Jr did\n"
@@ -162,9 +182,6 @@ const struct ctl_command ctl_commands[] = {
 	{"vote", CTL_TEXT, "PROPOSAL", NULL, NULL, "put a proposal to the Jrs' vote", NULL, "the votes of the Jrs"},
 	{"soak", CTL_NO_OPERANDS, NULL, NULL, NULL, "the Fibonacci stress test, for hours", NULL, "the long drills"},
 	{"bench", CTL_NO_OPERANDS, NULL, NULL, NULL, "measure the endpoints against a baseline", NULL, "the measuring of endpoints"},
-	{"backup", CTL_MAYBE_PATH, "[FILE]", NULL, NULL, "the whole archive in one file", NULL, "backup of the archive"},
-	{"restore", CTL_PATHS, "FILE", NULL, NULL, "put a backup in the archive's place", NULL, "backup of the archive"},
-	{"verify-backup", CTL_PATHS, "FILE", NULL, NULL, "prove that a backup can be restored", NULL, "backup of the archive"},
 	{"verify", CTL_PATHS, "RELEASE_DIR", NULL, NULL, "check a release: signatures, digests, provenance", NULL, "signed releases"},
 	{"sign", CTL_PATHS, "RELEASE_DIR", NULL, NULL, "put a signature to a release", NULL, "signed releases"},
 	{"token", CTL_SOME_PATHS, "...", NULL, NULL, "make, list and revoke tokens of the API", NULL, "the API beyond loopback"},

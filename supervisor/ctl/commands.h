@@ -12,5 +12,7 @@ cmd_fn cmd_remember, cmd_recall, cmd_ask, cmd_forget, cmd_thermal, cmd_explain, 
 cmd_fn cmd_analyze, cmd_doctor, cmd_config;
 /* cmd_import.c, cmd_drill.c */
 cmd_fn cmd_import, cmd_drill;
+/* cmd_backup.c, cmd_restore.c */
+cmd_fn cmd_backup, cmd_restore, cmd_verify_backup;
 
 #endif

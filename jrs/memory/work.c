@@ -1,0 +1,326 @@
+#include "jrs/memory/work.h"
+#include "common/base/clock.h"
+#include "common/base/text.h"
+#include "common/log/log.h"
+#include "common/loop/loop.h"
+#include "jrs/memory/work_inside.h"
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define LEASE_MS 60000u /* without a word from whoever wants it, a work is given up */
+#define LOST_MS  3000u  /* the same, when somebody else wants to begin */
+#define LOOK_MS  1000u
+
+static const char *const kind_names[] = {"backup", "verify", "restore", "undo"};
+
+/* ---- what is told ---- */
+
+void work_describe(const struct work_job *j, struct item_work *out)
+{
+	const char *phase = j->watch.phase;
+
+	*out = (struct item_work){.work = wire_s(j->id),
+				  .kind = wire_s(kind_names[j->kind]),
+				  .phase = wire_s(j->finished ? "done" : phase),
+				  .done = j->watch.done,
+				  .total = j->watch.total,
+				  .finished = j->finished,
+				  .ok = j->finished && j->r == 0};
+	if (!j->finished)
+		return;
+	out->has_backup = j->has_backup;
+	out->backup = j->backup.item;
+	out->has_kept = j->kept[0] != '\0';
+	out->kept = wire_s(j->kept);
+	out->has_reason = j->r < 0;
+	out->reason = wire_s(j->reason);
+}
+
+/* The answer of all four has the same one field. */
+static void reply(struct chan_call *call, const struct item_work *item)
+{
+	const struct res_memory_work res = {.work = *item};
+
+	_Static_assert(sizeof(res) == sizeof(struct res_memory_backup) &&
+			       sizeof(res) == sizeof(struct res_memory_verify) &&
+			       sizeof(res) == sizeof(struct res_memory_switch),
+		       "one answer fits all four");
+	chan_reply(call, &res);
+}
+
+static void tell(struct work_job *j, struct chan_call *call)
+{
+	struct item_work item;
+
+	work_describe(j, &item);
+	reply(call, &item);
+}
+
+/* ---- the life of a job ---- */
+
+static void finish(struct work_job *j)
+{
+	j->finished = true;
+	if (j->r < 0)
+		snprintf(j->reason, sizeof(j->reason), "%s%s%s", j->fault.field, j->fault.field[0] == '\0' ? "" : " ",
+			 j->fault.rule);
+}
+
+/* Nobody wants it any more; its thread has ended. */
+static void drop(struct work *w)
+{
+	struct work_job *j = w->job;
+	char part[WORK_PATH];
+
+	if (j == NULL)
+		return;
+	w->job = NULL;
+	work_part(j, part);
+	(void)unlink(part);
+	if (j->part_fd >= 0)
+		close(j->part_fd);
+	free(j);
+	loop_timer_stop(w->lease);
+}
+
+static void on_end(uv_async_t *async)
+{
+	struct work *w = async->data;
+	struct work_job *j = w == NULL ? NULL : w->job;
+
+	if (j == NULL || j->finished || !j->ended)
+		return;
+	pthread_join(j->thread, NULL);
+	if (j->r == 0 && j->watch.stop)
+		j->r = tr_fault_set(&j->fault, TR_ECLOSED, "", "given up");
+	if (j->r < 0)
+		log_warn("work: %s failed reason=\"%s %s\"", kind_names[j->kind], j->fault.field, j->fault.rule);
+	else
+		log_info("work: %s ready memories=%" PRIu64, kind_names[j->kind], j->backup.item.memories);
+	if (j->r == 0 && (j->kind == WORK_RESTORE || j->kind == WORK_UNDO)) {
+		w->due = true; /* not finished yet: the next life tells the end */
+		j->watch.phase = "switching";
+		jr_leave(w->jr, "restore");
+		return;
+	}
+	finish(j);
+}
+
+static void look_after(void *arg)
+{
+	struct work *w = arg;
+	struct work_job *j = w->job;
+
+	if (j == NULL || w->due || tr_mono_ms() - j->heard_ms < LEASE_MS)
+		return;
+	log_info("work: %s given up, nobody asks for it", kind_names[j->kind]);
+	if (j->finished)
+		drop(w);
+	else
+		j->watch.stop = true;
+}
+
+static bool is_id(wire_str s)
+{
+	for (uint32_t i = 0; i < s.n; i++)
+		if (strchr("0123456789abcdef-", s.p[i]) == NULL || s.p[i] == '\0')
+			return false;
+	return s.n == WORK_ID - 1;
+}
+
+/* May a work begin? Else the call has been answered. */
+static bool may_begin(struct work *w, struct chan_call *call, wire_str id)
+{
+	struct work_job *j = w->job;
+
+	if (!is_id(id)) {
+		chan_failf(call, TR_EINVAL, "work", "must be a UUID in lower case");
+		return false;
+	}
+	if (j == NULL)
+		return true;
+	if (strlen(j->id) == id.n && memcmp(j->id, id.p, id.n) == 0) { /* sent again */
+		tell(j, call);
+		return false;
+	}
+	if (!w->due && tr_mono_ms() - j->heard_ms >= LOST_MS) {
+		if (j->finished) {
+			drop(w);
+			return true;
+		}
+		j->watch.stop = true;
+	}
+	chan_failf(call, TR_EBUSY, "", "another %s is under way",
+		   j->kind == WORK_VERIFY ? "verification" : kind_names[j->kind]);
+	return false;
+}
+
+static void begin(struct work *w, struct chan_call *call, enum work_kind kind, wire_str id,
+		  const struct item_backup *want)
+{
+	struct work_job *j;
+	struct tr_fault fault = {0};
+
+	if (!may_begin(w, call, id))
+		return;
+	if ((j = calloc(1, sizeof(*j))) == NULL) {
+		chan_failf(call, TR_ENOMEM, "", "%s", tr_strerror(TR_ENOMEM));
+		return;
+	}
+	j->work = w;
+	j->kind = kind;
+	j->part_fd = -1;
+	j->watch.phase = "starting";
+	j->heard_ms = tr_mono_ms();
+	tr_copy(j->id, sizeof(j->id), id.p, id.n);
+	if (want != NULL && backup_take(&j->backup, want, &fault) < 0) {
+		free(j);
+		chan_fail(call, &fault);
+		return;
+	}
+	j->has_backup = want != NULL;
+	work_sweep(w, j->id);
+	if (pthread_create(&j->thread, NULL, work_run, j) != 0) {
+		free(j);
+		chan_failf(call, TR_ENOMEM, "", "no thread for it");
+		return;
+	}
+	w->job = j;
+	(void)loop_timer_start(w->lease, LOOK_MS, LOOK_MS);
+	log_info("work: %s begins", kind_names[kind]);
+	tell(j, call);
+}
+
+/* ---- messages ---- */
+
+static void on_backup(void *arg, struct chan_call *call, const void *msg)
+{
+	const struct msg_memory_backup *m = msg;
+
+	if (m->has_sql && m->sql)
+		chan_failf(call, TR_EUNSUPPORTED, "sql",
+			   "is for an archive in PostgreSQL; this one is an SQLite file, and so is its "
+			   "backup (tribectl export writes text)");
+	else
+		begin(arg, call, WORK_BACKUP, m->work, NULL);
+}
+
+static void on_verify(void *arg, struct chan_call *call, const void *msg)
+{
+	const struct msg_memory_verify *m = msg;
+
+	begin(arg, call, WORK_VERIFY, m->work, NULL);
+}
+
+static void on_switch(void *arg, struct chan_call *call, const void *msg)
+{
+	const struct msg_memory_switch *m = msg;
+
+	begin(arg, call, m->has_undo && m->undo ? WORK_UNDO : WORK_RESTORE, m->work, NULL);
+}
+
+static void tell_last(void *arg, const struct item_work *item)
+{
+	reply(arg, item);
+}
+
+static void on_work(void *arg, struct chan_call *call, const void *msg)
+{
+	const struct msg_memory_work *m = msg;
+	struct work *w = arg;
+	struct work_job *j = w->job;
+
+	if (j == NULL || m->work.n != strlen(j->id) || memcmp(j->id, m->work.p, m->work.n) != 0) {
+		if (work_last_read(w, m->work, tell_last, call) != 1)
+			chan_failf(call, TR_ENOTFOUND, "work",
+				   "is not known: memory-jr was replaced meanwhile, or it was given up");
+		return;
+	}
+	j->heard_ms = tr_mono_ms();
+	if (m->has_end && m->end && !w->due)
+		j->watch.stop = true;
+	tell(j, call);
+	if (m->has_end && m->end && j->finished)
+		drop(w);
+}
+
+/* ---- coming and going ---- */
+
+int work_new(struct work **out, const struct work_cfg *cfg)
+{
+	struct work *w = calloc(1, sizeof(*w));
+	int r = TR_ENOMEM;
+
+	if (w == NULL)
+		return r;
+	w->jr = cfg->jr;
+	w->state = jr_options(cfg->jr)->state;
+	w->numbered = cfg->numbered;
+	snprintf(w->path, sizeof(w->path), "%s", cfg->path);
+	snprintf(w->backups, sizeof(w->backups), "%s/backups", w->state);
+	if ((w->async = calloc(1, sizeof(*w->async))) == NULL)
+		goto fail;
+	if ((r = uv_async_init(jr_loop(cfg->jr), w->async, on_end)) < 0) {
+		free(w->async);
+		w->async = NULL;
+		goto fail;
+	}
+	w->async->data = w;
+	if ((r = loop_timer_new(&w->lease, jr_loop(cfg->jr), look_after, w)) < 0)
+		goto fail;
+	work_sweep(w, "");
+	jr_handle(cfg->jr, MSG_memory_backup, on_backup, w);
+	jr_handle(cfg->jr, MSG_memory_verify, on_verify, w);
+	jr_handle(cfg->jr, MSG_memory_switch, on_switch, w);
+	jr_handle(cfg->jr, MSG_memory_work, on_work, w);
+	*out = w;
+	return 0;
+fail:
+	work_free(&w);
+	return r;
+}
+
+void work_stop(struct work *w)
+{
+	if (w == NULL || w->job == NULL || w->due || w->job->finished)
+		return;
+	w->job->watch.stop = true;
+	pthread_join(w->job->thread, NULL);
+	w->job->finished = true;
+}
+
+static void free_handle(uv_handle_t *h)
+{
+	free(h);
+}
+
+void work_free(struct work **wp)
+{
+	struct work *w = wp == NULL ? NULL : *wp;
+
+	if (w == NULL)
+		return;
+	if (w->due) {
+		struct work_job *j = w->job;
+
+		j->r = work_switch(j);
+		finish(j);
+		if (j->r < 0)
+			log_error("work: the restored archive was not put in place: %s", j->reason);
+		else
+			log_info("work: the restored archive is in place");
+		if (work_last_write(j) < 0)
+			log_warn("work: how it ended could not be written down");
+	}
+	drop(w);
+	loop_timer_free(&w->lease);
+	if (w->async != NULL) {
+		w->async->data = NULL;
+		uv_close((uv_handle_t *)w->async, free_handle);
+	}
+	free(w);
+	*wp = NULL;
+}
