@@ -61,6 +61,12 @@ static void tell(struct work_job *j, struct chan_call *call)
 
 /* ---- the life of a job ---- */
 
+/* Its thread has ended and was seen to. */
+static bool at_rest(const struct work_job *j)
+{
+	return j->finished || j->ready;
+}
+
 static void finish(struct work_job *j)
 {
 	j->finished = true;
@@ -91,7 +97,7 @@ static void on_end(uv_async_t *async)
 	struct work *w = async->data;
 	struct work_job *j = w == NULL ? NULL : w->job;
 
-	if (j == NULL || j->finished || !j->ended)
+	if (j == NULL || at_rest(j) || !j->ended)
 		return;
 	pthread_join(j->thread, NULL);
 	if (j->r == 0 && j->watch.stop)
@@ -101,12 +107,19 @@ static void on_end(uv_async_t *async)
 	else
 		log_info("work: %s ready memories=%" PRIu64, kind_names[j->kind], j->backup.item.memories);
 	if (j->r == 0 && (j->kind == WORK_RESTORE || j->kind == WORK_UNDO)) {
-		w->due = true; /* not finished yet: the next life tells the end */
-		j->watch.phase = "switching";
-		jr_leave(w->jr, "restore");
+		j->ready = true;
+		j->watch.phase = "ready";
 		return;
 	}
 	finish(j);
+}
+
+/* Whoever asked for it is still there and wants it. From here on there is no way back but --undo. */
+static void carry_out(struct work *w)
+{
+	w->due = true; /* not finished yet: the next life tells the end */
+	w->job->watch.phase = "switching";
+	jr_leave(w->jr, "restore");
 }
 
 static void look_after(void *arg)
@@ -117,7 +130,7 @@ static void look_after(void *arg)
 	if (j == NULL || w->due || tr_mono_ms() - j->heard_ms < LEASE_MS)
 		return;
 	log_info("work: %s given up, nobody asks for it", kind_names[j->kind]);
-	if (j->finished)
+	if (at_rest(j))
 		drop(w);
 	else
 		j->watch.stop = true;
@@ -147,7 +160,7 @@ static bool may_begin(struct work *w, struct chan_call *call, wire_str id)
 		return false;
 	}
 	if (!w->due && tr_mono_ms() - j->heard_ms >= LOST_MS) {
-		if (j->finished) {
+		if (at_rest(j)) {
 			drop(w);
 			return true;
 		}
@@ -240,10 +253,12 @@ static void on_work(void *arg, struct chan_call *call, const void *msg)
 		return;
 	}
 	j->heard_ms = tr_mono_ms();
+	if (m->has_go_on && m->go_on && j->ready && !w->due)
+		carry_out(w);
 	if (m->has_end && m->end && !w->due)
 		j->watch.stop = true;
 	tell(j, call);
-	if (m->has_end && m->end && j->finished)
+	if (m->has_end && m->end && at_rest(j) && !w->due)
 		drop(w);
 }
 
@@ -285,7 +300,7 @@ fail:
 
 void work_stop(struct work *w)
 {
-	if (w == NULL || w->job == NULL || w->due || w->job->finished)
+	if (w == NULL || w->job == NULL || at_rest(w->job))
 		return;
 	w->job->watch.stop = true;
 	pthread_join(w->job->thread, NULL);

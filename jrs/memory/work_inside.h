@@ -17,6 +17,7 @@ struct work_job {
 	char id[WORK_ID];
 	uint64_t heard_ms; /* the loop's */
 	bool finished;     /* the loop's */
+	bool ready;        /* the loop's: a restore that is certain to work, and waits for the word */
 	pthread_t thread;
 	atomic_bool ended; /* the thread has nothing left to do */
 	/* the thread's, the loop's once the thread is joined */
@@ -38,7 +39,7 @@ struct work {
 	uv_async_t *async; /* own allocation: outlives us until libuv has closed it */
 	struct loop_timer *lease;
 	struct work_job *job; /* NULL: none */
-	bool due;             /* job is a restore that is to be carried out */
+	bool due;             /* job is a restore that is to be carried out; the Jr is leaving */
 };
 
 /* work_run.c: the thread */

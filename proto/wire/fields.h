@@ -273,7 +273,7 @@
 /* undo: back to the archive that the last restore replaced; no file then */
 #define FIELDS_memory_switch(F, I, L) F(REQ, str, work, 1, WIRE_ID_MAX) I(OPT, backup, backup) F(OPT, flag, undo, 0, 0)
 #define RESULT_memory_switch(F, I, L) I(REQ, work, work)
-/* go_on: the caller has had its turn; end: give it up, or forget what is finished */
+/* go_on: a restore that is ready may take place, or the caller has had its turn; end: give it up, or forget what is finished */
 #define FIELDS_memory_work(F, I, L) F(REQ, str, work, 1, WIRE_ID_MAX) F(OPT, flag, go_on, 0, 0) F(OPT, flag, end, 0, 0)
 #define RESULT_memory_work(F, I, L) I(REQ, work, work)
 

@@ -21,6 +21,7 @@ struct bwork {
 	struct ctl *c;
 	char id[TR_ID_LEN];
 	bool begun;
+	bool go_on; /* to be said at every look: a restore takes place only while somebody is there who says so */
 	/* as memory-jr last told */
 	char phase[33], reason[257], kept[4097];
 	uint64_t done, total;

@@ -105,7 +105,7 @@ enum ctl_exit bwork_begin(struct bwork *w, enum wire_msg_id id, const void *msg)
 
 enum ctl_exit bwork_wait(struct bwork *w)
 {
-	struct msg_memory_work msg = {.work = wire_s(w->id)};
+	const struct msg_memory_work msg = {.work = wire_s(w->id), .has_go_on = true, .go_on = w->go_on};
 	struct steps steps = {.c = w->c, .what = w->phase};
 	struct tr_fault fault;
 	int r = 0;

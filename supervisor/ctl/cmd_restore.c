@@ -256,6 +256,7 @@ enum ctl_exit cmd_restore(struct ctl *c, const struct ctl_args *a)
 	if (w == NULL)
 		return CTL_INTERNAL;
 	bwork_init(w, c);
+	w->go_on = true;
 	msg.work = wire_s(w->id);
 	if ((e = check_use(c, a, undo)) != CTL_DONE || (e = ctl_catch(c)) != CTL_DONE)
 		goto out;
