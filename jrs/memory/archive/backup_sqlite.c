@@ -2,6 +2,7 @@
  * proved. */
 #include "common/base/clock.h"
 #include "jrs/memory/archive/backup_inside.h"
+#include "jrs/memory/archive/pagesum.h"
 #include "jrs/memory/archive/schema.h"
 #include "jrs/memory/archive/sqlite.h"
 #include <errno.h>
@@ -16,11 +17,14 @@
 #define SYNC_BYTES (4ull << 20) /* never more waits to be written: a commit's fsync would have to wait for it */
 #define LOOK_OPS   20000        /* of SQLite's machine between two looks at watch->stop */
 #define PAUSE_MAX  50000000ull  /* ns */
+#define BUSY_MS    2000
 
 static int failed(struct tr_fault *fault, const struct backup_watch *w, const char *what, int rc)
 {
 	if (w->stop || (rc & 0xff) == SQLITE_INTERRUPT)
 		return tr_fault_set(fault, TR_ECLOSED, "", "given up");
+	if (rc == SQLITE_IOERR_DATA)
+		return tr_fault_set(fault, TR_EINVAL, "archive", "is damaged: a page is not what was written");
 	return tr_fault_set(fault, TR_ESTORE, "archive", "%s (%s)", what, sqlite3_errstr(rc));
 }
 
@@ -39,7 +43,7 @@ static int look(void *arg)
 static int open_file(sqlite3 **out, const char *path, int flags, struct backup_watch *w, struct tr_fault *fault)
 {
 	sqlite3 *h = NULL;
-	int rc = sqlite3_open_v2(path, &h, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
+	int rc = sqlite3_open_v2(path, &h, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, pagesum_vfs());
 
 	if (rc != SQLITE_OK) {
 		sqlite3_close(h);
@@ -59,6 +63,25 @@ static void pause_ns(uint64_t ns)
 	struct timespec t = {.tv_nsec = (long)(ns < PAUSE_MAX ? ns : PAUSE_MAX - 1)};
 
 	nanosleep(&t, NULL);
+}
+
+/* The copy's pages get their sums as they are written, where the archive's have them: page 1 says so, and comes first.
+ */
+static int make_ready(sqlite3 *source, sqlite3 *target)
+{
+	static const char setup[] =
+		"PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;"
+		"PRAGMA cache_size = -2000";
+	struct pagesum_stats stats;
+	int rc = sqlite3_exec(source, "PRAGMA cache_size = -2000; BEGIN; SELECT count(*) FROM schema_migrations", NULL,
+			      NULL, NULL);
+
+	if (rc == SQLITE_OK)
+		rc = sqlite3_exec(target, setup, NULL, NULL, NULL);
+	if (rc == SQLITE_OK && pagesum_stats(source, &stats) == SQLITE_OK && stats.checked &&
+	    (rc = pagesum_reserve(target)) == SQLITE_OK)
+		rc = sqlite3_exec(target, "PRAGMA application_id = 1", NULL, NULL, NULL);
+	return rc;
 }
 
 /* One moment of `from` for the whole copy: the transaction stays open, so nothing that is written meanwhile makes
@@ -106,25 +129,18 @@ static int copy_into(sqlite3 *from, sqlite3 *to, int fd, struct backup_watch *w)
 
 static int copy(const char *from, const char *to, int fd, struct backup_watch *w, struct tr_fault *fault)
 {
-	static const char setup[] = "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = OFF; PRAGMA synchronous = "
-				    "OFF; PRAGMA cache_size = -2000";
 	sqlite3 *source = NULL, *target = NULL;
 	int r, rc;
 
 	watch_phase(w, "copying", 0);
-	if ((r = open_file(&source, from, SQLITE_OPEN_READONLY, w, fault)) < 0 ||
-	    (r = open_file(&target, to, SQLITE_OPEN_READWRITE, w, fault)) < 0)
-		goto out;
-	sqlite3_busy_timeout(source, 2000);
-	rc = sqlite3_exec(target, setup, NULL, NULL, NULL);
-	if (rc == SQLITE_OK)
-		rc = sqlite3_exec(source, "PRAGMA cache_size = -2000; BEGIN; SELECT count(*) FROM schema_migrations",
-				  NULL, NULL, NULL);
-	if (rc == SQLITE_OK)
-		rc = copy_into(source, target, fd, w);
-	if (rc != SQLITE_OK)
-		r = failed(fault, w, "cannot be copied", rc);
-out:
+	if ((r = open_file(&source, from, SQLITE_OPEN_READONLY, w, fault)) == 0 &&
+	    (r = open_file(&target, to, SQLITE_OPEN_READWRITE, w, fault)) == 0) {
+		sqlite3_busy_timeout(source, BUSY_MS);
+		if ((rc = make_ready(source, target)) == SQLITE_OK)
+			rc = copy_into(source, target, fd, w);
+		if (rc != SQLITE_OK)
+			r = failed(fault, w, "cannot be copied", rc);
+	}
 	sqlite3_close(target);
 	sqlite3_close(source); /* ends the transaction */
 	return r;
@@ -157,24 +173,31 @@ static int check(sqlite3 *h, struct backup_watch *w, struct tr_fault *fault)
 	return 0;
 }
 
-static int version_of(sqlite3 *h)
+/* Are its tables those that this program knows how to read? */
+static int check_version(sqlite3 *h, struct backup_watch *w, struct tr_fault *fault)
 {
 	sqlite3_stmt *st = NULL;
-	int version = -1;
+	int rc, version = 0;
 
-	if (sqlite3_prepare_v2(h, "SELECT coalesce(max(version), 0) FROM schema_migrations", -1, &st, NULL) ==
-		    SQLITE_OK &&
-	    sqlite3_step(st) == SQLITE_ROW)
+	rc = sqlite3_prepare_v2(h, "SELECT coalesce(max(version), 0) FROM schema_migrations", -1, &st, NULL);
+	if (rc == SQLITE_OK && (rc = sqlite3_step(st)) == SQLITE_ROW) {
 		version = sqlite3_column_int(st, 0);
+		rc = SQLITE_OK;
+	}
 	sqlite3_finalize(st);
-	return version;
+	if (rc != SQLITE_OK)
+		return failed(fault, w, "has no readable list of schema versions", rc);
+	if (version > schema_version())
+		return tr_fault_set(fault, TR_EUNSUPPORTED, "schema", "is %d, of a newer program; this one knows %d",
+				    version, schema_version());
+	return 0;
 }
 
 /* A database file that nobody uses -> a connection with the statements of lane B. */
 static int open_still(struct db *db, const char *path, struct backup_watch *w, struct tr_fault *fault)
 {
 	struct sqlite_conn *c = calloc(1, sizeof(*c));
-	int r, version;
+	int r;
 
 	memset(db, 0, sizeof(*db));
 	if (c == NULL)
@@ -185,14 +208,7 @@ static int open_still(struct db *db, const char *path, struct backup_watch *w, s
 		return r;
 	}
 	*db = (struct db){.driver = &db_sqlite, .conn = c};
-	if ((version = version_of(c->h)) < 1)
-		r = tr_fault_set(fault, TR_EINVAL, "archive", "has no readable list of schema versions");
-	else if (version > schema_version())
-		r = tr_fault_set(fault, TR_EUNSUPPORTED, "schema", "is %d, of a newer program; this one knows %d",
-				 version, schema_version());
-	else
-		r = sqlite_prepare(db, DB_B, fault);
-	if (r < 0)
+	if ((r = check_version(c->h, w, fault)) < 0 || (r = sqlite_prepare(db, DB_B, fault)) < 0)
 		db_close(db);
 	return r;
 }
