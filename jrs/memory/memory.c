@@ -296,7 +296,8 @@ int memory_new(struct memory **out, struct jr *jr)
 	m->jr = jr;
 	if ((r = open_archive(m)) < 0)
 		goto fail;
-	work = (struct work_cfg){jr, m->path, jr_options(jr)->cfg.archive_url[0] == '\0'};
+	work = (struct work_cfg){jr, m->path, jr_options(jr)->cfg.archive_url[0] == '\0',
+				 m->path[0] == '\0' ? jr_options(jr)->cfg.archive_url : NULL};
 	archive_stats(m->archive, &stats);
 	if ((r = work_new(&m->work, &work)) < 0 ||
 	    (r = entangle_new(&m->entangle, ENTANGLED, stats.phase_known, stats.phase_sum)) < 0 ||

@@ -20,8 +20,9 @@ static const char *const kind_names[] = {"backup", "verify", "restore", "undo"};
 
 void work_describe(const struct work_job *j, struct item_work *out)
 {
-	const char *phase = j->watch.phase;
+	const char *phase = j->watch.phase, *name = strrchr(j->service, '/');
 
+	name = name == NULL ? "" : name + 1;
 	*out = (struct item_work){.work = wire_s(j->id),
 				  .kind = wire_s(kind_names[j->kind]),
 				  .phase = wire_s(j->finished ? "done" : phase),
@@ -29,6 +30,11 @@ void work_describe(const struct work_job *j, struct item_work *out)
 				  .total = j->watch.total,
 				  .finished = j->finished,
 				  .ok = j->finished && j->r == 0};
+	out->has_dump = j->turn && !j->go && !j->finished;
+	out->dump = (struct item_dump){.service = wire_s(name),
+				       .has_snapshot = j->snapshot[0] != '\0',
+				       .snapshot = wire_s(j->snapshot),
+				       .server = j->server};
 	if (!j->finished)
 		return;
 	out->has_backup = j->has_backup;
@@ -86,6 +92,7 @@ static void drop(struct work *w)
 	w->job = NULL;
 	work_part(j, part);
 	(void)unlink(part);
+	(void)unlink(j->service);
 	if (j->part_fd >= 0)
 		close(j->part_fd);
 	free(j);
@@ -171,17 +178,16 @@ static bool may_begin(struct work *w, struct chan_call *call, wire_str id)
 	return false;
 }
 
-static void begin(struct work *w, struct chan_call *call, enum work_kind kind, wire_str id,
-		  const struct item_backup *want)
+/* False: the call has been answered. Else w->job is made, and start() is to follow. */
+static bool begin(struct work *w, struct chan_call *call, enum work_kind kind, wire_str id, const struct backup *want)
 {
 	struct work_job *j;
-	struct tr_fault fault = {0};
 
 	if (!may_begin(w, call, id))
-		return;
+		return false;
 	if ((j = calloc(1, sizeof(*j))) == NULL) {
 		chan_failf(call, TR_ENOMEM, "", "%s", tr_strerror(TR_ENOMEM));
-		return;
+		return false;
 	}
 	j->work = w;
 	j->kind = kind;
@@ -189,21 +195,27 @@ static void begin(struct work *w, struct chan_call *call, enum work_kind kind, w
 	j->watch.phase = "starting";
 	j->heard_ms = tr_mono_ms();
 	tr_copy(j->id, sizeof(j->id), id.p, id.n);
-	if (want != NULL && backup_take(&j->backup, want, &fault) < 0) {
-		free(j);
-		chan_fail(call, &fault);
-		return;
-	}
-	j->has_backup = want != NULL;
+	if ((j->has_backup = want != NULL))
+		backup_copy(&j->backup, want);
+	work_service(j, j->service);
 	work_sweep(w, j->id);
+	w->job = j;
+	return true;
+}
+
+static void start(struct work *w, struct chan_call *call, enum backup_kind kind)
+{
+	struct work_job *j = w->job;
+
+	if (j->kind == WORK_BACKUP)
+		j->backup.kind = kind;
 	if (pthread_create(&j->thread, NULL, work_run, j) != 0) {
-		free(j);
+		drop(w);
 		chan_failf(call, TR_ENOMEM, "", "no thread for it");
 		return;
 	}
-	w->job = j;
 	(void)loop_timer_start(w->lease, LOOK_MS, LOOK_MS);
-	log_info("work: %s begins", kind_names[kind]);
+	log_info("work: %s begins", kind_names[j->kind]);
 	tell(j, call);
 }
 
@@ -212,27 +224,59 @@ static void begin(struct work *w, struct chan_call *call, enum work_kind kind, w
 static void on_backup(void *arg, struct chan_call *call, const void *msg)
 {
 	const struct msg_memory_backup *m = msg;
+	struct work *w = arg;
+	bool sql = m->has_sql && m->sql;
 
-	if (m->has_sql && m->sql)
+	if (sql && w->conninfo == NULL)
 		chan_failf(call, TR_EUNSUPPORTED, "sql",
-			   "is for an archive in PostgreSQL; this one is an SQLite file, and so is its "
-			   "backup (tribectl export writes text)");
+			   "is for an archive in PostgreSQL; this one is an SQLite file, and so is its backup "
+			   "(tribectl export writes text)");
+	else if (begin(w, call, WORK_BACKUP, m->work, NULL))
+		start(w, call, sql ? BACKUP_SQL : BACKUP_DUMP);
+}
+
+/* Backups of one database are not restored into the other; an export goes into both. */
+static bool suits(const struct work *w, struct chan_call *call, const struct item_backup *item, bool has,
+		  struct backup *want)
+{
+	struct tr_fault fault = {0};
+
+	if (!has && w->conninfo == NULL)
+		return true; /* the file says it */
+	if (has && backup_take(want, item, &fault) < 0)
+		chan_fail(call, &fault);
+	else if (w->conninfo == NULL && want->kind != BACKUP_SQLITE)
+		chan_failf(call, TR_EUNSUPPORTED, "kind",
+			   "is a backup of PostgreSQL; this archive is an SQLite file (export and import lead from one "
+			   "to the other)");
+	else if (w->conninfo != NULL && (!has || want->kind == BACKUP_SQLITE))
+		chan_failf(call, TR_EUNSUPPORTED, "kind",
+			   "is a backup of SQLite; this archive is in PostgreSQL (export and import lead from one to "
+			   "the other)");
 	else
-		begin(arg, call, WORK_BACKUP, m->work, NULL);
+		return true;
+	return false;
 }
 
 static void on_verify(void *arg, struct chan_call *call, const void *msg)
 {
 	const struct msg_memory_verify *m = msg;
+	struct backup want;
 
-	begin(arg, call, WORK_VERIFY, m->work, NULL);
+	if (suits(arg, call, &m->backup, m->has_backup, &want) &&
+	    begin(arg, call, WORK_VERIFY, m->work, m->has_backup ? &want : NULL))
+		start(arg, call, BACKUP_SQLITE);
 }
 
 static void on_switch(void *arg, struct chan_call *call, const void *msg)
 {
 	const struct msg_memory_switch *m = msg;
+	bool undo = m->has_undo && m->undo;
+	struct backup want;
 
-	begin(arg, call, m->has_undo && m->undo ? WORK_UNDO : WORK_RESTORE, m->work, NULL);
+	if ((undo || suits(arg, call, &m->backup, m->has_backup, &want)) &&
+	    begin(arg, call, undo ? WORK_UNDO : WORK_RESTORE, m->work, !undo && m->has_backup ? &want : NULL))
+		start(arg, call, BACKUP_SQLITE);
 }
 
 static void tell_last(void *arg, const struct item_work *item)
@@ -253,7 +297,9 @@ static void on_work(void *arg, struct chan_call *call, const void *msg)
 		return;
 	}
 	j->heard_ms = tr_mono_ms();
-	if (m->has_go_on && m->go_on && j->ready && !w->due)
+	if (m->has_go_on && m->go_on)
+		j->go = true;
+	if (j->go && j->ready && !w->due)
 		carry_out(w);
 	if (m->has_end && m->end && !w->due)
 		j->watch.stop = true;
@@ -274,6 +320,7 @@ int work_new(struct work **out, const struct work_cfg *cfg)
 	w->jr = cfg->jr;
 	w->state = jr_options(cfg->jr)->state;
 	w->numbered = cfg->numbered;
+	w->conninfo = cfg->conninfo;
 	snprintf(w->path, sizeof(w->path), "%s", cfg->path);
 	snprintf(w->backups, sizeof(w->backups), "%s/backups", w->state);
 	if ((w->async = calloc(1, sizeof(*w->async))) == NULL)

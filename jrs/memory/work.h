@@ -15,9 +15,10 @@
 
 struct work;
 struct work_cfg {
-	struct jr *jr;    /* outlives it */
-	const char *path; /* the archive's database file; copied */
-	bool numbered;    /* it lies in STATE/archive/<n> */
+	struct jr *jr;        /* outlives it */
+	const char *path;     /* the archive's database file; copied */
+	bool numbered;        /* it lies in STATE/archive/<n> */
+	const char *conninfo; /* NULL, or where it is in PostgreSQL: path is unused then; borrowed */
 };
 int work_new(struct work **out, const struct work_cfg *cfg);
 /* Gives up what is not yet certain; afterwards no thread of ours has the archive open. NULL is fine. */

@@ -24,9 +24,15 @@ struct work_job {
 	struct backup_watch watch;
 	struct backup backup; /* of a backup: made; else: what its manifest says */
 	bool has_backup;
-	int part_fd;          /* of a backup's file; holds its lock */
-	unsigned place;       /* WORK_UNDO: the directory to go back to */
-	char kept[WORK_PATH]; /* where the old one is, once the new one is in place */
+	/* PostgreSQL: from the thread to the loop, once turn is set */
+	char snapshot[BACKUP_SNAPSHOT];
+	uint32_t server;
+	atomic_bool turn;        /* the caller's */
+	atomic_bool go;          /* the caller has had it */
+	char service[WORK_PATH]; /* the file that says how to reach it */
+	int part_fd;             /* of a backup's file; holds its lock */
+	unsigned place;          /* WORK_UNDO: the directory to go back to */
+	char kept[WORK_PATH];    /* where the old one is, once the new one is in place */
 	int r;
 	struct tr_fault fault;
 	char reason[256]; /* the fault as a sentence, once it is finished */
@@ -36,7 +42,8 @@ struct work {
 	const char *state;                        /* of the jr's options */
 	char path[WORK_PATH], backups[WORK_PATH]; /* database file; directory */
 	bool numbered;
-	uv_async_t *async; /* own allocation: outlives us until libuv has closed it */
+	const char *conninfo; /* NULL: SQLite */
+	uv_async_t *async;    /* own allocation: outlives us until libuv has closed it */
 	struct loop_timer *lease;
 	struct work_job *job; /* NULL: none */
 	bool due;             /* job is a restore that is to be carried out; the Jr is leaving */
@@ -45,6 +52,12 @@ struct work {
 /* work_run.c: the thread */
 void *work_run(void *job);
 void work_part(const struct work_job *j, char out[WORK_PATH]); /* STATE/backups/ID.part */
+
+void work_service(const struct work_job *j, char out[WORK_PATH]); /* STATE/backups/ID.service.part */
+
+/* work_pg.c: the thread, for an archive in PostgreSQL */
+int work_run_pg(struct work_job *j);
+int work_switch_pg(struct work_job *j);
 
 /* work_place.c: files and directories. What returns int: 0, or < 0 with the job's fault filled. */
 int work_make_dir(struct work_job *j); /* STATE/backups */

@@ -205,6 +205,8 @@ static int switch_file(struct work_job *j)
 
 int work_switch(struct work_job *j)
 {
+	if (j->work->conninfo != NULL)
+		return work_switch_pg(j);
 	return j->work->numbered ? switch_numbered(j) : switch_file(j);
 }
 
@@ -236,6 +238,8 @@ void work_sweep(const struct work *w, const char *id)
 	}
 	if (d != NULL)
 		closedir(d);
+	if (w->conninfo != NULL)
+		return;
 	beside(w, dir, file);
 	(void)unlink(file);
 	if (!w->numbered)

@@ -1,4 +1,4 @@
-/* A work's own thread: what it does with an SQLite archive. */
+/* A work's own thread, and what it does with an SQLite archive. */
 #include "jrs/memory/work_inside.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -13,6 +13,11 @@
 void work_part(const struct work_job *j, char out[WORK_PATH])
 {
 	(void)snprintf(out, WORK_PATH, "%.*s/%s.part", WORK_PATH - WORK_ID - 8, j->work->backups, j->id);
+}
+
+void work_service(const struct work_job *j, char out[WORK_PATH])
+{
+	(void)snprintf(out, WORK_PATH, "%.*s/%s.service.part", WORK_PATH - WORK_ID - 20, j->work->backups, j->id);
 }
 
 static int no_file(struct work_job *j, const char *what)
@@ -93,7 +98,7 @@ void *work_run(void *arg)
 	struct work_job *j = arg;
 
 	(void)setpriority(PRIO_PROCESS, 0, NICE); /* on Linux: of this thread */
-	j->r = run(j);
+	j->r = j->work->conninfo != NULL ? work_run_pg(j) : run(j);
 	if (j->r < 0 && j->fault.code != j->r)
 		(void)tr_fault_set(&j->fault, j->r, "", "%s", tr_strerror(j->r));
 	j->ended = true;

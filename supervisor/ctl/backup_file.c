@@ -14,7 +14,7 @@
 
 #define COPY_PIECE (1u << 20)
 
-static enum ctl_exit cannot(const struct ctl *c, const char *path, int error)
+enum ctl_exit cannot(const struct ctl *c, const char *path, int error)
 {
 	ctl_say(c, "%s: %s", path, strerror(error));
 	return error == EACCES || error == EPERM ? CTL_REFUSED : CTL_FAILED;
@@ -46,7 +46,7 @@ void part_path(const struct bwork *w, char out[CTL_PATH_MAX])
 }
 
 /* The state directory's owner is who memory-jr runs as. Where that is not us we are root. */
-static int give(int fd, const char *state)
+int give(int fd, const char *state)
 {
 	struct stat st;
 
@@ -55,7 +55,7 @@ static int give(int fd, const char *state)
 	return st.st_uid == geteuid() ? 0 : fchown(fd, st.st_uid, st.st_gid);
 }
 
-static int make_backups(const struct ctl *c)
+int make_backups(const struct ctl *c)
 {
 	char path[CTL_PATH_MAX];
 	int fd, r;
@@ -117,7 +117,7 @@ enum ctl_exit backup_place(const struct ctl *c, const char *target, const struct
 	return CTL_DONE;
 }
 
-static int copy(int from, int to, struct steps *steps)
+int copy_file(int from, int to, struct steps *steps)
 {
 	char *piece = malloc(COPY_PIECE);
 	uint64_t done = 0;
@@ -145,8 +145,7 @@ out:
 	return n < 0 ? -1 : 0;
 }
 
-/* A file without a name where the file system can; it is gone with us, whatever ends us. */
-static int open_nameless(const char *path, char temp[CTL_PATH_MAX + 8])
+int open_nameless(const char *path, char temp[CTL_PATH_MAX + 8])
 {
 	char dir[CTL_PATH_MAX];
 	int fd;
@@ -161,8 +160,7 @@ static int open_nameless(const char *path, char temp[CTL_PATH_MAX + 8])
 	return fd;
 }
 
-/* On disk; now it gets its name, in one step, also where that name stood for something. */
-static int name_it(int fd, char temp[CTL_PATH_MAX + 8], const char *path)
+int name_it(int fd, char temp[CTL_PATH_MAX + 8], const char *path)
 {
 	char self[64];
 
@@ -192,7 +190,7 @@ static enum ctl_exit copy_out(const struct bwork *w, const char *part, const cha
 
 	if (from < 0)
 		return cannot(w->c, part, errno);
-	if ((to = open_nameless(path, temp)) < 0 || copy(from, to, &steps) < 0 || fsync(to) < 0 ||
+	if ((to = open_nameless(path, temp)) < 0 || copy_file(from, to, &steps) < 0 || fsync(to) < 0 ||
 	    name_it(to, temp, path) < 0)
 		error = errno;
 	steps_end(&steps);
@@ -229,7 +227,7 @@ enum ctl_exit part_to_stdout(const struct bwork *w)
 	part_path(w, part);
 	if ((fd = open(part, O_RDONLY | O_CLOEXEC)) < 0)
 		return cannot(w->c, part, errno);
-	if (copy(fd, STDOUT_FILENO, &steps) < 0)
+	if (copy_file(fd, STDOUT_FILENO, &steps) < 0)
 		e = errno == EPIPE ? CTL_FAILED : cannot(w->c, "standard output", errno);
 	steps_end(&steps);
 	(void)close(fd);

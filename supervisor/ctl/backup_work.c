@@ -10,6 +10,7 @@
 #define SHOW_MS     100u
 #define BUSY_MS     20000u /* another one may be given up meanwhile */
 #define LAST_MS     2000u
+#define END_MS      10000u /* what is given up may have to tidy up */
 #define CALL_MIN_MS 60000u /* memory-jr may be replaced meanwhile */
 
 bool steps_show(void *arg, uint64_t done, uint64_t total)
@@ -103,33 +104,45 @@ enum ctl_exit bwork_begin(struct bwork *w, enum wire_msg_id id, const void *msg)
 	return r < 0 ? ctl_complain(w->c, r, &fault) : CTL_DONE;
 }
 
-enum ctl_exit bwork_wait(struct bwork *w)
+enum ctl_exit bwork_look(struct bwork *w)
 {
 	const struct msg_memory_work msg = {.work = wire_s(w->id), .has_go_on = true, .go_on = w->go_on};
-	struct steps steps = {.c = w->c, .what = w->phase};
 	struct tr_fault fault;
-	int r = 0;
+	int r = ctl_call(w->c, MSG_memory_work, &msg, on_work, w, &fault);
 
-	while (!w->finished && !w->turn && (r = ctl_call(w->c, MSG_memory_work, &msg, on_work, w, &fault)) == 0 &&
-	       !w->finished && !w->turn) {
+	if (r < 0) {
+		w->finished = false;
+		return ctl_complain(w->c, r, &fault);
+	}
+	return w->finished && !w->ok ? CTL_FAILED : CTL_DONE;
+}
+
+enum ctl_exit bwork_wait(struct bwork *w)
+{
+	struct steps steps = {.c = w->c, .what = w->phase};
+	enum ctl_exit e = w->finished && !w->ok ? CTL_FAILED : CTL_DONE;
+
+	while (e == CTL_DONE && !w->finished && !w->turn && (e = bwork_look(w)) == CTL_DONE && !w->finished &&
+	       !w->turn) {
 		steps.bytes = strcmp(w->phase, "sealing") == 0 || strcmp(w->phase, "digesting") == 0;
 		steps_show(&steps, w->done, w->total);
 		nap();
 	}
 	steps_end(&steps);
-	if (r < 0) {
-		w->finished = false;
-		return ctl_complain(w->c, r, &fault);
-	}
-	return !w->finished || w->ok ? CTL_DONE : CTL_FAILED;
+	return e;
 }
+
+struct last {
+	bool told, over;
+};
 
 static void on_last(void *arg, int r, const void *res, const struct tr_fault *fault)
 {
-	(void)r;
-	(void)res;
+	struct last *l = arg;
+
 	(void)fault;
-	*(bool *)arg = true;
+	l->told = true;
+	l->over = r < 0 || ((const struct res_memory_work *)res)->work.finished; /* not known any more, or at its end */
 }
 
 /* Not ctl_call(): that says nothing any more once somebody pressed Ctrl-C. */
@@ -137,11 +150,17 @@ void bwork_end(struct bwork *w)
 {
 	const struct msg_memory_work msg = {.work = wire_s(w->id), .has_end = true, .end = true};
 	struct peer *p = w->begun ? ctl_peer(w->c, TR_ROLE_MEMORY) : NULL;
-	bool told = false;
+	uint64_t until = tr_mono_ms() + END_MS;
+	struct last last = {.over = p == NULL};
 
 	w->begun = false;
-	if (p == NULL || peer_call(p, MSG_memory_work, &msg, LAST_MS, on_last, &told, NULL) < 0)
-		return;
-	while (!told)
-		(void)uv_run(&w->c->loop, UV_RUN_ONCE);
+	while (!last.over && tr_mono_ms() < until) {
+		last.told = false;
+		if (peer_call(p, MSG_memory_work, &msg, LAST_MS, on_last, &last, NULL) < 0)
+			return;
+		while (!last.told)
+			(void)uv_run(&w->c->loop, UV_RUN_ONCE);
+		if (!last.over)
+			nap();
+	}
 }

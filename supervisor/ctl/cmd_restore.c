@@ -81,6 +81,31 @@ static enum ctl_exit check_bytes(const struct ctl *c, struct given *g)
 	return r == 0 ? CTL_DONE : r == UV_ECANCELED ? CTL_FAILED : wrong(c, g, fault.field, fault.rule);
 }
 
+/* The file, its bytes proved, where memory-jr finds it: a database file as a part, of a dump the manifest in the
+ * message. */
+static enum ctl_exit hand_over(struct bwork *w, struct given *g)
+{
+	enum ctl_exit e = open_given(w->c, g);
+
+	if (e == CTL_DONE && g->backup.kind == BACKUP_SQLITE)
+		e = part_make(w, &g->part);
+	return e != CTL_DONE ? e : check_bytes(w->c, g);
+}
+
+/* Until memory-jr has proved it (and, of a restore, put it in place), with pg_restore between where it is a dump. */
+static enum ctl_exit see_through(struct bwork *w, struct given *g, bool go_on)
+{
+	enum ctl_exit e;
+
+	w->go_on = go_on && g->backup.kind == BACKUP_SQLITE;
+	if ((e = bwork_wait(w)) == CTL_DONE && w->turn && (e = dump_put(w, g->fd, &g->backup)) == CTL_DONE) {
+		w->turn = false;
+		w->go_on = true;
+		e = bwork_wait(w);
+	}
+	return e == CTL_FAILED && w->finished ? wrong(w->c, g, "", w->reason) : e;
+}
+
 /* ---- verify-backup ---- */
 
 static enum ctl_exit report_verified(const struct ctl *c, const struct given *g, bool content)
@@ -114,9 +139,9 @@ static enum ctl_exit report_verified(const struct ctl *c, const struct given *g,
 /* Without a tribe only half can be said. */
 static enum ctl_exit verify_alone(struct ctl *c, struct given *g)
 {
-	enum ctl_exit e = check_bytes(c, g);
+	enum ctl_exit e = open_given(c, g);
 
-	if (e != CTL_DONE || (e = report_verified(c, g, false)) != CTL_DONE)
+	if (e != CTL_DONE || (e = check_bytes(c, g)) != CTL_DONE || (e = report_verified(c, g, false)) != CTL_DONE)
 		return e;
 	ctl_say(c, "what is in it was not checked: that needs a tribe, and none answers in %s", c->paths.runtime);
 	return CTL_UNREACHABLE;
@@ -137,17 +162,14 @@ enum ctl_exit cmd_verify_backup(struct ctl *c, const struct ctl_args *a)
 	if ((e = one_file(c, a)) != CTL_DONE || (e = ctl_catch(c)) != CTL_DONE)
 		goto out;
 	g.file = a->operands[0];
-	if ((e = open_given(c, &g)) != CTL_DONE)
-		goto out;
 	ctl_socket_path(c, TR_ROLE_MEMORY, socket);
 	if (ctl_probe(socket) < 0) {
 		e = verify_alone(c, &g);
-	} else if ((e = part_make(w, &g.part)) == CTL_DONE && (e = check_bytes(c, &g)) == CTL_DONE &&
-		   (e = bwork_begin(w, MSG_memory_verify, &msg)) == CTL_DONE) {
-		e = bwork_wait(w);
-		if (e == CTL_FAILED && w->finished)
-			e = wrong(c, &g, "", w->reason);
-		else if (e == CTL_DONE)
+	} else if ((e = hand_over(w, &g)) == CTL_DONE) {
+		msg.has_backup = g.backup.kind != BACKUP_SQLITE;
+		msg.backup = g.backup.item;
+		if ((e = bwork_begin(w, MSG_memory_verify, &msg)) == CTL_DONE &&
+		    (e = see_through(w, &g, false)) == CTL_DONE)
 			e = report_verified(c, &g, true);
 	}
 out:
@@ -222,13 +244,6 @@ static enum ctl_exit report_restored(const struct bwork *w, const char *file, ui
 	return e;
 }
 
-static enum ctl_exit hand_over(struct bwork *w, struct given *g)
-{
-	enum ctl_exit e = open_given(w->c, g);
-
-	return e != CTL_DONE || (e = part_make(w, &g->part)) != CTL_DONE ? e : check_bytes(w->c, g);
-}
-
 static enum ctl_exit check_use(struct ctl *c, const struct ctl_args *a, bool undo)
 {
 	if (undo && a->noperands > 0) {
@@ -244,6 +259,28 @@ static enum ctl_exit check_use(struct ctl *c, const struct ctl_args *a, bool und
 	return CTL_USAGE;
 }
 
+static enum ctl_exit restore_file(struct bwork *w, struct given *g, struct msg_memory_switch *msg)
+{
+	enum ctl_exit e = hand_over(w, g);
+
+	msg->has_backup = g->backup.kind != BACKUP_SQLITE;
+	msg->backup = g->backup.item;
+	if (e != CTL_DONE || (e = bwork_begin(w, MSG_memory_switch, msg)) != CTL_DONE)
+		return e;
+	return see_through(w, g, true);
+}
+
+static enum ctl_exit go_back(struct bwork *w, const struct msg_memory_switch *msg)
+{
+	enum ctl_exit e;
+
+	w->go_on = true;
+	if ((e = bwork_begin(w, MSG_memory_switch, msg)) == CTL_DONE && (e = bwork_wait(w)) == CTL_FAILED &&
+	    w->finished)
+		ctl_say(w->c, "%s", w->reason);
+	return e;
+}
+
 enum ctl_exit cmd_restore(struct ctl *c, const struct ctl_args *a)
 {
 	bool undo = ctl_flag(a, "undo");
@@ -256,21 +293,13 @@ enum ctl_exit cmd_restore(struct ctl *c, const struct ctl_args *a)
 	if (w == NULL)
 		return CTL_INTERNAL;
 	bwork_init(w, c);
-	w->go_on = true;
 	msg.work = wire_s(w->id);
 	if ((e = check_use(c, a, undo)) != CTL_DONE || (e = ctl_catch(c)) != CTL_DONE)
 		goto out;
 	g.file = undo ? NULL : a->operands[0];
-	if ((!undo && (e = hand_over(w, &g)) != CTL_DONE) || (e = bwork_begin(w, MSG_memory_switch, &msg)) != CTL_DONE)
-		goto out;
-	if ((e = bwork_wait(w)) == CTL_FAILED && w->finished) {
-		if (undo)
-			ctl_say(c, "%s", w->reason);
-		else
-			e = wrong(c, &g, "", w->reason);
-	} else if (e == CTL_DONE && (e = await_service(c, undo ? 0 : w->backup.item.memories, &total)) == CTL_DONE) {
+	e = undo ? go_back(w, &msg) : restore_file(w, &g, &msg);
+	if (e == CTL_DONE && (e = await_service(c, undo ? 0 : g.backup.item.memories, &total)) == CTL_DONE)
 		e = report_restored(w, g.file, total, began_ms);
-	}
 out:
 	drop_part(w, &g);
 	bwork_end(w);

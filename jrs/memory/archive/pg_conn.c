@@ -365,7 +365,8 @@ int pg_await(struct db *db, struct pg_item *item)
 			return r;
 		if (r == 1)
 			continue;
-		if (!cancelled && c->job != NULL && *c->job != NULL && (job_late(*c->job) || c->a->closing)) {
+		if (!cancelled && ((c->job != NULL && *c->job != NULL && (job_late(*c->job) || c->a->closing)) ||
+				   (c->stop != NULL && *c->stop))) {
 			cancel(c);
 			cancelled = true;
 		}

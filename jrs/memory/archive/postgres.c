@@ -91,6 +91,18 @@ static int open_all(struct sql_archive *a, const struct archive_cfg *cfg, struct
 	return pg_connect(&a->kdb, fault);
 }
 
+int pg_open_lone(struct db *db, const char *conninfo, const atomic_bool *stop, struct tr_fault *fault)
+{
+	int r = make(NULL, db, DB_B, conninfo);
+
+	if (r < 0)
+		return tr_fault_set(fault, r, "", "%s", tr_strerror(r));
+	conn_of(db)->stop = stop;
+	if ((r = pg_connect(db, fault)) < 0)
+		db_close(db);
+	return r;
+}
+
 static int ready(struct db *db)
 {
 	struct pg_conn *c = conn_of(db);
@@ -119,7 +131,7 @@ static struct query start(struct db *db, enum sql id)
 	if (db_text(id, true) != NULL && (q.st = pg_item_new(conn_of(db), id)) == NULL)
 		q.r = TR_ENOMEM;
 	if (q.st != NULL)
-		item_of(&q)->streamed = id == SQL_HEAT_RANGE || id == SQL_HEATS;
+		item_of(&q)->streamed = id == SQL_HEAT_RANGE || id == SQL_HEATS || db_lanes(id) == DB_B;
 	return q;
 }
 

@@ -40,6 +40,7 @@ struct pg_conn {
 	int64_t next_seq, last_seq; /* numbers in reserve; next > last: none */
 	uint64_t retry_ms, delay_ms;
 	const struct job *const *job; /* a reader's: its deadline holds for waiting too */
+	const atomic_bool *stop;      /* a backup's: waiting ends soon when it is set; else NULL */
 };
 
 /* Connects and prepares the lane's statements; blocks for at most CONNECT_MS. TR_EUNAVAILABLE. */
@@ -53,6 +54,8 @@ int pg_await(struct db *db, struct pg_item *item); /* until its answer is there;
 /* Once, without the pipeline, on a connection of its own: texts of our own only. */
 int schema_postgres(PGconn *pg, int64_t now_ms, struct tr_fault *fault);
 PGconn *pg_open_plain(const char *conninfo, struct tr_fault *fault); /* blocks; NULL */
+/* A connection of lane B, for a backup; close with db_close(). */
+int pg_open_lone(struct db *db, const char *conninfo, const atomic_bool *stop, struct tr_fault *fault);
 int pg_trouble(struct db *db, const PGresult *res);                  /* notes the failure; code of ours */
 
 #endif
