@@ -343,6 +343,54 @@ class Drill(Case):
         self.assertIn("only there", text)
 
 
+class Scripts(Case):
+    """deploy/scripts, as cron would call them."""
+
+    WHERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "deploy", "scripts")
+
+    def script(self, name, *words, code=0, **env):
+        done = subprocess.run(["/bin/sh", os.path.join(self.WHERE, name), *words], capture_output=True, text=True, check=False,
+                              timeout=120, cwd=self.tribe.base, env={**self.tribe.env, "TRIBE_CTL": program("tribectl"), **env})
+        self.assertEqual(done.returncode, code, done)
+        return done
+
+    def test_keep_and_restore(self):
+        where, dev = self.path("my backups"), ("--dev", self.tribe.dir)
+        self.tribe.remember("The first.", id="first")
+        made = [json.loads(self.script("backup_thermal_memory.sh", "--to", where, "--keep", "2", "--json", *dev).stdout)["file"]
+                for _ in range(4)]
+        with open(os.path.join(where, "thermal-notes.sqlite"), "w", encoding="utf-8") as f:
+            f.write("mine")
+        left = os.listdir(where)
+        self.assertIn(os.path.basename(made[-1]), left)
+        self.assertIn("thermal-notes.sqlite", left)
+        self.assertTrue(3 <= len(left) <= 4, left)  # of two within a second the newest may have the lower number
+        self.assertEqual(os.stat(made[-1]).st_mode & 0o777, 0o600)
+        self.tribe.remember("The second.", id="second")
+        wait_for(lambda: time.time() > max(int(name[8:-7]) for name in left if name[8:-7].isdigit()) + 1, "the next second")
+        self.script("backup_thermal_memory.sh", *dev, TRIBE_BACKUP_DIR=where, TRIBE_BACKUP_KEEP="0")
+        self.assertEqual(len(os.listdir(where)), len(left) + 1)
+        self.tribe.remember("The third.", id="third")
+        done = self.script("restore_thermal_memory.sh", where, "--json", *dev)
+        self.assertEqual(json.loads(done.stdout)["memories"], 2)
+        self.assertEqual(self.tribe.get(f"{MEMORIES}/third").status, 404)
+        self.script("restore_thermal_memory.sh", made[-1], *dev)
+        self.assertEqual(self.tribe.get(f"{MEMORIES}/second").status, 404)
+        self.assertEqual(self.tribe.get(f"{MEMORIES}/first?touch=false").status, 200)
+
+    def test_statuses(self):
+        where = self.path("statuses")
+        self.script("backup_thermal_memory.sh", "--keep", "some", code=2)
+        self.script("backup_thermal_memory.sh", "--keep", code=2)
+        self.script("backup_thermal_memory.sh", "--to", where, "--dev", self.path("nobody"), code=3)
+        self.script("backup_thermal_memory.sh", "--to", where, "--dev", self.tribe.dir, "--no-such-flag", code=2)
+        self.script("backup_thermal_memory.sh", "--to", where, "--dev", self.tribe.dir, "--sql", code=1)
+        self.script("restore_thermal_memory.sh", code=2)
+        self.script("restore_thermal_memory.sh", where, "--dev", self.tribe.dir, code=1)
+        self.assertIn("--keep N", self.script("backup_thermal_memory.sh", "--help").stdout)
+        self.assertIn("FILE|DIR", self.script("restore_thermal_memory.sh", "--help").stdout)
+
+
 class NamedFile(Case):
     """archive.url = sqlite:PATH: the old file keeps a name of its own."""
 

@@ -89,11 +89,47 @@ static void named(void **s)
 	ends_with(out, "/a.sqlite"); /* untouched by failures */
 }
 
+/* Numbers go up, gaps and other names notwithstanding; the link changes in one step, and only to what is there. */
+static void numbered(void **s)
+{
+	static const char *const others[] = {"/archive/07", "/archive/3x", "/archive/restoring", "/archive/2"};
+	char out[4096], path[160], name[16];
+	struct tr_fault fault = {0};
+	unsigned n = 0;
+
+	(void)s;
+	assert_int_equal(place_next(dir, &n, &fault), TR_ESTORE);
+	assert_int_equal(place_archive(dir, "", out, sizeof(out), &fault), 0);
+	assert_int_equal(place_next(dir, &n, &fault), 0);
+	assert_int_equal(n, 2);
+	for (int i = 0; i < 4; i++) {
+		snprintf(path, sizeof(path), "%s%s", dir, others[i]);
+		assert_int_equal(mkdir(path, 0700), 0);
+	}
+	assert_int_equal(place_next(dir, &n, &fault), 0);
+	assert_int_equal(n, 3);
+	assert_int_equal(place_current(dir, name, sizeof(name), &fault), 0);
+	assert_string_equal(name, "1");
+	assert_int_equal(place_switch(dir, 9, &fault), TR_ENOTFOUND);
+	assert_int_equal(place_current(dir, name, sizeof(name), &fault), 0);
+	assert_string_equal(name, "1");
+	snprintf(path, sizeof(path), "%s/archive/current.new", dir); /* of a switch that was cut off */
+	assert_int_equal(symlink("7", path), 0);
+	assert_int_equal(place_switch(dir, 2, &fault), 0);
+	assert_int_equal(place_current(dir, name, sizeof(name), &fault), 0);
+	assert_string_equal(name, "2");
+	assert_int_equal(access(path, F_OK), -1);
+	assert_int_equal(place_current(dir, name, 1, &fault), TR_ETOOBIG);
+	for (int i = 0; i < 3; i++)
+		drop(others[i]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(by_itself, setup, teardown),
 		cmocka_unit_test_setup_teardown(named, setup, teardown),
+		cmocka_unit_test_setup_teardown(numbered, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

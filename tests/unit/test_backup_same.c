@@ -1,0 +1,148 @@
+/* The same content has the same digest, whichever database holds it: filled in SQLite, exported, taken back in
+ * PostgreSQL. */
+#include "tests/unit/memory_rig.h"
+
+#include "jrs/memory/archive/backup.h"
+#include "proto/json/json.h"
+#include <fcntl.h>
+
+#define MANY 300
+
+static const msgpack_object *map_of(struct rig *g, const char *text)
+{
+	msgpack_object *o = msgpack_zone_malloc(g->zone, sizeof(*o));
+	json_t *j = NULL;
+
+	assert_non_null(o);
+	assert_int_equal(json_parse(&j, text, strlen(text), NULL), 0);
+	assert_int_equal(json_to_msgpack(j, g->zone, o), 0);
+	return o; /* j stays: its strings are borrowed */
+}
+
+static void fill(struct rig *g)
+{
+	static const char *const maps[] = {
+		"{\"z\":1,\"a\":[1.5,null,true,\"\\u00e9\\n\"],\"b\":{\"y\":1e300,\"x\":-0.0,\"w\":[]}}",
+		"{\"whole\":1.0,\"big\":9007199254740991,\"low\":-9223372036854775808,\"tiny\":4.9e-324}",
+		"{}",
+	};
+	static const char *const tags[] = {"b", "a", "\xc3\xa9", "a b"};
+	wire_str list[4];
+	struct msg_memory_decide decide = {.text = wire_s("Nests are left alone"), .by = wire_s("me")};
+
+	for (int i = 0; i < 4; i++)
+		list[i] = wire_s(tags[i]);
+	for (int i = 0; i < MANY; i++) {
+		struct item_new_memory m = said("");
+		char id[40], text[200], source[20];
+
+		snprintf(text, sizeof(text), "memory %d of %s \xf0\x9f\x90\xa6\t\"quoted\" \\ %c", i * 7919 % MANY,
+			 i % 2 ? "day" : "night", i % 26 + 'a');
+		snprintf(id, sizeof(id), "%s%c%d",
+			 i % 3 == 0   ? "\xc3\x84"
+			 : i % 3 == 1 ? "Z"
+				      : "a",
+			 i % 2 ? '-' : '_', i);
+		snprintf(source, sizeof(source), i % 10 == 3 ? "drill:%d" : "s%d", i % 5);
+		m.content = wire_s(text);
+		if ((m.has_id = i % 4 != 0))
+			m.id = wire_s(id);
+		m.has_source = i % 3 == 0;
+		m.source = wire_s(source);
+		m.has_session = i % 5 == 0;
+		m.session = wire_s("evening");
+		m.has_at = i % 2 == 0;
+		m.at = 1700000000000 + i * 977;
+		m.has_importance = true;
+		m.importance = i / 299.0;
+		m.has_sacred = m.sacred = i % 17 == 0;
+		m.tags = (wire_strs){list, (uint32_t)(i % 5)};
+		m.has_metadata = i % 4 != 3;
+		m.metadata = map_of(g, maps[i % 3]);
+		if (i % 10 != 3) /* an export has no drill load */
+			rig_add(g, &m);
+		rig_now += 1234;
+	}
+	rig_call(g, MSG_memory_decide, &decide);
+}
+
+static void take_back(struct rig *from, struct rig *to)
+{
+	struct list_record all = rig_export(from, 200);
+
+	assert_true(all.n > 200);
+	for (uint32_t i = 0; i < all.n; i += 50) {
+		struct msg_memory_restore msg = {.records = {all.v + i, all.n - i < 50 ? all.n - i : 50}};
+		const struct res_memory_restore *res = rig_call(to, MSG_memory_restore, &msg);
+
+		assert_int_equal(res->added, msg.records.n);
+	}
+}
+
+static void of_sqlite(struct rig *g, struct backup *out)
+{
+	struct backup_watch watch = {.phase = ""};
+	struct tr_fault fault = {0};
+	char path[128];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/out", g->dir);
+	fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	close(fd);
+	if (backup_sqlite(g->path, path, &watch, out, &fault) < 0)
+		fail_msg("%s %s", fault.field, fault.rule);
+}
+
+static void of_postgres(struct rig *h, struct backup *out)
+{
+	struct backup_watch watch = {.phase = ""};
+	char snapshot[BACKUP_SNAPSHOT] = "";
+	struct backup_pg *pg = NULL;
+	struct tr_fault fault = {0};
+
+	if (backup_pg_open(&pg, h->conninfo, &watch, &fault) < 0 || backup_pg_hold(pg, snapshot, &fault) < 0 ||
+	    backup_pg_content(pg, out, &fault) < 0)
+		fail_msg("%s %s", fault.field, fault.rule);
+	assert_true(snapshot[0] != '\0');
+	backup_pg_close(&pg);
+}
+
+static void same_in_both(void **s)
+{
+	static const char pairs[] =
+		"INSERT INTO entanglements(memory, partner, times, last_at) SELECT x.seq, y.seq, 3, 77 FROM "
+		"thermal_memory_archive x JOIN thermal_memory_archive y ON x.id < y.id AND x.importance > 0.95 "
+		"AND y.importance > 0.95";
+	struct rig *g = rig_new_of(rig_find("sqlite")), *h = rig_new_of(rig_find("postgresql"));
+	struct backup a = {.version = ""}, b = {.version = ""};
+
+	(void)s;
+	assert_int_equal(rig_open_again(g, NULL), 0);
+	assert_int_equal(rig_open_again(h, NULL), 0);
+	fill(g);
+	take_back(g, h);
+	assert_false(rig_refuses(g, pairs));
+	assert_false(rig_refuses(h, pairs));
+	of_sqlite(g, &a);
+	of_postgres(h, &b);
+	assert_true(a.item.rows.entanglements > 50);
+	assert_int_equal(a.item.rows.entanglements, b.item.rows.entanglements);
+	assert_int_equal(a.item.memories, b.item.memories);
+	assert_string_equal(a.content_sha256, b.content_sha256);
+	assert_false(rig_refuses(
+		h, "UPDATE thermal_memory_archive SET importance = importance + 1e-15 WHERE seq = "
+		   "(SELECT min(seq) FROM thermal_memory_archive WHERE importance < 0.5 AND importance > 0.25)"));
+	of_postgres(h, &b);
+	assert_string_not_equal(a.content_sha256, b.content_sha256);
+	rig_free(g);
+	rig_free(h);
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {cmocka_unit_test(same_in_both)};
+
+	rig_choose(argc, argv);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
