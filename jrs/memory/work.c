@@ -287,6 +287,7 @@ static void tell_last(void *arg, const struct item_work *item)
 static void on_work(void *arg, struct chan_call *call, const void *msg)
 {
 	const struct msg_memory_work *m = msg;
+	bool end = m->has_end && m->end; /* the message goes with its answer */
 	struct work *w = arg;
 	struct work_job *j = w->job;
 
@@ -301,10 +302,10 @@ static void on_work(void *arg, struct chan_call *call, const void *msg)
 		j->go = true;
 	if (j->go && j->ready && !w->due)
 		carry_out(w);
-	if (m->has_end && m->end && !w->due)
+	if (end && !w->due)
 		j->watch.stop = true;
 	tell(j, call);
-	if (m->has_end && m->end && at_rest(j) && !w->due)
+	if (end && at_rest(j) && !w->due)
 		drop(w);
 }
 

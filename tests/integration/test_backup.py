@@ -232,7 +232,9 @@ class Verified(Case):
         self.refused(self.rewrite("rows", lambda m, p: m["rows"].update(decisions=2)), "rows")
         self.refused(self.rewrite("content", lambda m, p: m.update(content_sha256="0" * 64)), "content_sha256")
         self.refused(self.rewrite("format", lambda m, p: m.update(format=2)), "format")
-        self.refused(self.rewrite("kind", lambda m, p: m.update(kind="dump")), "kind")
+        done = self.tribe.ctl("verify-backup", self.rewrite("kind", lambda m, p: m.update(kind="dump")))
+        self.assertEqual(done.returncode, 1, done)
+        self.assertIn("kind", done.stderr)
         self.refused(self.rewrite("extra", lambda m, p: m.update(more=1)), "more")
         # What another program wrote has not the sums that pages have here.
         self.refused(self.rewrite("changed", self.change_rows("UPDATE thermal_memory_archive SET importance = 1 WHERE hidden = 0")),

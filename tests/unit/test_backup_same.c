@@ -8,6 +8,11 @@
 
 #define MANY 300
 
+static void drop(void *j)
+{
+	json_decref(j);
+}
+
 static const msgpack_object *map_of(struct rig *g, const char *text)
 {
 	msgpack_object *o = msgpack_zone_malloc(g->zone, sizeof(*o));
@@ -16,7 +21,8 @@ static const msgpack_object *map_of(struct rig *g, const char *text)
 	assert_non_null(o);
 	assert_int_equal(json_parse(&j, text, strlen(text), NULL), 0);
 	assert_int_equal(json_to_msgpack(j, g->zone, o), 0);
-	return o; /* j stays: its strings are borrowed */
+	assert_true(msgpack_zone_push_finalizer(g->zone, drop, j)); /* its strings are borrowed */
+	return o;
 }
 
 static void fill(struct rig *g)

@@ -193,7 +193,7 @@ static void knows_what_comes_later(void **state)
 	(void)state;
 	later("vote|Shall we?|--option|a|--option|b|--quorum|3|--threshold|0.5", "vote");
 	later("vote", "vote");
-	later("backup", "backup");
+	later("sign|d", "sign");
 	later("bench|--endpoint|/api/v1/ask|-u|3", "bench");
 	later("token|make|--name|x|--json", "token");
 	later("drill|--storm|10|--every|50", "storm");

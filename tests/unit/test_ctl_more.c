@@ -128,7 +128,7 @@ static void says_what_comes_later(void **state)
 {
 	static const char *const lines[] = {"vote|x|--quorum|2",
 					    "mcp",
-					    "restore|f",
+					    "sign|d",
 					    "verify|d",
 					    "bench|--users|3",
 					    "analyze|regression",
