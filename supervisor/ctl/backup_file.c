@@ -186,7 +186,7 @@ static enum ctl_exit copy_out(const struct bwork *w, const char *part, const cha
 {
 	struct steps steps = {.c = w->c, .what = "copying out", .bytes = true};
 	char temp[CTL_PATH_MAX + 8] = "";
-	int from = open(part, O_RDONLY | O_CLOEXEC), to = -1, error = 0;
+	int from = open(part, O_RDONLY | O_NOFOLLOW | O_CLOEXEC), to = -1, error = 0;
 
 	if (from < 0)
 		return cannot(w->c, part, errno);
@@ -210,7 +210,7 @@ enum ctl_exit part_take(const struct bwork *w, const char *path)
 	part_path(w, part);
 	(void)snprintf(dir, sizeof(dir), "%s", path);
 	/* Below the state directory it stays memory-jr's; elsewhere it becomes ours, which a copy does by itself. */
-	if (stat(part, &a) < 0 || stat(dirname(dir), &b) < 0)
+	if (lstat(part, &a) < 0 || stat(dirname(dir), &b) < 0)
 		return cannot(w->c, path, errno);
 	if (a.st_dev != b.st_dev || a.st_uid != b.st_uid || rename(part, path) < 0)
 		return copy_out(w, part, path);
@@ -225,7 +225,7 @@ enum ctl_exit part_to_stdout(const struct bwork *w)
 	int fd;
 
 	part_path(w, part);
-	if ((fd = open(part, O_RDONLY | O_CLOEXEC)) < 0)
+	if ((fd = open(part, O_RDONLY | O_NOFOLLOW | O_CLOEXEC)) < 0)
 		return cannot(w->c, part, errno);
 	if (copy_file(fd, STDOUT_FILENO, &steps) < 0)
 		e = errno == EPIPE ? CTL_FAILED : cannot(w->c, "standard output", errno);

@@ -15,6 +15,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from tribe import Load, Tribe, TribeCase, main, program, wait_for  # noqa: E402
 
 MEMORIES = "/api/v1/memories"
+DRILL_SIZE = int(os.environ.get("TRIBE_DRILL_SIZE", "2000"))  # memories in the drill of docs/DISASTER_RECOVERY.md
 LINE = b"tribe-backup "
 
 
@@ -33,6 +34,18 @@ def flipped(source, target, at, bit=0):
         f.seek(at)
         f.write(bytes([byte ^ 1 << bit]))
     return target
+
+
+class Clock:
+    """Prints how long each step of a drill took."""
+
+    def __init__(self):
+        self.began = time.monotonic()
+
+    def __call__(self, step):
+        now = time.monotonic()
+        print(f"  {step}: {now - self.began:.2f} s", file=sys.stderr)
+        self.began = time.monotonic()
 
 
 class Case(TribeCase):
@@ -288,13 +301,15 @@ class Drill(Case):
     """What docs/DISASTER_RECOVERY.md rehearses."""
 
     def test_backup_destroy_restore_verify(self):
-        self.fill(3000)
+        self.fill(DRILL_SIZE)
         self.ctl("decide", "The archive is backed up every night")
         asked = self.tribe.post("/api/v1/ask", {"question": "What does the log say of entry 17?"}).json()
         for source in asked["sources"]:  # the touches ride in the next commit
             wait_for(lambda i=source["id"]: self.tribe.get(f"{MEMORIES}/{i}?touch=false").json()["access_count"] == 2, "it is touched")
         before = self.export()
+        clock = Clock()
         answer = self.ctl("backup", self.path("drill.sqlite"))
+        clock("backup (%.1f MB)" % (answer["bytes"] / 1e6))
         self.assertEqual(self.tribe.stop(), 0)
         alone = self.tribe.ctl("--json", "verify-backup", self.path("drill.sqlite"))
         self.assertEqual(alone.returncode, 3, alone)
@@ -303,9 +318,12 @@ class Drill(Case):
         shutil.rmtree(os.path.join(self.tribe.state, "archive"))
         self.tribe.start()
         self.assertEqual(self.total(), 0)
+        clock("destroyed and started anew")
         self.ctl("verify-backup", self.path("drill.sqlite"))
+        clock("verify-backup")
         restored = self.ctl("restore", self.path("drill.sqlite"))
-        self.assertEqual(restored["total_memories"], 3001)
+        clock("restore")
+        self.assertEqual(restored["total_memories"], DRILL_SIZE + 1)
         self.assertEqual(self.current(), "2")
         self.assertTrue(self.export() == before, "what was restored is not what was there")
         self.assertEqual(self.ctl("backup", self.path("again.sqlite"))["content_sha256"], answer["content_sha256"])

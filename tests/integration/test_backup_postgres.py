@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from test_backup import LINE, MEMORIES, Case, flipped, manifest  # noqa: E402
+from test_backup import DRILL_SIZE, LINE, MEMORIES, Case, Clock, flipped, manifest  # noqa: E402
 from tribe import Load, Tribe, main, program, wait_for  # noqa: E402
 from postgres import BIN, Postgres  # noqa: E402
 
@@ -191,13 +191,15 @@ class Drill(PgCase):
             self.pg.drop(name)
 
     def test_backup_destroy_restore_verify(self):
-        self.fill(2000)
+        self.fill(DRILL_SIZE)
         self.ctl("decide", "The archive is backed up every night")
         asked = self.tribe.post("/api/v1/ask", {"question": "What does the log say of entry 17?"}).json()
         for source in asked["sources"]:  # the touches ride in the next commit
             wait_for(lambda i=source["id"]: self.tribe.get(f"{MEMORIES}/{i}?touch=false").json()["access_count"] == 2, "it is touched")
         before, total = self.export(), self.total()
+        clock = Clock()
         answer = self.ctl("backup", self.path("drill.dump"))
+        clock("backup (%.1f MB)" % (answer["bytes"] / 1e6))
         self.assertEqual(self.tribe.stop(), 0)
         alone = self.tribe.ctl("--json", "verify-backup", self.path("drill.dump"))
         self.assertEqual(alone.returncode, 3, alone)
@@ -205,8 +207,11 @@ class Drill(PgCase):
         self.pg.create("birds")
         self.tribe.start()
         self.assertEqual(self.total(), 0)
+        clock("destroyed and started anew")
         self.ctl("verify-backup", self.path("drill.dump"))
+        clock("verify-backup")
         restored = self.ctl("restore", self.path("drill.dump"))
+        clock("restore")
         self.assertEqual(restored["total_memories"], total)
         self.assertRegex(restored["kept"], r"^birds_before_\d+$")
         self.assertTrue(self.export() == before, "what was restored is not what was there")
