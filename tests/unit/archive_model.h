@@ -54,7 +54,6 @@ struct model {
 	bool trace;       /* tell each call */
 	bool differs;     /* found a difference: `why` says which */
 	char why[400];
-	unsigned forgiven; /* of those that the kind is known for */
 };
 #define MODEL_ROOM(v, n, cap)                                     \
 	do {                                                      \

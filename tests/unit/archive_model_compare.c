@@ -455,27 +455,12 @@ static bool compare_hits(struct model *m, enum wire_msg_id id, const struct mode
 	return true;
 }
 
-/* An answer that is kept for a request goes with its memory. Some kinds are known to be wrong about that. */
-static bool forgiven(struct model *m, const struct model_call *call, const struct model_answer answer[SIDES])
-{
-	const struct wire_common *common = call->msg[0];
-	bool gone = answer[0].r == TR_ENOTFOUND || answer[1].r == TR_ENOTFOUND;
-
-	if (!m->side[1]->kind->keeps_wrong_answers || !common->has_request_id || !gone ||
-	    (answer[0].r != 0 && answer[1].r != 0) || (call->id != MSG_memory_patch && call->id != MSG_memory_decide))
-		return false;
-	m->forgiven++;
-	return true;
-}
-
 bool model_compare_answers(struct model *m, const struct model_call *call, const struct model_answer answer[SIDES])
 {
 	const struct msg_memory_recall *recall = call->msg[1];
 	const struct wire_shape *shape = wire_methods[call->id].result;
 	bool learn = call->id == MSG_memory_add || call->id == MSG_memory_decide, same;
 
-	if (forgiven(m, call, answer))
-		return true;
 	if (answer[0].r != answer[1].r || strcmp(answer[0].field, answer[1].field) != 0)
 		return model_differ(m, "%s: %s %s and %s %s", wire_methods[call->id].method, tr_strerror(answer[0].r),
 				    answer[0].field, tr_strerror(answer[1].r), answer[1].field);

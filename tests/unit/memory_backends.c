@@ -100,8 +100,7 @@ const struct rig_backend rig_sqlite = {.name = "sqlite",
 				       .look = sqlite_look,
 				       .sql = sqlite_number,
 				       .refuses = sqlite_refuses,
-				       .ranks = true,
-				       .keeps_wrong_answers = true};
+				       .ranks = true};
 
 /* ---- the double ---- */
 static double double_look(struct rig *g, unsigned what)
@@ -266,5 +265,4 @@ const struct rig_backend rig_postgresql = {.name = "postgresql",
 					   .look = pg_look,
 					   .sql = pg_number,
 					   .refuses = pg_refuses,
-					   .leaves_gaps = true,
-					   .keeps_wrong_answers = true};
+					   .leaves_gaps = true};

@@ -37,8 +37,6 @@ struct rig_backend {
 	bool (*refuses)(struct rig *g, const char *sql);
 	bool ranks;       /* by the figures of the double: BM25 over stems */
 	bool leaves_gaps; /* large ones, between the numbers of memories: a sample may then hold fewer than there are */
-	/* Known to be wrong: an answer that is kept for a request goes with other memories than its own, or stays. */
-	bool keeps_wrong_answers;
 };
 extern const struct rig_backend *rig_backend; /* the one in use */
 

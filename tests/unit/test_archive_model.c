@@ -311,8 +311,6 @@ static void agrees(uint64_t seed, unsigned steps)
 	begin(&m, rig_backend, seed, ARCHIVE_DOUBLE_SOUND);
 	m.trace = given_steps > 0;
 	failed = run(&m, steps);
-	if (m.forgiven > 0)
-		printf("forgiven, as this kind is known for it: %u\n", m.forgiven);
 	archive_close(&m.side[1]->a);
 	if (failed == 0)
 		m.side[1]->kind->sound(m.side[1]);

@@ -77,6 +77,44 @@ static void a_patch_happens_once(void **s)
 	assert_int_equal(g->r, TR_ENOTFOUND);
 }
 
+/* A stored answer goes with its own memory, not with another whose id happens to stand somewhere in it. */
+static void answers_of_others_stay(void **s)
+{
+	struct rig *g = *s;
+	struct item_new_memory m = said("a letter"), short_id = said("gone");
+	struct msg_memory_patch msg = {.id = wire_s("letter"), .has_importance = true, .importance = 1}, other = msg;
+
+	m.has_id = short_id.has_id = short_id.has_supersedes = true;
+	m.id = wire_s("letter");
+	short_id.id = wire_s("e");
+	short_id.supersedes = m.id;
+	rig_add(g, &m);
+	rig_add(g, &short_id);
+	msg.common.has_request_id = true;
+	msg.common.request_id = wire_s("p");
+	assert_int_equal(patched(g, &msg)->revision, 3);
+	other.id = short_id.id;
+	patched(g, &other);
+	assert_int_equal(forgotten(g, short_id.id), 0);
+	assert_true(rig_look(g, LOOK_ANSWERS) == 1.0);
+	assert_int_equal(patched(g, &msg)->revision, 3); /* the stored answer; now it would be 4 */
+}
+
+/* Also an answer to a patch that changed nothing holds the text. */
+static void no_answer_outlives_its_memory(void **s)
+{
+	struct rig *g = *s;
+	struct msg_memory_patch msg = {.id = rig_say(g, "a secret")->id};
+
+	msg.common.has_request_id = true;
+	msg.common.request_id = wire_s("p");
+	assert_int_equal(patched(g, &msg)->revision, 1);
+	assert_int_equal(forgotten(g, msg.id), 0);
+	assert_true(rig_look(g, LOOK_REQUESTS) == 1.0 && rig_look(g, LOOK_ANSWERS) == 0.0);
+	assert_null(rig_try(g, MSG_memory_patch, &msg));
+	assert_int_equal(g->r, TR_ENOTFOUND);
+}
+
 static void forget(void **s)
 {
 	struct rig *g = *s;
@@ -240,6 +278,8 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		T(patch),
 		T(a_patch_happens_once),
+		T(answers_of_others_stay),
+		T(no_answer_outlives_its_memory),
 		T(forget),
 		T(a_chain_closes_over_the_gap),
 		T(a_decision_goes_with_its_memory),

@@ -81,33 +81,16 @@ static int about(struct sql_archive *a, enum sql id, bool seq, bool name, const 
 	return q_run(&q);
 }
 
-/* A decision goes with its memory: it *is* that memory. 1: there was one. */
-static int forget_decisions(struct sql_archive *a, const struct row *row)
-{
-	struct query q = q_begin(&a->wdb, SQL_FORGET_DECISIONS);
-	bool any = false;
-	int r;
-
-	q_text(&q, row->id, row->id_n);
-	while ((r = q_row(&q)) == 1)
-		any = true;
-	q_end(&q);
-	return r < 0 ? r : any;
-}
-
 int forget_row(struct sql_archive *a, const struct row *row)
 {
 	const struct heat_change c = {.before = row->heat, .was = true, .was_sacred = row->sacred, .gone = true};
 	int r;
 
 	ahead_clear(a);
-	r = forget_decisions(a, row);
-
-	/* Only a decision's or a patched memory's text stands in a stored answer. */
-	if (r == 1 || (r == 0 && row->revision > 1))
-		r = about(a, SQL_FORGET_ANSWERS, false, true, row);
-	/* The words go before the row: they are taken from it. */
-	if (r < 0 || (r = about(a, SQL_FORGET_WORDS, true, false, row)) < 0 ||
+	/* A decision goes with its memory: it *is* that memory. The words go before the row: they are taken from it. */
+	if ((r = about(a, SQL_FORGET_DECISIONS, false, true, row)) < 0 ||
+	    (r = about(a, SQL_FORGET_ANSWERS, false, true, row)) < 0 ||
+	    (r = about(a, SQL_FORGET_WORDS, true, false, row)) < 0 ||
 	    (r = about(a, SQL_FORGET_OLDER, true, true, row)) < 0 ||
 	    (r = about(a, SQL_FORGET_NEWER, true, true, row)) < 0 ||
 	    (r = about(a, SQL_FORGET_PAIRS, true, false, row)) < 0 || (r = about(a, SQL_FORGET, true, false, row)) < 0)

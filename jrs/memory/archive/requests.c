@@ -89,11 +89,21 @@ static wire_str import_of(const struct job *j)
 	return wire_s(NULL);
 }
 
+/* Whose text stands in the answer; n == 0: nobody's. */
+static wire_str memory_of(const struct job *j)
+{
+	if (j->id == MSG_memory_decide)
+		return ((const struct res_memory_decide *)j->answer.res)->decision.memory_id;
+	if (j->id == MSG_memory_patch)
+		return ((const struct res_memory_patch *)j->answer.res)->memory.id;
+	return wire_s(NULL);
+}
+
 int request_store(struct sql_archive *a, struct job *j, const unsigned char fingerprint[TR_SHA256_LEN])
 {
 	const struct wire_common *common = j->msg;
 	const struct wire_method *m = &wire_methods[j->id];
-	wire_str import = import_of(j);
+	wire_str import = import_of(j), memory = memory_of(j);
 	msgpack_sbuffer sb;
 	struct query q;
 	int r;
@@ -109,6 +119,7 @@ int request_store(struct sql_archive *a, struct job *j, const unsigned char fing
 		q_blob(&q, sb.data, sb.size);
 		q_i64(&q, a->now_ms);
 		q_opt_text(&q, import.n > 0, import);
+		q_opt_text(&q, memory.n > 0, memory);
 		r = q_run(&q);
 		ahead_requested(a, common->request_id);
 	}

@@ -125,7 +125,12 @@ static const char version_3[] =
 	" ON thermal_memory_archive WHEN OLD.revision <> NEW.revision OR OLD.sacred_pattern <> NEW.sacred_pattern"
 	" BEGIN INSERT INTO changes(memory, kind) VALUES(NEW.seq, 1); END;"
 	"CREATE TRIGGER forgetting_noted AFTER DELETE ON thermal_memory_archive"
-	" BEGIN INSERT INTO changes(memory, kind) VALUES(OLD.seq, 2); END;";
+	" BEGIN INSERT INTO changes(memory, kind) VALUES(OLD.seq, 2); END;"
+	/* whose text a stored answer holds; of older answers nobody knows it, so they are emptied: forgetting must find all */
+	"DROP INDEX request_with_text;"
+	"ALTER TABLE requests ADD COLUMN memory_id TEXT;"
+	"UPDATE requests SET result = x'' WHERE method IN ('memory.decide', 'memory.patch');"
+	"CREATE INDEX request_memory ON requests(memory_id) WHERE memory_id IS NOT NULL;";
 /* clang-format on */
 
 static int put_setting(sqlite3 *db, const char *key, double value)
