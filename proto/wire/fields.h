@@ -259,7 +259,7 @@
 #define RESULT_memory_import_begin(F, I, L) I(REQ, import, import)
 #define FIELDS_memory_imports(F, I, L) F(OPT, u32, limit, 1, 200)
 #define RESULT_memory_imports(F, I, L) L(REQ, import, imports, 0, 200)
-/* removed: in this call, at most 1000; more: call again; kept: sacred ones, which stay */
+/* removed: in this call, at most 200; more: call again; kept: sacred ones, which stay */
 #define FIELDS_memory_import_undo(F, I, L) F(REQ, str, id, 1, WIRE_ID_MAX)
 #define RESULT_memory_import_undo(F, I, L) F(REQ, u64, removed, 0, 0) F(REQ, u64, kept, 0, 0) F(REQ, flag, more, 0, 0)
 

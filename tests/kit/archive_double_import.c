@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-#define UNDO_MAX 1000     /* memories removed by one call */
+#define UNDO_MAX 200     /* memories removed by one call */
 #define SKEW_MS  86400000 /* so far the clock of whoever wrote an export may have been ahead */
 #define ROUNDING 1e-6     /* of heat_key: it went through text */
 

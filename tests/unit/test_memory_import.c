@@ -190,12 +190,12 @@ static void an_import_is_undone(void **s)
 		undo.common.has_request_id = true;
 		undo.common.request_id = wire_s(calls == 1 ? "u1" : calls == 2 ? "u2" : "u3");
 		res = rig_call(g, MSG_memory_import_undo, &undo);
-		assert_true(res->removed <= 1000 && res->kept == 5);
+		assert_true(res->removed <= 200 && res->kept == 5);
 		removed += res->removed;
 		if (calls == 1) {
 			assert_false(rig_say(g, "line 2400")->created); /* the oldest go first */
 			rig_call(g, MSG_memory_import_undo, &undo);     /* the same request removes nothing more */
-			assert_int_equal(rig_thermal(g, 0)->total_memories, BROUGHT - 1000);
+			assert_int_equal(rig_thermal(g, 0)->total_memories, BROUGHT - 200);
 			add.common.has_request_id = false;
 			assert_null(rig_try(g, MSG_memory_add, &add)); /* half undone is not resumed */
 			assert_int_equal(g->r, TR_ECONFLICT);
