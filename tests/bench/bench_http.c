@@ -1,6 +1,8 @@
 /* A client that costs little: keep-alive connections, one request at a time on each, all composed before the clock
  * starts. A latency is first byte sent to last byte read. Any other answer than a good one ends it with status 1.
- *   bench-http PORT fill|add|ask|thermal|healthz COUNT SEED [CONNECTIONS] */
+ *   bench-http PORT fill|add|ask|thermal|healthz COUNT SEED [CONNECTIONS [SECONDS]]
+ * SECONDS: nothing is sent after that time; questions are asked again from the first when all have been, new memories
+ * end it. Each line then has the nanoseconds of CLOCK_MONOTONIC at which it was sent, too. */
 #include "tests/bench/common.h"
 #include "tests/bench/words.h"
 #include <arpa/inet.h>
@@ -44,8 +46,9 @@ struct run {
 	const struct kind *kind;
 	char *arena; /* owned: all requests, one after the other */
 	struct request *requests;
-	int64_t *ns;
-	size_t count, next, done;
+	int64_t *ns, *start_ns; /* owned; start_ns only in a run for a time */
+	size_t count, next, done, room;
+	int64_t until_ns; /* 0: until all are done */
 	int epoll;
 };
 
@@ -95,7 +98,9 @@ static void compose_all(struct run *r, struct words *w, long items)
 	r->count = batch > 0 ? ((size_t)items + batch - 1) / batch : (size_t)items;
 	r->arena = bench_room(r->count, each);
 	r->requests = bench_room(r->count, sizeof(*r->requests));
-	r->ns = bench_room(r->count, sizeof(*r->ns));
+	r->room = r->count;
+	r->ns = bench_room(r->room, sizeof(*r->ns));
+	r->start_ns = bench_room(r->room, sizeof(*r->start_ns));
 	for (size_t i = 0; i < r->count; i++) {
 		unsigned n = batch > 1 && items < (long)batch ? (unsigned)items : batch;
 
@@ -135,10 +140,30 @@ static size_t response_length(struct conn *c)
 	return 0;
 }
 
+/* Is there another request to be sent? */
+static bool more(const struct run *r)
+{
+	bool again = r->until_ns != 0 && r->kind->batch == 0;
+
+	return (r->next < r->count || again) && (r->until_ns == 0 || bench_ns(CLOCK_MONOTONIC) < r->until_ns);
+}
+
+static void note(struct run *r, int64_t start_ns)
+{
+	if (r->done == r->room) {
+		r->room *= 2;
+		r->ns = realloc(r->ns, r->room * sizeof(*r->ns));
+		r->start_ns = realloc(r->start_ns, r->room * sizeof(*r->start_ns));
+		bench_must(r->ns != NULL && r->start_ns != NULL, "memory");
+	}
+	r->start_ns[r->done] = start_ns;
+	r->ns[r->done++] = bench_ns(CLOCK_MONOTONIC) - start_ns;
+}
+
 /* The next request of this connection; it blocks for the few that are larger than the socket's buffer. */
 static void send_next(struct run *r, struct conn *c)
 {
-	const struct request *q = &r->requests[c->request = r->next++];
+	const struct request *q = &r->requests[c->request = r->next++ % r->count];
 
 	c->have = c->whole = 0;
 	c->start_ns = bench_ns(CLOCK_MONOTONIC);
@@ -163,13 +188,13 @@ static void on_readable(struct run *r, struct conn *c)
 	bench_must(c->whole <= RESPONSE_MAX, "an answer of that size: it");
 	if (c->have < c->whole)
 		return;
-	r->ns[r->done++] = bench_ns(CLOCK_MONOTONIC) - c->start_ns;
+	note(r, c->start_ns);
 	if (strncmp(c->response, "HTTP/1.1 ", 9) != 0 || strtol(c->response + 9, NULL, 10) != r->kind->status) {
 		(void)fprintf(stderr, "bench-http: %s number %zu was not answered well: %.200s\n", r->kind->name,
 			      c->request, c->response);
 		exit(1);
 	}
-	if (r->next < r->count)
+	if (more(r))
 		send_next(r, c);
 }
 
@@ -177,9 +202,9 @@ static void run_all(struct run *r, struct conn *conns, size_t nconns)
 {
 	struct epoll_event events[CONNS_MAX];
 
-	for (size_t i = 0; i < nconns && r->next < r->count; i++)
+	for (size_t i = 0; i < nconns && more(r); i++)
 		send_next(r, &conns[i]);
-	while (r->done < r->count) {
+	while (r->done < r->next) {
 		int n = epoll_wait(r->epoll, events, CONNS_MAX, PATIENCE_MS);
 
 		bench_must(n > 0 || (n < 0 && errno == EINTR), "an answer within 30 s");
@@ -200,8 +225,9 @@ int main(int argc, char **argv)
 		if (strcmp(argv[2], kinds[i].name) == 0)
 			r.kind = &kinds[i];
 	}
-	if (r.kind == NULL || argc > 6) {
-		(void)fputs("usage: bench-http PORT fill|add|ask|thermal|healthz COUNT SEED [CONNECTIONS]\n", stderr);
+	if (r.kind == NULL || argc > 7) {
+		(void)fputs("usage: bench-http PORT fill|add|ask|thermal|healthz COUNT SEED [CONNECTIONS [SECONDS]]\n",
+			    stderr);
 		return 2;
 	}
 	nconns = argc > 5 ? (size_t)bench_number(argv[5], 1, CONNS_MAX) : 1;
@@ -213,8 +239,13 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < nconns; i++)
 		dial(&r, &conns[i], (uint16_t)bench_number(argv[1], 1, 65535));
 	start = bench_ns(CLOCK_MONOTONIC);
+	if (argc > 6)
+		r.until_ns = start + bench_number(argv[6], 1, 3600) * 1000000000;
 	run_all(&r, conns, nconns);
-	bench_print(r.ns, r.done, bench_ns(CLOCK_MONOTONIC) - start, -1);
+	start = bench_ns(CLOCK_MONOTONIC) - start;
+	for (size_t i = 0; r.until_ns != 0 && i < r.done; i++)
+		(void)printf("%lld %lld\n", (long long)r.ns[i], (long long)r.start_ns[i]);
+	bench_print(r.ns, r.until_ns != 0 ? 0 : r.done, start, -1);
 	for (size_t i = 0; i < nconns; i++) {
 		(void)close(conns[i].fd);
 		free(conns[i].response);
@@ -223,5 +254,6 @@ int main(int argc, char **argv)
 	free(r.arena);
 	free(r.requests);
 	free(r.ns);
+	free(r.start_ns);
 	return 0;
 }

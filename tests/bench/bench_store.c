@@ -1,10 +1,17 @@
 /* The same work without a tribe around it, on a copy of a tribe's archive, with the archive's own statements:
  *   ask      the ranked search of three words and its five rows; each thread has a connection of its own
- *   add      a row and its words, durable (WAL, FULL); several threads hand theirs to one writer that commits whatever
- * came during its last commit. Left out, and so part of the tribe's price: hashes, requests, heat, checks append   4
- * KiB appended and fdatasync: the floor bench-store FILE ask|add|append COUNT SEED [THREADS] Each latency in
- * nanoseconds on a line of its own, then what the timed part took and cost. */
+ *   add      a row and its words, durable (WAL, FULL); WIDTH callers hand theirs to one writer that commits whatever
+ *            came during its last commit; WIDTH 1: one thread does it all
+ *   import   the same, 256 rows a commit, one thread; a latency is a commit
+ *   append   4 KiB appended and fdatasync: the floor
+ *   bench-store FILE ask|add|import|append COUNT SEED [WIDTH] [request] [fed]
+ * request: each add (import: each commit) leaves its request id and answer too, as those that come through the tribe's
+ * sockets do. fed: one thread keeps WIDTH adds under way instead of WIDTH threads. Left out, and so part of the tribe's
+ * price: hashes, looking whether it is known, heat, checks, answers. Each latency in nanoseconds on a line of its own,
+ * then what the timed part took and cost. */
 #include "tests/bench/common.h"
+#include "tests/bench/group.h"
+#include "tests/bench/row.h"
 #include "tests/bench/words.h"
 #include <fcntl.h>
 #include <pthread.h>
@@ -14,8 +21,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#define THREADS_MAX 256
-#define SOURCES     5 /* of an answer, as POST /api/v1/ask has it when nothing is said */
+#define WIDTH_MAX 256
+#define IMPORT    256 /* rows of a commit: what an import sends at once */
+#define SOURCES   5   /* of an answer, as POST /api/v1/ask has it when nothing is said */
 
 enum statement {
 #define SQL2(id, lane, sqlite, postgres) ST_##id,
@@ -29,30 +37,20 @@ static const char *const statements[NSTATEMENTS] = {
 #undef SQL2
 };
 
-struct item {
-	char text[WORDS_TEXT_MAX];
-	int64_t start_ns;
-	bool done;
-	struct item *next; /* in the writer's queue */
-};
 struct bench {
 	const char *path, *kind;
-	struct item *items;
-	int64_t *ns;
-	size_t count, threads;
+	char (*texts)[WORDS_TEXT_MAX]; /* owned */
+	int64_t *ns;                   /* owned */
+	size_t count, width;
 	uint64_t seed;
-	pthread_barrier_t ready;  /* everything is open and prepared */
-	int64_t start_ns, cpu_ns; /* after stop_clock(): what it took */
-	/* group commit; under lock */
-	pthread_mutex_t lock;
-	pthread_cond_t work, committed;
-	struct item *first, **last;
-	size_t written;
+	bool request, fed;
+	pthread_barrier_t ready; /* asking: everything is open and prepared */
+	int64_t wall_ns, cpu_ns; /* after stop_clock(): what it took */
 };
 struct worker {
 	struct bench *b;
 	sqlite3 *db;
-	size_t from, to; /* its part of the items */
+	size_t from, to; /* its part of the questions */
 	pthread_t thread;
 };
 
@@ -86,48 +84,46 @@ static void step(sqlite3_stmt *st, const char *what)
 
 /* ---- add ---- */
 struct writer {
+	struct bench *b;
 	sqlite3 *db;
-	sqlite3_stmt *begin, *commit, *row, *words;
+	sqlite3_stmt *begin, *commit, *row, *words, *request;
 	uint64_t next;
 };
 
-static void writer_open(struct writer *w, const struct bench *b)
+static void *writer_open(void *bench)
 {
-	w->db = open_db(b->path);
+	struct writer *w = bench_room(1, sizeof(*w));
+
+	w->b = bench;
+	w->db = open_db(w->b->path);
 	w->begin = prepare(w->db, ST_BEGIN);
 	w->commit = prepare(w->db, ST_COMMIT);
 	w->row = prepare(w->db, ST_ADD);
 	w->words = prepare(w->db, ST_ADD_WORDS);
-	w->next = 0;
+	w->request = prepare(w->db, ST_ADD_REQUEST);
+	return w;
 }
 
-static void writer_close(struct writer *w)
+static void writer_close(void *writer)
 {
+	struct writer *w = writer;
+
 	(void)sqlite3_finalize(w->begin);
 	(void)sqlite3_finalize(w->commit);
 	(void)sqlite3_finalize(w->row);
 	(void)sqlite3_finalize(w->words);
+	(void)sqlite3_finalize(w->request);
 	bench_must(sqlite3_close(w->db) == SQLITE_OK, "close");
+	free(w);
 }
 
-/* The columns that are not text stand for what the tribe computes: a time-ordered id, a hash that falls anywhere. */
-static void insert(struct writer *w, const struct bench *b, const char *text)
+static void insert(struct writer *w, const struct row *r, const char *text)
 {
-	uint64_t n = w->next++, mixed[4];
-	int64_t now = bench_ns(CLOCK_REALTIME) / 1000000;
-	char id[40], hash[65];
-
-	for (uint64_t i = 0; i < 4; i++)
-		mixed[i] = (b->seed * 1000003 + n * 4 + i + 1) * 0x9e3779b97f4a7c15u ^ (uint64_t)now << 20;
-	(void)snprintf(id, sizeof(id), "%012llx-%016llx%06llx", (unsigned long long)now, (unsigned long long)mixed[0],
-		       (unsigned long long)n & 0xffffff);
-	(void)snprintf(hash, sizeof(hash), "%016llx%016llx%016llx%016llx", (unsigned long long)mixed[0],
-		       (unsigned long long)mixed[1], (unsigned long long)mixed[2], (unsigned long long)mixed[3]);
-	(void)sqlite3_bind_text(w->row, 2, id, -1, SQLITE_STATIC);
-	(void)sqlite3_bind_text(w->row, 3, hash, -1, SQLITE_STATIC);
-	(void)sqlite3_bind_blob(w->row, 4, mixed, sizeof(mixed), SQLITE_STATIC);
-	(void)sqlite3_bind_double(w->row, 5, (double)now / 604800000.0);
-	(void)sqlite3_bind_int64(w->row, 6, now);
+	(void)sqlite3_bind_text(w->row, 2, r->id, -1, SQLITE_STATIC);
+	(void)sqlite3_bind_text(w->row, 3, r->hash, -1, SQLITE_STATIC);
+	(void)sqlite3_bind_blob(w->row, 4, r->identity, sizeof(r->identity), SQLITE_STATIC);
+	(void)sqlite3_bind_double(w->row, 5, r->heat);
+	(void)sqlite3_bind_int64(w->row, 6, r->now_ms);
 	(void)sqlite3_bind_double(w->row, 8, 0.5);
 	(void)sqlite3_bind_int(w->row, 9, 0);
 	(void)sqlite3_bind_text(w->row, 14, "[]", -1, SQLITE_STATIC);
@@ -138,90 +134,81 @@ static void insert(struct writer *w, const struct bench *b, const char *text)
 	step(w->words, "index");
 }
 
+static void remember_request(struct writer *w, const struct row *r)
+{
+	(void)sqlite3_bind_text(w->request, 1, r->request, -1, SQLITE_STATIC);
+	(void)sqlite3_bind_text(w->request, 2, "memory.add", -1, SQLITE_STATIC);
+	(void)sqlite3_bind_blob(w->request, 3, r->fingerprint, sizeof(r->fingerprint), SQLITE_STATIC);
+	(void)sqlite3_bind_blob(w->request, 4, r->result, sizeof(r->result), SQLITE_STATIC);
+	(void)sqlite3_bind_int64(w->request, 5, r->now_ms);
+	step(w->request, "request");
+}
+
+/* per_request: rows that one request brings. */
+static void write_rows(struct writer *w, const size_t *v, size_t from, size_t n, size_t per_request)
+{
+	struct row r;
+
+	step(w->begin, "begin");
+	for (size_t i = 0; i < n; i++) {
+		row_make(&r, w->b->seed, w->next++);
+		insert(w, &r, w->b->texts[v != NULL ? v[i] : from + i]);
+		if (w->b->request && i % per_request == 0)
+			remember_request(w, &r);
+	}
+	step(w->commit, "commit");
+}
+
+static void write_group(void *writer, const size_t *v, size_t n)
+{
+	write_rows(writer, v, 0, n, 1);
+}
+
 static void start_clock(struct bench *b)
 {
-	b->start_ns = bench_ns(CLOCK_MONOTONIC);
+	b->wall_ns = bench_ns(CLOCK_MONOTONIC);
 	b->cpu_ns = bench_ns(CLOCK_PROCESS_CPUTIME_ID);
 }
 
 static void stop_clock(struct bench *b)
 {
 	b->cpu_ns = bench_ns(CLOCK_PROCESS_CPUTIME_ID) - b->cpu_ns;
-	b->start_ns = bench_ns(CLOCK_MONOTONIC) - b->start_ns;
+	b->wall_ns = bench_ns(CLOCK_MONOTONIC) - b->wall_ns;
 }
 
-static void add_alone(struct bench *b)
+/* One thread, `each` rows a commit. How many commits. */
+static size_t add_alone(struct bench *b, size_t each)
 {
-	struct writer w;
+	struct writer *w = writer_open(b);
+	size_t commits = 0;
 
-	writer_open(&w, b);
 	start_clock(b);
-	for (size_t i = 0; i < b->count; i++) {
+	for (size_t i = 0; i < b->count; i += each) {
 		int64_t start = bench_ns(CLOCK_MONOTONIC);
 
-		step(w.begin, "begin");
-		insert(&w, b, b->items[i].text);
-		step(w.commit, "commit");
-		b->ns[i] = bench_ns(CLOCK_MONOTONIC) - start;
+		write_rows(w, NULL, i, b->count - i < each ? b->count - i : each, each);
+		b->ns[commits++] = bench_ns(CLOCK_MONOTONIC) - start;
 	}
 	stop_clock(b);
-	writer_close(&w);
+	writer_close(w);
+	return commits;
 }
 
-static void *hand_in(void *arg)
+static size_t add_together(struct bench *b)
 {
-	const struct worker *me = arg;
-	struct bench *b = me->b;
+	struct group g = {.count = b->count,
+			  .width = b->width,
+			  .fed = b->fed,
+			  .open = writer_open,
+			  .commit = write_group,
+			  .close = writer_close,
+			  .arg = b,
+			  .ns = b->ns};
 
-	(void)pthread_barrier_wait(&b->ready);
-	for (size_t i = me->from; i < me->to; i++) {
-		struct item *it = &b->items[i];
-
-		it->start_ns = bench_ns(CLOCK_MONOTONIC);
-		(void)pthread_mutex_lock(&b->lock);
-		*b->last = it;
-		b->last = &it->next;
-		(void)pthread_cond_signal(&b->work);
-		while (!it->done)
-			(void)pthread_cond_wait(&b->committed, &b->lock);
-		(void)pthread_mutex_unlock(&b->lock);
-		b->ns[i] = bench_ns(CLOCK_MONOTONIC) - it->start_ns;
-	}
-	return NULL;
-}
-
-static void *write_groups(void *arg)
-{
-	struct bench *b = arg;
-	struct writer w;
-
-	writer_open(&w, b);
-	(void)pthread_barrier_wait(&b->ready);
-	while (b->written < b->count) {
-		struct item *group, *it;
-
-		(void)pthread_mutex_lock(&b->lock);
-		while (b->first == NULL)
-			(void)pthread_cond_wait(&b->work, &b->lock);
-		group = b->first;
-		b->first = NULL;
-		b->last = &b->first;
-		(void)pthread_mutex_unlock(&b->lock);
-		step(w.begin, "begin");
-		for (it = group; it != NULL; it = it->next)
-			insert(&w, b, it->text);
-		step(w.commit, "commit");
-		(void)pthread_mutex_lock(&b->lock);
-		for (it = group; it != NULL; it = it->next) {
-			it->done = true;
-			b->written++;
-		}
-		(void)pthread_cond_broadcast(&b->committed);
-		(void)pthread_mutex_unlock(&b->lock);
-	}
-	stop_clock(b);
-	writer_close(&w);
-	return NULL;
+	group_run(&g);
+	b->wall_ns = g.wall_ns;
+	b->cpu_ns = g.cpu_ns;
+	return (size_t)g.commits;
 }
 
 /* ---- ask ---- */
@@ -235,7 +222,7 @@ static void *ask(void *arg)
 	for (size_t i = me->from; i < me->to; i++) {
 		int64_t start = bench_ns(CLOCK_MONOTONIC);
 
-		(void)sqlite3_bind_text(search, 1, b->items[i].text, -1, SQLITE_STATIC);
+		(void)sqlite3_bind_text(search, 1, b->texts[i], -1, SQLITE_STATIC);
 		(void)sqlite3_bind_int(search, 2, SOURCES);
 		while (sqlite3_step(search) == SQLITE_ROW) {
 			(void)sqlite3_bind_int64(row, 1, sqlite3_column_int64(search, 0));
@@ -287,75 +274,85 @@ static void compose_all(struct bench *b)
 	bench_must(words_open(&w, b->seed) == 0, "memory");
 	for (size_t i = 0; i < b->count; i++) {
 		if (asking) {
-			words_question(&w, b->items[i].text);
-			as_query(b->items[i].text);
+			words_question(&w, b->texts[i]);
+			as_query(b->texts[i]);
 		} else {
-			words_memory(&w, b->items[i].text);
+			words_memory(&w, b->texts[i]);
 		}
 	}
 	words_close(&w);
 }
 
-/* One part for each thread; everything is open before anybody starts. The writer, when there is one, stops the clock.
- */
-static void run_threads(struct bench *b, bool asking)
+/* A part of the questions for each thread; everything is open before anybody starts. */
+static void ask_all(struct bench *b)
 {
-	struct worker *v = bench_room(b->threads, sizeof(*v));
-	pthread_t writer = 0;
+	struct worker *v = bench_room(b->width, sizeof(*v));
 
-	bench_must(pthread_barrier_init(&b->ready, NULL, (unsigned)b->threads + (asking ? 1 : 2)) == 0, "barrier");
-	bench_must(asking || pthread_create(&writer, NULL, write_groups, b) == 0, "thread");
-	for (size_t i = 0; i < b->threads; i++) {
+	bench_must(pthread_barrier_init(&b->ready, NULL, (unsigned)b->width + 1) == 0, "barrier");
+	for (size_t i = 0; i < b->width; i++)
 		v[i] = (struct worker){.b = b,
-				       .db = asking ? open_db(b->path) : NULL,
-				       .from = b->count * i / b->threads,
-				       .to = b->count * (i + 1) / b->threads};
-	}
-	for (size_t i = 0; i < b->threads; i++)
-		bench_must(pthread_create(&v[i].thread, NULL, asking ? ask : hand_in, &v[i]) == 0, "thread");
+				       .db = open_db(b->path),
+				       .from = b->count * i / b->width,
+				       .to = b->count * (i + 1) / b->width};
+	for (size_t i = 0; i < b->width; i++)
+		bench_must(pthread_create(&v[i].thread, NULL, ask, &v[i]) == 0, "thread");
 	(void)pthread_barrier_wait(&b->ready);
 	start_clock(b);
-	for (size_t i = 0; i < b->threads; i++)
+	for (size_t i = 0; i < b->width; i++)
 		bench_must(pthread_join(v[i].thread, NULL) == 0, "thread");
-	if (asking)
-		stop_clock(b);
-	else
-		bench_must(pthread_join(writer, NULL) == 0, "thread");
+	stop_clock(b);
 	(void)pthread_barrier_destroy(&b->ready);
-	for (size_t i = 0; i < b->threads; i++)
+	for (size_t i = 0; i < b->width; i++)
 		(void)sqlite3_close(v[i].db);
 	free(v);
 }
 
+/* Does it; how many latencies there are, and *commits where rows are committed. */
+static size_t run(struct bench *b, size_t *commits)
+{
+	if (strcmp(b->kind, "append") == 0)
+		append(b);
+	else if (strcmp(b->kind, "ask") == 0)
+		ask_all(b);
+	else if (strcmp(b->kind, "import") == 0)
+		return *commits = add_alone(b, IMPORT);
+	else
+		*commits = b->width == 1 ? add_alone(b, 1) : add_together(b);
+	return b->count;
+}
+
 int main(int argc, char **argv)
 {
-	struct bench b = {.lock = PTHREAD_MUTEX_INITIALIZER,
-			  .work = PTHREAD_COND_INITIALIZER,
-			  .committed = PTHREAD_COND_INITIALIZER};
+	struct bench b = {.width = 1};
+	size_t commits = 0, n;
 
-	if (argc < 5 || argc > 6 ||
-	    (strcmp(argv[2], "ask") != 0 && strcmp(argv[2], "add") != 0 && strcmp(argv[2], "append") != 0)) {
-		(void)fputs("usage: bench-store FILE ask|add|append COUNT SEED [THREADS]\n", stderr);
+	if (argc < 5 || (strcmp(argv[2], "ask") != 0 && strcmp(argv[2], "add") != 0 && strcmp(argv[2], "import") != 0 &&
+			 strcmp(argv[2], "append") != 0)) {
+		(void)fputs("usage: bench-store FILE ask|add|import|append COUNT SEED [WIDTH] [request] [fed]\n",
+			    stderr);
 		return 2;
 	}
 	b.path = argv[1];
 	b.kind = argv[2];
 	b.count = (size_t)bench_number(argv[3], 1, 10000000);
 	b.seed = strtoull(argv[4], NULL, 10);
-	b.threads = argc > 5 ? (size_t)bench_number(argv[5], 1, THREADS_MAX) : 1;
-	b.last = &b.first;
-	b.items = bench_room(b.count, sizeof(*b.items));
+	for (int i = 5; i < argc; i++) {
+		if (strcmp(argv[i], "request") == 0)
+			b.request = true;
+		else if (strcmp(argv[i], "fed") == 0)
+			b.fed = true;
+		else
+			b.width = (size_t)bench_number(argv[i], 1, WIDTH_MAX);
+	}
+	b.texts = bench_room(b.count, sizeof(*b.texts));
 	b.ns = bench_room(b.count, sizeof(*b.ns));
 	compose_all(&b);
 	(void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0); /* a lock less for the threads */
-	if (strcmp(b.kind, "append") == 0)
-		append(&b);
-	else if (strcmp(b.kind, "add") == 0 && b.threads == 1)
-		add_alone(&b);
-	else
-		run_threads(&b, strcmp(b.kind, "ask") == 0);
-	bench_print(b.ns, b.count, b.start_ns, b.cpu_ns);
-	free(b.items);
+	n = run(&b, &commits);
+	bench_print(b.ns, n, b.wall_ns, b.cpu_ns);
+	if (commits > 0)
+		(void)printf("commits %zu\n", commits);
+	free(b.texts);
 	free(b.ns);
-	return 0;
+	return fflush(stdout) == 0 ? 0 : 1;
 }

@@ -24,24 +24,28 @@ class Failed(Exception):
 
 
 class Turn:
-    """ns: a latency each. cpu_s: of the contender's processes, None when not told. others: cores."""
+    """ns: a latency each. items: what they did together, when it is more than one each. cpu_s: of the contender's processes, None when not
+    told. more: what else the program told, by name. others: cores."""
 
     def __init__(self, ns, wall_s=None, cpu_s=None, rows=None):
-        self.ns, self.wall_s, self.cpu_s, self.rows = ns, wall_s, cpu_s, rows
+        self.ns, self.wall_s, self.cpu_s, self.rows, self.items, self.more = ns, wall_s, cpu_s, rows, None, {}
         self.others, self.void = 0.0, False
 
     def p50(self):
         return quantile(self.ns, 0.50)
 
+    def done(self):
+        return len(self.ns) if self.items is None else self.items
+
     def per_s(self):
-        return len(self.ns) / self.wall_s
+        return self.done() / self.wall_s
 
     def cpu_us(self):
         """CPU microseconds a request."""
-        return 1e6 * self.cpu_s / len(self.ns)
+        return 1e6 * self.cpu_s / self.done()
 
     def raw(self):
-        return {"ns": self.ns, "wall_s": self.wall_s, "cpu_s": self.cpu_s, "rows": self.rows,
+        return {"ns": self.ns, "items": self.items, "wall_s": self.wall_s, "cpu_s": self.cpu_s, "rows": self.rows, "more": self.more,
                 "others_cores": round(self.others, 3), "void": self.void}
 
 
@@ -119,7 +123,8 @@ def disturbed_line(contenders, raw):
 
 # -- programs ---------------------------------------------------------------------------------------------------------
 def run_program(argv, timeout=120):
-    """A bench program's Turn: latencies one a line (further numbers of a line are kept as rows), then "wall NS", "cpu NS"."""
+    """A bench program's Turn: latencies one a line (further numbers of a line are kept as rows), then "wall NS", "cpu NS" and
+    whatever else has a name and a number."""
     try:
         done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout)
     except subprocess.TimeoutExpired:
@@ -133,6 +138,8 @@ def run_program(argv, timeout=120):
             turn.wall_s = int(words[1]) / 1e9
         elif words[0] == "cpu":
             turn.cpu_s = int(words[1]) / 1e9
+        elif words[0].isalpha():
+            turn.more[words[0]] = int(words[1])
         else:
             rows.append([int(word) for word in words])
     turn.ns = [row[0] for row in rows]
