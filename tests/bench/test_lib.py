@@ -6,6 +6,7 @@ import importlib.util
 import io
 import os
 import re
+import sqlite3
 import sys
 import tempfile
 import unittest
@@ -14,10 +15,14 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(HERE, "lib"))
 
+import archive_http  # noqa: E402
+import archive_start  # noqa: E402
 import figures  # noqa: E402
 import frame  # noqa: E402
 import machine  # noqa: E402
+import prepared  # noqa: E402
 import targets  # noqa: E402
+import wal  # noqa: E402
 
 
 class Others(unittest.TestCase):
@@ -112,6 +117,11 @@ class Programs(unittest.TestCase):
         turn = frame.run_program(["/bin/printf", "5 1 2\n7 0 0\nwall 2000000000\ncpu 1000000000\n"])
         self.assertEqual((turn.ns, turn.rows, turn.wall_s, turn.cpu_s), ([5, 7], [[5, 1, 2], [7, 0, 0]], 2.0, 1.0))
 
+    def test_what_else_a_program_tells_is_kept_by_name(self):
+        turn = frame.run_program(["/bin/printf", "500\\nwall 2000000000\\ncpu 1000000\\ncommits 7\\n"])
+        turn.items = 100
+        self.assertEqual((turn.more, turn.per_s(), turn.cpu_us()), ({"commits": 7}, 50, 10))
+
     def test_failure_and_silence_are_told(self):
         with self.assertRaisesRegex(frame.Failed, "sh: no"):
             frame.run_program(["/bin/sh", "-c", "echo no >&2; exit 1"])
@@ -122,18 +132,101 @@ class Programs(unittest.TestCase):
 class Targets(unittest.TestCase):
     def test_met_missed_and_not_measured(self):
         rows = {row[0]: row for row in targets.rows({"first": {"ask_p50": 5.0, "add_p50": 2.001}, "recovery": {"refused": 0}})}
-        met = {name.split(",")[0]: row[4] for name, row in rows.items()}
+        met = {name.split(",")[0]: row[4] for name, row in reversed(rows.items())}  # of one beginning the first
         self.assertEqual(met["ask through HTTP"], "yes")
         self.assertEqual(met["durable add through HTTP"], "MISSED")
         self.assertEqual(met["refused connections in all kills"], "yes")
         self.assertEqual(rows["start to ready, p50"][3:], ["not measured", "-"])
 
+    def test_a_bar_from_below(self):
+        figure, name = "sqlite_10k_add_rate_ratio", "adds at 64 writers against bare SQLite, 10k"
+        for value, met in ((0.8, "yes"), (0.79, "MISSED"), (1.3, "yes")):
+            row = {row[0]: row for row in targets.rows({"archive": {figure: value}})}[name]
+            self.assertEqual((row[2], row[4]), (">= 0.8 times", met))
+
     def test_every_figure_of_a_target_is_one_that_its_bench_writes(self):
+        archive = ""
+        for part in ("archive", "lib/archive_group.py", "lib/archive_http.py", "lib/archive_start.py"):
+            with open(os.path.join(HERE, part), encoding="utf-8") as f:
+                archive += f.read()
         for _, _, bench, figure, _, _ in targets.TARGETS:
+            if bench == "archive":
+                name = re.sub(r"^(sqlite|postgres|http|start)_\d+[km]_((add|request|import)_(?=rate_ratio))?", "", figure)
+                self.assertTrue(any(name + end in archive for end in ('"', "_ms\"")), figure)
+                continue
             with open(os.path.join(HERE, bench), encoding="utf-8") as f:
                 text = f.read()
             written = {figure.replace("_", " ")} if bench == "first" else {figure, re.sub(r"^(ask|add)_c\d+_", "", figure)}
             self.assertTrue(any('"%s"' % name in text for name in written), figure)
+
+
+def index(pages, moved, tried, salt=1):
+    """The first bytes of a log's index, as SQLite writes them."""
+    image = bytearray(wal.SIZE)
+    image[12] = 1
+    for at, value in ((16, pages), (32, salt), (96, moved), (128, tried)):
+        image[at:at + 4] = value.to_bytes(4, sys.byteorder)
+    return bytes(image)
+
+
+class Log(unittest.TestCase):
+    def told(self, *looks):
+        story = wal.Story()
+        for at, image in looks:
+            story.look(at, wal.parse(image))
+        return story
+
+    def test_a_checkpoint_lasts_while_more_is_tried_than_moved(self):
+        story = self.told((10, index(100, 0, 0)), (20, index(100, 0, 100)), (30, index(120, 0, 100)), (40, index(120, 100, 100)),
+                          (50, index(3, 0, 0, salt=2)), (60, index(9, 0, 0, salt=2)))
+        self.assertEqual((story.checkpoints, story.turns, story.most_pages), ([[20, 40, 100]], 1, 120))
+        self.assertEqual([story.overlaps(*ask, slack_ns=0) for ask in ((1, 19), (1, 20), (25, 30), (40, 90), (41, 90))],
+                         [False, True, True, True, False])
+
+    def test_an_index_not_in_use_says_nothing(self):
+        self.assertIsNone(wal.parse(b""))
+        self.assertIsNone(wal.parse(bytes(wal.SIZE)))
+
+    def test_a_real_log_is_read_rightly(self):
+        with tempfile.TemporaryDirectory() as where:
+            path = os.path.join(where, "db")
+            db = sqlite3.connect(path, isolation_level=None)
+            db.execute("PRAGMA journal_mode = WAL")
+            db.execute("PRAGMA wal_autocheckpoint = 0")
+            with wal.Watch(path) as watch:
+                db.execute("CREATE TABLE t(a)")
+                for i in range(20):
+                    db.execute("INSERT INTO t VALUES(?)", (i,))
+                with open(path + "-shm", "rb") as f:
+                    pages, moved, tried, _ = wal.parse(f.read(wal.SIZE))
+                self.assertEqual((moved, tried), (0, 0))
+                self.assertEqual(list(db.execute("PRAGMA wal_checkpoint")), [(0, pages, pages)])
+                with open(path + "-shm", "rb") as f:
+                    self.assertEqual(wal.parse(f.read(wal.SIZE))[1:3], (pages, pages))
+                db.execute("INSERT INTO t VALUES(?)", (1,))  # begins the log anew
+                self.assertGreater(pages, 20)
+            db.close()
+            self.assertIsNone(watch.story.begun)
+
+
+class Beside(unittest.TestCase):
+    def test_an_ask_is_held_against_itself_when_it_was_quiet(self):
+        story = wal.Story()
+        story.checkpoints = [[10 ** 9, 10 ** 9 + 10 ** 7, 7]]
+        asked = [[5 * 10 ** 6, 0], [80 * 10 ** 6, 10 ** 9], [9 * 10 ** 6, 3 * 10 ** 9]]  # the third is the first again
+        found = archive_http.beside(asked, [4 * 10 ** 6, 30 * 10 ** 6], story)
+        self.assertEqual((found["ask_checkpoint_n"], found["ask_checkpoint_max_ms"], found["ask_checkpoint_excess_ms"]), (1, 80, 50))
+        self.assertEqual((found["ask_other_n"], found["ask_other_max_ms"], found["ask_other_excess_ms"]), (2, 9, 5))
+        self.assertEqual((found["ask_max_ms"], found["quiet_max_ms"], found["checkpoints"]), (80, 30, 1))
+
+
+class Moments(unittest.TestCase):
+    def test_an_events_time_on_the_clock_of_the_bench(self):
+        self.assertAlmostEqual(archive_start.moment("1970-01-01T00:00:02.500Z", (10.0, 100.0)), 92.5)
+        self.assertAlmostEqual(archive_start.moment(2500, (10.0, 100.0)), 92.5)
+
+    def test_sizes_have_short_names(self):
+        self.assertEqual([prepared.label(n) for n in (300, 1000, 10000, 1000000, 1500)], ["300", "1k", "10k", "1m", "1500"])
 
 
 class Document(unittest.TestCase):

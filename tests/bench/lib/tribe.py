@@ -20,7 +20,7 @@ class Tribe:
     def __init__(self, bin_dir, parent=None):
         self.bin = os.path.abspath(bin_dir)
         self.dir = tempfile.mkdtemp(prefix="tribe-bench-", dir=parent)
-        self.dev = os.path.join(self.dir, "dev")
+        self.dev, self.settings = os.path.join(self.dir, "dev"), []  # settings: further "key=value" for tribed
 
     def __enter__(self):
         return self
@@ -34,12 +34,17 @@ class Tribe:
     def program(self, name):
         return os.path.join(self.bin, name)
 
+    def argv(self):
+        """Of tribed."""
+        words = [self.program("tribed"), "--dev", self.dev, "--detach"]
+        for setting in ["http.listen=127.0.0.1:0", *self.settings]:
+            words += ["--set", setting]
+        return words
+
     def start(self):
         """Seconds from the start of tribed to its word that the tribe is ready."""
         begin = time.monotonic()
-        done = subprocess.run(
-            [self.program("tribed"), "--dev", self.dev, "--set", "http.listen=127.0.0.1:0", "--detach"],
-            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(self.argv(), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
         took = time.monotonic() - begin
         if done.returncode != 0:
             raise Failed("tribed left with %d: %s" % (done.returncode, (done.stdout + done.stderr).strip()))
@@ -98,10 +103,13 @@ class Tribe:
     def memories(self):
         return self.ctl("thermal")["total_memories"]
 
+    def archive(self):
+        """Its database, where it is in SQLite."""
+        return os.path.join(self.dev, "state", "archive", "current", "thermal.sqlite")
+
     def copy_archive(self, path):
         """Schema and rows as they are now, for whoever does the same work without a tribe."""
-        source = os.path.join(self.dev, "state", "archive", "current", "thermal.sqlite")
-        ours, copy = sqlite3.connect("file:%s?mode=ro" % source, uri=True), sqlite3.connect(path)
+        ours, copy = sqlite3.connect("file:%s?mode=ro" % self.archive(), uri=True), sqlite3.connect(path)
         try:
             ours.backup(copy)
         finally:
