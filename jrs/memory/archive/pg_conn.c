@@ -356,7 +356,17 @@ int pg_await(struct db *db, struct pg_item *item)
 
 	if (c->pg == NULL)
 		return TR_EUNAVAILABLE;
-	if (item != NULL && !item->done && pq->PQsendFlushRequest(c->pg) != 1)
+	/* A long answer: the next row may be here already. Asking the socket for each would move all that waits behind
+	 * it. */
+	while (item != NULL && item->streamed && c->head == item && !item->done && item->res == NULL) {
+		if ((r = take(db)) < 0)
+			return r;
+		if (r == 0)
+			break;
+	}
+	if (item != NULL && (item->done || (item->streamed && item->res != NULL)))
+		return item->r;
+	if (item != NULL && pq->PQsendFlushRequest(c->pg) != 1)
 		return lost(db);
 	if ((r = turn(db, false)) < 0)
 		return r;
