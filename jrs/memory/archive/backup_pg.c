@@ -161,7 +161,8 @@ static int learn(struct backup_pg *b, struct tr_fault *fault)
 	if (r >= 0 && strlen(b->name) + strlen(BEFORE) + 10 >= BACKUP_DB_NAME)
 		return tr_fault_set(fault, TR_EUNSUPPORTED, "archive.url",
 				    "its database's name is too long to make others of it");
-	snprintf(b->scratch, sizeof(b->scratch), "%.52s" SCRATCH, b->name);
+	tr_copy(b->scratch, sizeof(b->scratch), b->name, strlen(b->name));
+	strncat(b->scratch, SCRATCH, sizeof(b->scratch) - 1 - strlen(b->scratch));
 	return r < 0 ? r : 0;
 }
 
@@ -367,7 +368,8 @@ int backup_pg_alone(struct backup_pg *b, struct tr_fault *fault)
 		return TR_EUNAVAILABLE;
 	r = name(pg,
 		 "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() "
-		 "AND application_name IS DISTINCT FROM current_setting('application_name') AND backend_type = 'client backend'",
+		 "AND application_name IS DISTINCT FROM current_setting('application_name') AND backend_type = 'client "
+		 "backend'",
 		 NULL, n, fault);
 	pq->PQfinish(pg);
 	if (r == 1 && strcmp(n, "0") != 0)
@@ -391,9 +393,13 @@ static int rename_both(PGconn *pg, const struct backup_pg *b, const char *from, 
 	return r;
 }
 
+/* learn() has seen to it that it fits. */
 static void made_name(const struct backup_pg *b, const char *middle, int64_t now_ms, char out[BACKUP_DB_NAME])
 {
-	snprintf(out, BACKUP_DB_NAME, "%.45s%s%lld", b->name, middle, (long long)(now_ms / 1000));
+	char text[2 * BACKUP_DB_NAME];
+
+	snprintf(text, sizeof(text), "%s%s%lld", b->name, middle, (long long)(now_ms / 1000));
+	tr_copy(out, BACKUP_DB_NAME, text, strlen(text));
 }
 
 int backup_pg_switch(struct backup_pg *b, int64_t now_ms, char kept[BACKUP_DB_NAME], struct tr_fault *fault)
