@@ -408,7 +408,7 @@ class ExitStatus(LiveCase):
                     ("drill", "--jr", "all", "--kills", "1", "--fault", "flood"), ("remember", "")),
             REFUSED: (("forget", sacred), ("forget", sacred, "--now")),
             INTERNAL: (("vote", "Shall we?", "--option", "a", "--quorum", "3"), ("mcp",), ("soak", "--hours", "1"), ("bench",),
-                       ("backup",), ("restore", "f"), ("verify-backup", "f"), ("verify", "d"), ("sign", "d"), ("token", "make"),
+                       ("verify", "d"), ("sign", "d"), ("token", "make"),
                        ("analyze", "regression"), ("analyze", "patterns"), ("drill", "--storm", "3", "--every", "9"),
                        ("drill", "--jr", "all", "--kills", "1", "--fault", "spin"), ("drill", "--jr", "all", "--kills", "1", "--load", "2")),
         }
