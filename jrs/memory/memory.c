@@ -2,8 +2,10 @@
 #include "common/base/clock.h"
 #include "common/log/log.h"
 #include "common/loop/loop.h"
-#include "jrs/memory/archive/archive.h"
+#include "jrs/memory/archive/ailing.h"
+#include "jrs/memory/numbered.h"
 #include "jrs/memory/place.h"
+#include "jrs/memory/rescue.h"
 #include "jrs/memory/thermal/touch.h"
 #include "jrs/memory/work.h"
 #include <stdlib.h>
@@ -19,6 +21,7 @@
 #define HEAT_MAP_MS    600000u
 #define SERVER_WAIT_MS 15000u /* less than start_timeout_ms */
 #define SERVER_LOOK_MS 50u
+#define RESCUE_MS      600000u /* a rescue that failed, or may not be yet, is looked at again */
 
 struct memory {
 	struct jr *jr;
@@ -28,6 +31,9 @@ struct memory {
 	struct entangle *entangle;
 	struct touch_table *touches;
 	struct loop_timer *flush_timer, *figures_timer;
+	/* damage */
+	struct rescue *rescue; /* not NULL: under way */
+	uint64_t rescue_ms;    /* when it was last thought about; 0: never */
 	/* figures for the heartbeat */
 	msgpack_zone *zone; /* not NULL: being asked for */
 	struct msg_memory_thermal figures_msg;
@@ -199,6 +205,41 @@ static void on_figures(void *arg, int r, const struct archive_answer *answer, co
 	m->zone = NULL;
 }
 
+static void on_rescued(void *arg, int r, const struct rescue_result *result, const struct tr_fault *fault)
+{
+	struct memory *m = arg;
+
+	if (r < 0) {
+		log_error("archive: salvage failed reason=\"%s\"; it is tried again in %u s", fault->rule,
+			  RESCUE_MS / 1000);
+	} else {
+		log_warn("archive: leaving, to be started again on the sound archive number=%u", result->to);
+		jr_fatal(m->jr, TR_ESTORE);
+	}
+	rescue_free(&m->rescue); /* result and fault go with it */
+}
+
+/* A damaged archive: what is undamaged is taken into a fresh one, if that may be. */
+static void see_to_damage(struct memory *m, const char *damage)
+{
+	const struct jr_opts *opts = jr_options(m->jr);
+	struct rescue_cfg cfg = {
+		.state = opts->state, .path = m->path, .why = damage, .now_ms = tr_wall_ms(), .frozen = true};
+	uint64_t now_ms = tr_mono_ms();
+	const char *why = "";
+	int r;
+
+	if (m->rescue != NULL || (m->rescue_ms != 0 && now_ms - m->rescue_ms < RESCUE_MS))
+		return;
+	m->rescue_ms = now_ms;
+	if (rescue_may(&cfg, opts->cfg.archive_url[0] == '\0', true, &why) != DAMAGE_RESCUE) {
+		log_error("archive: damaged, nothing is repaired reason=\"%s\"", why);
+		return;
+	}
+	if ((r = rescue_begin(&m->rescue, jr_loop(m->jr), &cfg, on_rescued, m)) < 0)
+		log_error("archive: salvage cannot begin reason=\"%s\"", tr_strerror(r));
+}
+
 /* Each second: are the figures of the heartbeat still what they should be? */
 static void refresh_figures(void *arg)
 {
@@ -213,6 +254,8 @@ static void refresh_figures(void *arg)
 		jr_fatal(m->jr, TR_EREFUSED);
 		return;
 	}
+	if (stats.damage != NULL)
+		see_to_damage(m, stats.damage);
 	if (m->zone != NULL || age < m->cost_ms * FIGURES_SHARE)
 		return;
 	if (m->asked_ms != 0 && stats.changes == m->asked_changes && age < FIGURES_OLD_MS)
@@ -262,14 +305,23 @@ static int open_archive(struct memory *m)
 	struct archive_cfg cfg = {.loop = jr_loop(m->jr), .epoch = opts->epoch};
 	struct tr_fault fault = {0};
 	uint64_t began = tr_mono_ns();
+	bool damaged = false;
 	int r = 0;
 
 	if (cfg_archive_is_postgres(&opts->cfg))
 		cfg.conninfo = opts->cfg.archive_url;
 	else if ((r = place_archive(opts->state, opts->cfg.archive_url, m->path, sizeof(m->path), &fault)) == 0)
 		cfg.path = m->path;
+	/* where somebody came back to on purpose, what can be read is served */
+	cfg.numbered =
+		opts->cfg.archive_url[0] == '\0' && !numbered_was_left(opts->state, numbered_current(opts->state));
+	cfg.damaged = &damaged;
 	if (r == 0)
 		r = open_patiently(m, &cfg, &fault);
+	if (r < 0 && damaged) {
+		log_error("archive: damaged, it cannot be opened reason=\"%s\"", fault.rule);
+		return ailing_open(&m->archive, fault.rule);
+	}
 	if (r < 0)
 		log_error("the archive cannot be used: %s %s", /* nobody set the key of the usual place */
 			  opts->cfg.archive_url[0] == '\0' ? "the archive" : fault.field, fault.rule);
@@ -326,6 +378,7 @@ void memory_free(struct memory **mp)
 		return;
 	loop_timer_free(&m->flush_timer);
 	loop_timer_free(&m->figures_timer);
+	rescue_free(&m->rescue);
 	if (m->archive != NULL && m->entangle != NULL)
 		flush_company(m);
 	work_stop(m->work);

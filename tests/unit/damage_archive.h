@@ -41,15 +41,17 @@ static inline void laid_out(const struct laid *f, const char *path)
 	}
 }
 
-/* The files are, byte for byte, what was laid out. */
+/* Database and log are, byte for byte, what was laid out. The shared memory SQLite makes anew whenever it opens them.
+ */
 static inline void laid_untouched(const struct laid *f, const char *path)
 {
 	struct laid now = laid_take(path);
 	int i;
 
 	for (i = 0; i < 3; i++) {
-		assert_int_equal(now.n[i], f->n[i]);
-		if (f->p[i] != NULL)
+		if (i < 2)
+			assert_int_equal(now.n[i], f->n[i]);
+		if (i < 2 && f->p[i] != NULL)
 			assert_memory_equal(now.p[i], f->p[i], f->n[i]);
 		free(now.p[i]);
 	}
@@ -127,13 +129,13 @@ static inline void fill_more(struct rig *g, int i)
 			.memory = i, .phase = 0.5, .compared = 2, .npartners = 2, .partner = {{i - 1, 2}, {i - 2, 1}}});
 }
 
-/* n memories and what goes with them. */
-static inline void fill(struct rig *g, int n)
+/* n memories and what goes with them; numbers from `first` on. */
+static inline void fill_on(struct rig *g, int first, int n)
 {
-	uint64_t seed = 7;
+	uint64_t seed = 7 + (uint64_t)first;
 	int i;
 
-	for (i = 1; i <= n; i += FILL_STEP) {
+	for (i = first; i < first + n; i += FILL_STEP) {
 		fill_say(g, i, &seed);
 		rig_now += 600000;
 		fill_more(g, i + FILL_STEP - 1);
@@ -141,6 +143,11 @@ static inline void fill(struct rig *g, int n)
 	}
 	archive_heat_map(g->a, rig_thermal(g, 0));
 	rig_settle(g);
+}
+
+static inline void fill(struct rig *g, int n)
+{
+	fill_on(g, 1, n);
 }
 
 /* What the archive at `path` has, through a connection that only reads. */

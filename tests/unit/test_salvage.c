@@ -254,8 +254,7 @@ static void stretches(void **s)
 			f.p[0][at + k] = (unsigned char)kit_random(&seed);
 		assert_int_equal(try_it(&f, 0, &r), 0);
 		db = compare();
-		if (there >
-		    2) { /* a leaf: of many rows few are hit; two at most by 60 bytes, or a row and its neighbour */
+		if (there > 2) { /* a leaf: of many rows few are hit */
 			on_page += there;
 			kept += there - differing(db, "thermal_memory_archive");
 		}
@@ -267,7 +266,8 @@ static void stretches(void **s)
 		sqlite3_close(db);
 		laid_free(&f);
 	}
-	assert_true(on_page > 100 && kept > on_page * 8 / 10);
+	if (on_page < 40 || kept < on_page * 8 / 10)
+		fail_msg("of %lld memories on damaged pages %lld were kept", (long long)on_page, (long long)kept);
 }
 
 static void cut_off(void **s)

@@ -112,7 +112,7 @@ static struct walcheck check(const struct files *f, bool with_shm)
 	struct walcheck w;
 
 	lay(f, with_shm);
-	assert_int_equal(walcheck(path, &w), 0);
+	assert_int_equal(walcheck(path, false, &w), 0);
 	return w;
 }
 
@@ -175,11 +175,11 @@ static void sound_and_absent(void **s)
 	expect(&f, false, WAL_SOUND);
 	lay(&f, false);
 	unlink(wal);
-	assert_int_equal(walcheck(path, &w), 0);
+	assert_int_equal(walcheck(path, false, &w), 0);
 	assert_int_equal(w.verdict, WAL_ABSENT);
 	walcheck_free(&w);
 	kit_put(wal, "", 0);
-	assert_int_equal(walcheck(path, &w), 0);
+	assert_int_equal(walcheck(path, false, &w), 0);
 	assert_int_equal(w.verdict, WAL_ABSENT);
 	walcheck_free(&w);
 	done(&f);
@@ -214,7 +214,7 @@ static void truncated(void **s)
 	{
 		struct walcheck w;
 
-		assert_int_equal(walcheck(path, &w), 0);
+		assert_int_equal(walcheck(path, false, &w), 0);
 		assert_int_equal(w.verdict, WAL_DAMAGED);
 		walcheck_free(&w);
 	}
@@ -426,11 +426,11 @@ static void somebody_is_there(void **s)
 			pause();
 	}
 	assert_true(pid > 0 && read(up[0], &c, 1) == 1);
-	assert_int_equal(walcheck(path, &w), 0);
+	assert_int_equal(walcheck(path, false, &w), 0);
 	assert_int_equal(w.verdict, WAL_LIVE);
 	kill(pid, SIGKILL);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_int_equal(walcheck(path, &w), 0);
+	assert_int_equal(walcheck(path, false, &w), 0);
 	assert_int_equal(w.verdict, WAL_SOUND);
 	walcheck_free(&w);
 	close(up[0]);

@@ -106,6 +106,8 @@ static int call(struct archive *door, enum wire_msg_id id, const void *msg, cons
 
 	if (!lane_of(a, id, &lane))
 		return TR_EMETHOD;
+	if (lane == &a->writer && a->damaged)
+		return TR_EUNAVAILABLE;
 	if ((j = calloc(1, sizeof(*j))) == NULL)
 		return TR_ENOMEM;
 	*j = (struct job){.id = id, .msg = msg, .ctx = *ctx, .cb = cb, .arg = arg};
@@ -304,6 +306,7 @@ static void take_down(struct sql_archive *a)
 		lane_stop(&a->reading, &a->readers[i].thread);
 	lane_stop(&a->writer, &a->writing);
 	lane_stop(&a->keeper, &a->keeping);
+	lane_stop(&a->watcher, &a->watching);
 	while ((j = jobs_take(&a->reading.waiting)) != NULL || (j = jobs_take(&a->parked)) != NULL ||
 	       (j = jobs_take(&a->writer.waiting)) != NULL) {
 		j->r = TR_ECLOSED;
@@ -319,6 +322,7 @@ static void take_down(struct sql_archive *a)
 	notes_free(&a->taken);
 	free(a->heat.v);
 	free(a->missed.v);
+	free(a->path_copy);
 	if (a->async != NULL)
 		uv_close((uv_handle_t *)a->async, free_handle);
 	pthread_mutex_destroy(&a->hist_lock);
@@ -332,7 +336,8 @@ static int begin_lanes(struct sql_archive *a, const struct archive_cfg *cfg)
 
 	pthread_mutex_init(&a->hist_lock, NULL);
 	pthread_mutex_init(&a->done_lock, NULL);
-	if (lane_init(&a->writer) < 0 || lane_init(&a->reading) < 0 || lane_init(&a->keeper) < 0)
+	if (lane_init(&a->writer) < 0 || lane_init(&a->reading) < 0 || lane_init(&a->keeper) < 0 ||
+	    lane_init(&a->watcher) < 0)
 		return r;
 	if ((a->async = calloc(1, sizeof(*a->async))) == NULL)
 		return r;
@@ -353,7 +358,7 @@ static int load(struct sql_archive *a, bool follow, struct tr_fault *fault)
 
 	if ((r = load_model(a, fault)) < 0)
 		return r;
-	if ((r = load_counters(a)) == 0 && !follow) {
+	if ((r = load_counters(a)) == 0 && !follow && !a->damaged) {
 		failed = &a->wdb;
 		r = archive_claim(a);
 	}
@@ -371,7 +376,9 @@ static int start_threads(struct sql_archive *a)
 
 	for (i = 0; r == 0 && i < READERS; i++)
 		r = lane_start(&a->readers[i].thread, reader_main, &a->readers[i]);
-	return r < 0 ? r : lane_start(&a->keeping, keeper_main, a);
+	if (r == 0)
+		r = lane_start(&a->keeping, keeper_main, a);
+	return r == 0 && a->wdb.driver->watch != NULL ? lane_start(&a->watching, watcher_main, a) : r;
 }
 
 static void close_door(struct archive *door)
@@ -385,7 +392,9 @@ static void stats(struct archive *door, struct archive_stats *out)
 
 	*out = (struct archive_stats){
 		.fenced = a->fenced,
-		.healthy = a->healthy && !a->away,
+		.healthy = a->healthy && !a->away && !a->damaged,
+		.damage = a->frozen ? a->damage : NULL,
+		.scrubs = a->scrubs,
 		.recalls_total = a->recalls_total,
 		.changes = a->changes,
 		.commits = a->commits,
@@ -428,11 +437,16 @@ int sql_archive_open(struct archive **out, const struct db_driver *driver, const
 	a->wall_ms = cfg->wall_ms == NULL ? tr_wall_ms : cfg->wall_ms;
 	a->wanted_epoch = cfg->epoch;
 	a->following = cfg->follow;
+	a->scrub_first_ms = cfg->scrub_first_ms;
+	a->scrub_every_ms = cfg->scrub_every_ms;
+	a->scrub_rest_ms = cfg->scrub_rest_ms;
 	a->healthy = a->counting = true;
 	if ((r = begin_lanes(a, cfg)) < 0 || (r = driver->open(a, cfg, fault)) < 0 ||
 	    (r = load(a, cfg->follow, fault)) < 0 || (r = start_threads(a)) < 0) {
 		if (fault != NULL && fault->code != r)
 			tr_fault_set(fault, r, "", "%s", tr_strerror(r));
+		if (a->suspicion != 0 && cfg->damaged != NULL)
+			*cfg->damaged = true;
 		take_down(a);
 		return r;
 	}

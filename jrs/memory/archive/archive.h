@@ -31,6 +31,10 @@ struct archive_cfg {
 	bool follow;              /* an understudy: reads and follows, writes nothing until archive_lead() */
 	unsigned max_waiting;     /* reads, and writes, that may wait; more get TR_EBUSY. 0: 4096 */
 	int64_t (*wall_ms)(void); /* NULL: tr_wall_ms */
+	bool numbered;            /* SQLite: path lies in a directory that another may take the place of */
+	bool *damaged;            /* NULL, or set when opening failed because what is stored is damaged */
+	/* SQLite looks itself through so often, and rests so long between pieces; 0: after a minute, daily, 10 ms */
+	uint32_t scrub_first_ms, scrub_every_ms, scrub_rest_ms;
 };
 /* Blocks: opens, migrates, rebuilds the running figures. A file that is not ours, damaged or newer than this program is
  * refused with *fault filled and is not changed. On failure *out is untouched. */
@@ -61,7 +65,8 @@ struct archive_answer {
 /* r == 0: answer; else fault says why. Both borrowed during the call. */
 typedef void archive_cb(void *arg, int r, const struct archive_answer *answer, const struct tr_fault *fault);
 /* id: MSG_memory_*. msg (borrowed): its struct msg_ID. If this returns < 0, cb is never called (TR_EBUSY, TR_EMETHOD,
- * TR_ENOMEM); if 0, exactly once, later, never from inside this call. */
+ * TR_ENOMEM; TR_EUNAVAILABLE for a write to a damaged archive); if 0, exactly once, later, never from inside this call.
+ */
 int archive_call(struct archive *a, enum wire_msg_id id, const void *msg, const struct archive_ctx *ctx, archive_cb *cb,
 		 void *arg);
 
@@ -107,6 +112,8 @@ int archive_lead(struct archive *a, archive_lead_cb *cb, void *arg);
 struct archive_stats {
 	bool fenced;            /* another lead has taken over: nothing can be written here any more */
 	bool healthy;           /* false from a failed write until one works again (tried every second) */
+	const char *damage;     /* not NULL: it is damaged, and why; nobody writes, what can be read is served */
+	uint64_t scrubs;        /* looked through from end to end, in this life */
 	uint64_t recalls_total; /* over all lives of this archive */
 	uint64_t changes;       /* grows with every commit */
 	uint64_t commits, committed_calls, notes_dropped;

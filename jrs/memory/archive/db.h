@@ -57,6 +57,7 @@ struct db_driver {
 	bool ranks_candidates; /* SEARCH filters and gives heat as well; else it gives only the index's rows */
 	/* Opens the connections of all lanes, migrates, prepares. */
 	int (*open)(struct sql_archive *a, const struct archive_cfg *cfg, struct tr_fault *fault);
+	void (*reread)(const char *path); /* what opening reads next comes from the disk; NULL: a server sees to that */
 	void (*proved)(struct sql_archive *a); /* what was read at the start made sense: closing may tidy up */
 	void (*close)(struct db *db);
 	/* 0, or TR_EUNAVAILABLE: the server is away. Tries to come back, at most as often as is good for it. */
@@ -98,6 +99,7 @@ struct db_driver {
 
 	void (*commit_hook)(struct sql_archive *a); /* writer's thread, behind each round */
 	void (*keep)(struct sql_archive *a);        /* keeper's thread: until a->keeper.stop */
+	void (*watch)(struct sql_archive *a);       /* watcher's thread: until a->watcher.stop; NULL: it needs none */
 };
 extern const struct db_driver db_sqlite, db_postgres;
 

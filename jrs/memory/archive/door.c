@@ -10,7 +10,15 @@ bool archive_is_drill(bool has_source, wire_str source)
 
 int archive_open(struct archive **out, const struct archive_cfg *cfg, struct tr_fault *fault)
 {
-	return sql_archive_open(out, cfg->conninfo != NULL ? &db_postgres : &db_sqlite, cfg, fault);
+	const struct db_driver *driver = cfg->conninfo != NULL ? &db_postgres : &db_sqlite;
+	int r = sql_archive_open(out, driver, cfg, fault);
+
+	if (r < 0 && cfg->damaged != NULL && *cfg->damaged && driver->reread != NULL) {
+		*cfg->damaged = false; /* seen once: it may have been a wrong byte in memory */
+		driver->reread(cfg->path);
+		r = sql_archive_open(out, driver, cfg, fault);
+	}
+	return r;
 }
 
 void archive_close(struct archive **a)

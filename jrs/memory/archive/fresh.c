@@ -444,6 +444,28 @@ static int64_t number(struct fresh *f, const char *sql)
 	return n;
 }
 
+uint32_t fresh_id_root(struct fresh *f)
+{
+	int64_t n = number(f, "SELECT rootpage FROM sqlite_schema WHERE name = '" ID_INDEX "'");
+
+	return n > 0 ? (uint32_t)n : 0;
+}
+
+int fresh_judge_list(struct fresh *f)
+{
+	int64_t same =
+		number(f, "SELECT count(*) FROM temp.listed l JOIN " MEMORIES " m ON m.seq = l.seq AND m.id = l.id");
+	int64_t other =
+		number(f, "SELECT count(*) FROM temp.listed l JOIN " MEMORIES " m ON m.seq = l.seq AND m.id <> l.id "
+			  "WHERE l.unsure = 0");
+
+	if (same < 0 || other < 0)
+		return TR_ESTORE;
+	if (other * 10 <= same)
+		return 0;
+	return exec(f, "UPDATE temp.listed SET unsure = 1") == SQLITE_OK ? 0 : TR_ESTORE;
+}
+
 static int verify(struct fresh *f, uint64_t memories, struct tr_fault *fault)
 {
 	if (number(f, "SELECT count(*) FROM pragma_integrity_check WHERE integrity_check = 'ok'") != 1)

@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #define MEMORIES "thermal_memory_archive"
+#define ID_INDEX "sqlite_autoindex_" MEMORIES "_1"
 
 enum table_use {
 	TABLE_PLAIN,
@@ -55,6 +56,9 @@ int fresh_has(struct fresh *f, int64_t seq);                            /* 1: th
 /* A line in rejects.jsonl: `what` is "rejected", "doubtful" or "lost". v may be NULL. */
 int fresh_note(struct fresh *f, const char *what, const char *why, const struct table *t, uint32_t page, int64_t rowid,
 	       const struct value *v, int n);
+/* The index was found where the fresh archive has its own: if that was wrong, its entries are unsure ones. */
+int fresh_judge_list(struct fresh *f);
+uint32_t fresh_id_root(struct fresh *f); /* of the index of ids in the fresh file; 0: none */
 /* Listed memories that are not in, those of unsure entries aside. How many, < 0; note: each becomes a line. */
 int64_t fresh_lost(struct fresh *f, bool note);
 /* Makes what is derived, raises the numbers, verifies, closes, and has everything on disk. */

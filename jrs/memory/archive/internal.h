@@ -97,8 +97,8 @@ struct sql_archive {
 	uint64_t wanted_epoch;
 	uint64_t epoch; /* ours, once we lead; writer's thread */
 
-	struct lane writer, reading, keeper;
-	struct lane_thread writing, keeping;
+	struct lane writer, reading, keeper, watcher;
+	struct lane_thread writing, keeping, watching;
 	struct reader readers[READERS];
 	struct db wdb, kdb;
 
@@ -132,11 +132,36 @@ struct sql_archive {
 	atomic_bool away;        /* PostgreSQL: the server does not answer */
 	atomic_uint wal_pages;   /* SQLite: in the log */
 	atomic_uint moved_pages; /* of them in the database already */
+	/* damage; SQLite: sqlite_watch.c */
+	const char *path; /* of the database file, in path_copy */
+	char *path_copy;
+	uint32_t scrub_first_ms, scrub_every_ms, scrub_rest_ms;
+	unsigned scrub_log;          /* watcher's: pages in the log when a scrub began */
+	atomic_int suspicion;        /* a code that may mean damage; 0: none */
+	atomic_uint suspect_page;    /* 0: no certain one */
+	atomic_int writers;          /* threads that may be writing now */
+	atomic_bool damaged, frozen; /* proved: nobody begins to write; and nobody does */
+	char damage[96];             /* why; set before damaged */
+	atomic_ullong scrubs;        /* finished */
 	atomic_ullong recalls_total, changes, commits, committed_calls, notes_dropped;
 	atomic_uint unanswered;
 };
 int sql_archive_open(struct archive **out, const struct db_driver *driver, const struct archive_cfg *cfg,
 		     struct tr_fault *fault);
+
+/* Before and behind whatever changes the database. False: it is damaged, and nothing is to be written any more. */
+static inline bool archive_may_write(struct sql_archive *a)
+{
+	a->writers++;
+	if (!a->damaged)
+		return true;
+	a->writers--;
+	return false;
+}
+static inline void archive_wrote(struct sql_archive *a)
+{
+	a->writers--;
+}
 
 /* archive.c */
 void archive_finish(struct sql_archive *a, struct job *j); /* any thread: hand it back to the loop */
@@ -152,6 +177,7 @@ bool lane_sleep(struct lane *lane, uint64_t ms);                              /*
 void *writer_main(void *arg);
 void *reader_main(void *arg);
 void *keeper_main(void *arg);
+void *watcher_main(void *arg);
 
 /* follow.c */
 int follow_tail(struct archive *door, const struct archive_mark *from, unsigned limit, archive_tail_cb *cb, void *arg);

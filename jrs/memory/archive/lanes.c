@@ -109,6 +109,14 @@ static void first_count(struct sql_archive *a)
 	pthread_mutex_unlock(&a->reading.lock);
 }
 
+void *watcher_main(void *arg)
+{
+	struct sql_archive *a = arg;
+
+	a->wdb.driver->watch(a);
+	return NULL;
+}
+
 void *keeper_main(void *arg)
 {
 	struct sql_archive *a = arg;

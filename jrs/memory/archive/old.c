@@ -1,5 +1,6 @@
 #include "jrs/memory/archive/old.h"
 #include "common/base/err.h"
+#include "common/base/text.h"
 #include "jrs/memory/archive/mend.h"
 #include "jrs/memory/archive/pagesum.h"
 #include <errno.h>
@@ -24,6 +25,7 @@ struct mended {
 	struct mend change;
 };
 struct old {
+	char path[4096];
 	int fd, log_fd;
 	uint32_t size, usable, in_file; /* in_file: pages, the last perhaps in part */
 	off_t bytes;
@@ -165,14 +167,14 @@ static uint32_t whole_frames(const struct old *o)
 	return n;
 }
 
-static int read_log(struct old *o, const char *db_path)
+static int read_log(struct old *o, bool frozen)
 {
 	char name[4200];
 	unsigned char buf[65536];
 	uint32_t i, n;
 	int r;
 
-	if ((r = walcheck(db_path, &o->log)) < 0)
+	if ((r = walcheck(o->path, frozen, &o->log)) < 0)
 		return r;
 	o->figures.log = o->log.verdict;
 	if (o->log.verdict == WAL_LIVE)
@@ -182,7 +184,7 @@ static int read_log(struct old *o, const char *db_path)
 		walcheck_free(&o->log);
 		return 0;
 	}
-	if (snprintf(name, sizeof(name), "%s-wal", db_path) >= (int)sizeof(name) ||
+	if (snprintf(name, sizeof(name), "%s-wal", o->path) >= (int)sizeof(name) ||
 	    (o->log_fd = open(name, O_RDONLY | O_CLOEXEC)) < 0)
 		return -EIO;
 	n = o->log.committed < o->log.nframes ? o->log.committed : o->log.nframes;
@@ -287,7 +289,7 @@ static int judge_file(struct old *o)
 	return 0;
 }
 
-int old_open(struct old **out, const char *db_path, uint64_t budget)
+int old_open(struct old **out, const char *db_path, bool frozen, uint64_t budget)
 {
 	struct old *o = calloc(1, sizeof(*o));
 	struct stat st;
@@ -295,15 +297,20 @@ int old_open(struct old **out, const char *db_path, uint64_t budget)
 
 	if (o == NULL)
 		return TR_ENOMEM;
-	o->log_fd = -1;
+	o->fd = o->log_fd = -1;
 	o->budget = budget;
+	if (strlen(db_path) >= sizeof(o->path)) {
+		r = TR_ETOOBIG;
+		goto fail;
+	}
+	tr_copy(o->path, sizeof(o->path), db_path, strlen(db_path));
 	if ((o->fd = open(db_path, O_RDONLY | O_CLOEXEC)) < 0 || fstat(o->fd, &st) < 0) {
 		r = -errno;
 		goto fail;
 	}
 	o->bytes = st.st_size;
 	learn_sizes(o);
-	if ((r = read_log(o, db_path)) < 0 || (r = index_log(o)) < 0 || (r = judge_file(o)) < 0)
+	if ((r = read_log(o, frozen)) < 0 || (r = index_log(o)) < 0 || (r = judge_file(o)) < 0)
 		goto fail;
 	o->figures.checked = o->checked;
 	*out = o;
@@ -320,7 +327,7 @@ void old_close(struct old **op)
 	if (o == NULL)
 		return;
 	if (o->fd >= 0)
-		close(o->fd);
+		pagesum_close(o->fd, o->path);
 	if (o->log_fd >= 0)
 		close(o->log_fd);
 	walcheck_free(&o->log);
@@ -378,15 +385,38 @@ static bool load(const struct old *o, uint32_t page, uint32_t source, unsigned c
 	return true;
 }
 
-bool old_extra(const struct old *o, uint32_t i, void *buf, uint32_t *page)
+/* What there is of a frame that is cut off, zeros behind it. False: it is not of this generation, or nothing of use. */
+static bool cut_frame(const struct old *o, uint32_t frame, unsigned char *buf, uint32_t *page)
+{
+	off_t at = (off_t)WAL_HEAD + (off_t)frame * (o->size + WAL_FRAME_HEAD);
+	unsigned char head[WAL_FRAME_HEAD], before[WAL_FRAME_HEAD];
+	ssize_t n;
+
+	if (frame == 0 || pread(o->log_fd, head, sizeof(head), at) != (ssize_t)sizeof(head) ||
+	    pread(o->log_fd, before, sizeof(before), at - (off_t)(o->size + WAL_FRAME_HEAD)) !=
+		    (ssize_t)sizeof(before) ||
+	    memcmp(head + 8, before + 8, 8) != 0 || (n = pread(o->log_fd, buf, o->size, at + WAL_FRAME_HEAD)) <= 0)
+		return false;
+	memset(buf + n, 0, o->size - (size_t)n);
+	*page = (uint32_t)head[0] << 24 | (uint32_t)head[1] << 16 | (uint32_t)head[2] << 8 | head[3];
+	return true;
+}
+
+bool old_extra(const struct old *o, uint32_t i, void *buf, uint32_t *page, bool *good)
 {
 	uint32_t frame = o->whole + i;
 
-	if (frame >= o->log.nframes || frame >= o->log.committed)
+	if (frame > o->log.nframes || frame >= o->log.committed)
 		return false;
-	*page = o->log.v[frame].ours && o->log.v[frame].intact && load(o, o->log.v[frame].page, frame, buf)
-			? o->log.v[frame].page
-			: 0;
+	*page = 0;
+	*good = false;
+	if (frame == o->log.nframes) {
+		if (!cut_frame(o, frame, buf, page))
+			*page = 0;
+	} else if (o->log.v[frame].ours && load(o, o->log.v[frame].page, frame, buf)) {
+		*page = o->log.v[frame].page;
+		*good = o->log.v[frame].intact;
+	}
 	return true;
 }
 

@@ -15,9 +15,9 @@ struct old_figures {
 	bool checked;               /* the pages have sums */
 	enum wal_verdict log;
 };
-/* budget: how many single bytes may be tried in all (about 0.3 us each; 0: none). 0, or < 0: not even its size is
- * known. */
-int old_open(struct old **out, const char *db_path, uint64_t budget);
+/* budget: how many single bytes may be tried in all (about 0.3 us each; 0: none). frozen: it is open, but nobody
+ * writes. 0, or < 0: it cannot be read, or somebody has it open (TR_EBUSY). */
+int old_open(struct old **out, const char *db_path, bool frozen, uint64_t budget);
 void old_close(struct old **o);
 const struct old_figures *old_figures(const struct old *o);
 uint32_t old_page_size(const struct old *o);
@@ -32,8 +32,8 @@ bool old_image(const struct old *o, uint32_t page, unsigned k, void *buf, struct
 /* The newest good one, or else the newest there is. */
 bool old_best(const struct old *o, uint32_t page, void *buf, struct old_image *out);
 
-/* Where the end of the log is missing: frame i of a transaction that is there only in part. *page 0: of no use. False:
- * there are no more. */
-bool old_extra(const struct old *o, uint32_t i, void *buf, uint32_t *page);
+/* Where the end of the log is missing: image i of a transaction that is there only in part, the last perhaps cut off
+ * itself (not good). *page 0: of no use. False: there are no more. */
+bool old_extra(const struct old *o, uint32_t i, void *buf, uint32_t *page, bool *good);
 
 #endif

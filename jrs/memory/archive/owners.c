@@ -3,8 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ID_INDEX "sqlite_autoindex_" MEMORIES "_1"
-
 static void own(struct salvor *s, uint32_t root, int owner, enum btree_kind inner, enum btree_kind leaf);
 
 /* An inner page's children. */
@@ -143,7 +141,7 @@ static void own_free(struct salvor *s)
 
 void salvor_owners(struct salvor *s)
 {
-	uint32_t i;
+	uint32_t i, root;
 	int t;
 
 	for (i = 0; i <= s->pages; i++)
@@ -155,10 +153,12 @@ void salvor_owners(struct salvor *s)
 	/* The same program makes the same tables in the same places; each row is judged anyway. */
 	s->whole = false;
 	for (t = 0; t < s->fresh.ntables; t++) {
-		uint32_t root = s->fresh.tables[t].root;
-
+		root = s->fresh.tables[t].root;
 		if (root > 1 && root <= s->pages && s->owner[root] == NOBODY)
 			own_table(s, &s->fresh.tables[t], root);
 	}
+	if ((root = fresh_id_root(&s->fresh)) > 1 && root <= s->pages && s->owner[root] == NOBODY)
+		own(s, root, ID_ENTRIES, BTREE_INNER_INDEX, BTREE_LEAF_INDEX);
 	s->ids_whole = false;
+	s->guessed = true;
 }

@@ -1,10 +1,9 @@
 #include "jrs/memory/archive/pagesum.h"
+#include "jrs/memory/archive/held.h"
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #define VFS_NAME    "tribe"
 #define OP_STATS    0x54524201 /* file controls of ours: SQLite leaves those over 100 to others */
@@ -31,24 +30,11 @@ struct file {
 	struct pagesum_stats stats;
 };
 
-/* A main file that is open in this process, however often. Its descriptor is for advice to the kernel only, and is
- * closed behind the last of SQLite's: closing one takes the locks of all. */
-struct held {
-	struct held *next;
-	dev_t dev;
-	ino_t ino;
-	unsigned n;
-	int fd;
-};
-
 struct raw_read {
 	uint32_t page, pages;
 	void *buf;
 	int size;
 };
-
-static pthread_mutex_t held_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct held *held; /* under held_lock */
 
 /* ---- one file ---- */
 static bool page_like(int64_t n)
@@ -96,17 +82,14 @@ static void probe(struct file *f)
 {
 	sqlite3_int64 size = 0;
 	unsigned char head[100];
-	struct pagesum_header h;
 
 	f->state = UNKNOWN;
 	if (f->real->pMethods->xFileSize(f->real, &size) != SQLITE_OK || size < (sqlite3_int64)sizeof(head) ||
 	    f->real->pMethods->xRead(f->real, head, sizeof(head), 0) != SQLITE_OK)
 		return;
-	f->state = UNCHECKED;
-	if (pagesum_header(head, sizeof(head), &h) && h.reserve == PAGESUM_BYTES)
-		learn(f, head, sizeof(head));
-	else if (pages_have_sums(f, size))
-		f->state = DENIED;
+	learn(f, head, sizeof(head));
+	if (f->state != CHECKED)
+		f->state = pages_have_sums(f, size) ? DENIED : UNCHECKED;
 	f->stats.checked = f->state != UNCHECKED;
 }
 
@@ -144,6 +127,8 @@ static int read_page(struct file *f, void *buf, int n, sqlite3_int64 at)
 {
 	int rc = f->real->pMethods->xRead(f->real, buf, n, at);
 
+	if (rc != SQLITE_OK && rc != SQLITE_IOERR_SHORT_READ && f->held != NULL)
+		f->held->failures++;
 	if (!f->main || !page_like(n) || at % n != 0)
 		return rc;
 	if (rc == SQLITE_IOERR_SHORT_READ && at > 0 && f->state == CHECKED) {
@@ -219,57 +204,13 @@ static int x_write(sqlite3_file *base, const void *buf, int n, sqlite3_int64 at)
 	return f->real->pMethods->xWrite(f->real, buf, n, at);
 }
 
-static struct held *find_held(const struct stat *st)
-{
-	struct held *h;
-
-	for (h = held; h != NULL && (h->dev != st->st_dev || h->ino != st->st_ino); h = h->next)
-		;
-	return h;
-}
-
-static void hold(struct file *f, const char *name)
-{
-	struct stat st;
-	struct held *h;
-
-	if (name == NULL || stat(name, &st) < 0)
-		return; /* a VFS that has no such file */
-	pthread_mutex_lock(&held_lock);
-	if ((h = find_held(&st)) == NULL && (h = calloc(1, sizeof(*h))) != NULL) {
-		*h = (struct held){held, st.st_dev, st.st_ino, 0, open(name, O_RDONLY | O_CLOEXEC)};
-		held = h;
-	}
-	if (h != NULL)
-		h->n++;
-	f->held = h;
-	pthread_mutex_unlock(&held_lock);
-}
-
-static void let_go(struct file *f)
-{
-	struct held *h = f->held, **at;
-
-	if (h == NULL)
-		return;
-	pthread_mutex_lock(&held_lock);
-	if (--h->n == 0) {
-		for (at = &held; *at != h; at = &(*at)->next)
-			;
-		*at = h->next;
-		if (h->fd >= 0)
-			close(h->fd);
-		free(h);
-	}
-	pthread_mutex_unlock(&held_lock);
-}
-
 static int x_close(sqlite3_file *base)
 {
 	struct file *f = file_of(base);
 	int rc = f->real->pMethods->xClose(f->real);
 
-	let_go(f);
+	if (f->main)
+		held_drop(f->held);
 	free(f->copy);
 	free(f->real);
 	return rc;
@@ -301,6 +242,7 @@ static int x_file_control(sqlite3_file *base, int op, void *arg)
 
 	if (op == OP_STATS && f->main) {
 		*(struct pagesum_stats *)arg = f->stats;
+		((struct pagesum_stats *)arg)->failures = f->held == NULL ? 0 : f->held->failures;
 		return SQLITE_OK;
 	}
 	if (op == OP_READ && f->main)
@@ -436,9 +378,11 @@ static int v_open(sqlite3_vfs *vfs, sqlite3_filename name, sqlite3_file *base, i
 	}
 	base->pMethods = f->real->pMethods->iVersion >= 2 ? &methods_2 : &methods_1;
 	f->main = (flags & SQLITE_OPEN_MAIN_DB) != 0;
+	if (rc == SQLITE_OK && (flags & SQLITE_OPEN_WAL) != 0)
+		f->held = held_by_log(name);
 	if (rc == SQLITE_OK && f->main) {
 		probe(f);
-		hold(f, name);
+		f->held = held_take(name);
 	}
 	return rc;
 }
@@ -576,17 +520,4 @@ int pagesum_drop(sqlite3 *db, uint32_t page, uint32_t n, int size)
 	struct raw_read r = {page, n, NULL, size};
 
 	return sqlite3_file_control(db, "main", OP_DROP, &r);
-}
-
-bool pagesum_held(const char *path)
-{
-	struct stat st;
-	bool found;
-
-	if (stat(path, &st) < 0)
-		return false;
-	pthread_mutex_lock(&held_lock);
-	found = find_held(&st) != NULL;
-	pthread_mutex_unlock(&held_lock);
-	return found;
 }

@@ -28,6 +28,7 @@ int pagesum_reserve(sqlite3 *db);
 struct pagesum_stats { /* of one connection's main file */
 	bool checked;
 	uint64_t read, written, unsummed; /* whole pages of a checked file */
+	uint64_t failures;                /* reads that failed otherwise; of all connections to the file and its log */
 	uint64_t bad;
 	uint32_t bad_page[PAGESUM_NOTED]; /* the first different ones */
 	unsigned nbad_page;
@@ -41,6 +42,9 @@ int pagesum_drop(sqlite3 *db, uint32_t page, uint32_t n, int size);
 /* Is this file open through our VFS in this process? Then nobody may open and close it by hand: POSIX locks would go.
  */
 bool pagesum_held(const char *path);
+/* Closes a descriptor of the database file at `path` or of a file beside it: behind SQLite's last one, if it is held.
+ */
+void pagesum_close(int fd, const char *path);
 
 /* ---- pure ---- */
 uint64_t pagesum_of(const void *page, size_t size, uint32_t number); /* over all but the last 8 bytes; never 0 */

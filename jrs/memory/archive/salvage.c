@@ -56,7 +56,7 @@ static int reject(struct salvor *s, const struct table *t, const struct found *f
 /* May it have been forgotten since? Only the index of ids can tell. */
 static int still_known(struct salvor *s, const struct found *f)
 {
-	if (f->sure || (f->listed && !f->stale && f->owner != NOBODY))
+	if (f->sure || f->newer || (f->listed && !f->stale && f->owner != NOBODY))
 		return 1;
 	return fresh_listed(&s->fresh, salvor_value(s, f, "id"), f->rowid);
 }
@@ -253,15 +253,18 @@ static int doubtful_page(struct salvor *s, const struct later *l)
 
 /* Rows of the memories' table from an image that is sound but not the page's newest, or newer than the newest whole
  * state. */
-static int other_image(struct salvor *s, uint32_t page, bool stale)
+static int other_image(struct salvor *s, uint32_t page, bool good, bool stale)
 {
 	struct found like = {.owner = (int)(s->memories - s->fresh.tables),
 			     .page = page,
-			     .good = true,
+			     .good = good,
 			     .listed = true,
-			     .stale = stale};
+			     .stale = stale,
+			     .newer = !stale};
 	struct btree_page p;
 
+	if (!good)
+		return page_anywhere(s, &like);
 	if (!btree_page(s->page, s->size, s->usable, page, &p) || p.kind != BTREE_LEAF_TABLE)
 		return 0;
 	return page_rows(s, &p, &like);
@@ -274,19 +277,22 @@ static int lost_and_found(struct salvor *s)
 	struct old_image image;
 	uint32_t i, page;
 	int64_t lost;
+	bool good;
 	unsigned k;
 	int r = 0;
 
-	for (i = 0; r == 0 && old_extra(s->old, i, s->page, &page); i++) {
+	for (i = 0; r == 0 && old_extra(s->old, i, s->page, &page, &good); i++) {
 		s->report->derived_only = false;
 		if (page != 0)
-			r = other_image(s, page, false);
+			r = other_image(s, page, good, false);
 	}
+	if (r == 0 && s->guessed)
+		r = fresh_judge_list(&s->fresh);
 	if (r < 0 || (lost = fresh_lost(&s->fresh, false)) == 0)
 		return r;
 	for (page = 1; lost > 0 && page <= s->pages && r == 0; page++) {
 		for (k = 1; r == 0 && old_image(s->old, page, k, s->page, &image); k++)
-			r = image.good ? other_image(s, page, true) : 0;
+			r = image.good ? other_image(s, page, true, true) : 0;
 	}
 	return lost < 0 ? TR_ESTORE : r;
 }
@@ -342,7 +348,7 @@ static int begin(struct salvor *s, struct tr_fault *fault)
 {
 	int r;
 
-	if ((r = old_open(&s->old, s->cfg->from, s->cfg->budget)) < 0)
+	if ((r = old_open(&s->old, s->cfg->from, s->cfg->frozen, s->cfg->budget)) < 0)
 		return tr_fault_set(fault, r, "archive", "the damaged archive cannot be read (%s)", tr_strerror(r));
 	s->report->old = *old_figures(s->old);
 	if ((r = fresh_make(&s->fresh, s->cfg->to_dir, s->cfg->name, s->cfg->now_ms, fault)) < 0)

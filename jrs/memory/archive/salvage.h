@@ -19,6 +19,7 @@ struct salvage_cfg {
 	const char *name;   /* of the new database file in it */
 	const char *reason; /* for salvage.json */
 	int64_t now_ms;
+	bool frozen;              /* it is open in this process, but nobody writes */
 	uint64_t budget;          /* single bytes tried to mend pages of the file: old_open() */
 	bool (*go_on)(void *arg); /* asked for each page; NULL: to the end */
 	void *arg;

@@ -23,6 +23,7 @@ struct salvor {
 	short *owner;   /* of each page, as an unbroken way from its root shows it */
 	bool whole;     /* no way was broken: a page of nobody is free */
 	bool ids_whole; /* nor that of the index of ids: what it does not know is gone */
+	bool guessed;   /* where the trees are: the schema cannot be read */
 	struct later *later;
 	size_t nlater, later_cap;
 	unsigned char *page, *chain; /* buffers of a page */
@@ -37,8 +38,9 @@ struct found {
 	bool sure;   /* sound page, an unbroken way to it, nothing newer */
 	bool good;   /* the page is as it was written */
 	bool listed; /* its page says itself that the row is on it */
-	bool stale;
-	bool cut; /* the rest of it is not there */
+	bool stale;  /* there is a newer image of its page */
+	bool newer;  /* than the newest whole state: no index knows it yet */
+	bool cut;    /* the rest of it is not there */
 	struct value v[RECORD_MAX];
 	int n;
 };

@@ -20,8 +20,7 @@ struct scrubber {
 
 bool scrub_found(const struct scrub_report *r)
 {
-	return r->bad_pages > 0 || r->bad_memories > 0 || r->unreadable || (r->checked && !r->check_ok) ||
-	       (r->words_checked && !r->words_ok);
+	return r->bad_pages > 0 || r->bad_memories > 0 || r->unreadable || (r->checked && !r->check_ok);
 }
 
 bool scrub_derived_only(const struct scrub_report *r)
@@ -233,8 +232,18 @@ static void own_check(struct scrubber *s)
 	s->r->checked = s->r->check_ok || bad > 0 || damage(rc);
 }
 
+/* Reads that failed for another reason. A part of SQLite may call that damage, so its word then counts for nothing. */
+static uint64_t failures(struct scrubber *s)
+{
+	struct pagesum_stats stats = {0};
+
+	(void)pagesum_stats(s->db, &stats);
+	return stats.failures;
+}
+
 static void words(struct scrubber *s)
 {
+	uint64_t before = failures(s);
 	int rc;
 
 	if (s->r->memories > s->cfg->words_max ||
@@ -242,7 +251,7 @@ static void words(struct scrubber *s)
 		return;
 	rc = sqlite3_exec(s->db, "INSERT INTO memory_words(memory_words, rank) VALUES('integrity-check', 1)", NULL,
 			  NULL, NULL);
-	s->r->words_checked = rc == SQLITE_OK || damage(rc);
+	s->r->words_checked = rc == SQLITE_OK || (damage(rc) && failures(s) == before);
 	s->r->words_ok = rc == SQLITE_OK;
 }
 
@@ -267,8 +276,13 @@ int scrub(const struct scrub_cfg *cfg, struct scrub_report *out)
 		all_memories(&s);
 	if (r.trouble == 0 && !s.stop)
 		all_tables(&s);
-	if (r.trouble == 0 && rested(&s))
+	if (r.trouble == 0 && rested(&s)) {
+		uint64_t before = failures(&s);
+
 		own_check(&s);
+		if (failures(&s) != before)
+			r.checked = r.check_ok = false;
+	}
 	if (r.trouble == 0 && rested(&s))
 		words(&s);
 	r.finished = !s.stop && r.trouble == 0;

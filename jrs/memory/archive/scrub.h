@@ -24,11 +24,12 @@ struct scrub_report {
 	uint64_t memories, bad_memories; /* bad: hash and content do not agree */
 	bool unreadable;                 /* some row of a table that is not derived */
 	bool checked, check_ok;          /* SQLite's own check ran to its end; found nothing */
-	bool words_checked, words_ok;
-	bool finished; /* not stopped */
-	int trouble;   /* an SQLite code that says nothing about the files (busy, I/O error): it broke off */
+	bool words_checked, words_ok;    /* what SQLite's full-text index has is what the memories say */
+	bool finished;                   /* not stopped */
+	int trouble; /* an SQLite code that says nothing about the files (busy, I/O error): it broke off */
 };
-/* Found damage? Of something that is not derived? */
+/* Found damage? Only of what is derived? Words that do not agree are not damage: FTS5 loses its totals in some I/O
+ * errors, and they are made anew in place. */
 bool scrub_found(const struct scrub_report *r);
 bool scrub_derived_only(const struct scrub_report *r);
 /* 0: *out is filled. < 0: it cannot be opened at all. */

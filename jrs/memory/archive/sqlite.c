@@ -60,6 +60,7 @@ int sqlite_failed(struct db *db, int rc)
 	default:
 		r = TR_ESTORE;
 	}
+	sqlite_suspect(db, rc);
 	return db_failed(db, trouble_of(rc), rc, sqlite3_errstr(rc), r);
 }
 
@@ -79,13 +80,15 @@ static void close_db(struct db *db)
 		return;
 	for (i = 0; i < SQL_NSTATEMENTS; i++)
 		sqlite3_finalize(c->st[i]);
+	if (c->a != NULL && c->a->damaged) /* its files stay as they are */
+		sqlite3_db_config(c->h, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 	sqlite3_close(c->h);
 	free(c);
 	memset(db, 0, sizeof(*db));
 }
 
 /* WAL, synchronous=FULL, no checkpoint inside a commit. The file must have passed schema_check_file(). */
-static int open_db(struct db *db, const char *path, bool create, struct tr_fault *fault)
+static int open_db(struct sql_archive *a, struct db *db, const char *path, bool create, struct tr_fault *fault)
 {
 	static const char setup[] =
 		"PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA synchronous = FULL;"
@@ -101,6 +104,7 @@ static int open_db(struct db *db, const char *path, bool create, struct tr_fault
 		return tr_fault_set(fault, TR_ENOMEM, "", "%s", tr_strerror(TR_ENOMEM));
 	db->driver = &db_sqlite;
 	db->conn = c;
+	c->a = a;
 	if (sqlite3_open_v2(path, &c->h, flags, gather_vfs(pagesum_vfs())) != SQLITE_OK ||
 	    pagesum_reserve(c->h) != SQLITE_OK) {
 		refused(db, fault, "cannot be opened");
@@ -151,7 +155,7 @@ static int open_reader(struct sql_archive *a, struct reader *reader, const char 
 {
 	int r;
 
-	if ((r = open_db(&reader->db, path, false, fault)) < 0 || (r = fts_register(&reader->db, fault)) < 0 ||
+	if ((r = open_db(a, &reader->db, path, false, fault)) < 0 || (r = fts_register(&reader->db, fault)) < 0 ||
 	    (r = sqlite_prepare(&reader->db, DB_R, fault)) < 0)
 		return r;
 	reader->a = a;
@@ -164,43 +168,65 @@ static int open_keeper(struct sql_archive *a, const char *path, struct tr_fault 
 {
 	int r;
 
-	if ((r = open_db(&a->kdb, path, false, fault)) < 0 || (r = sqlite_prepare(&a->kdb, DB_K, fault)) < 0)
+	if ((r = open_db(a, &a->kdb, path, false, fault)) < 0 || (r = sqlite_prepare(&a->kdb, DB_K, fault)) < 0)
 		return r;
 	sqlite3_exec(sqlite_of(&a->kdb), "PRAGMA cache_size = -256", NULL, NULL, NULL);
 	sqlite3_busy_timeout(sqlite_of(&a->kdb), 0);
 	return 0;
 }
 
-static int open_all(struct sql_archive *a, const struct archive_cfg *cfg, struct tr_fault *fault)
+static int open_connections(struct sql_archive *a, const struct archive_cfg *cfg, struct tr_fault *fault)
 {
-	int fd, r;
+	sqlite3 *h;
 	unsigned i;
+	int fd, r;
 
-	if (!pagesum_held(cfg->path)) { /* else closing it here would take the locks of whoever has it */
-		if ((r = schema_check_file(cfg->path, fault)) < 0)
-			return r;
-		if ((fd = open(cfg->path, O_RDWR | O_CREAT | O_CLOEXEC, 0600)) >= 0)
-			close(fd);
-	}
-	if ((r = open_db(&a->wdb, cfg->path, true, fault)) < 0 || (r = schema_make_ours(sqlite_of(&a->wdb), fault)) < 0)
+	if (!pagesum_held(cfg->path) && (fd = open(cfg->path, O_RDWR | O_CREAT | O_CLOEXEC, 0600)) >= 0)
+		close(fd);
+	if ((r = open_db(a, &a->wdb, cfg->path, true, fault)) < 0)
 		return r;
-	if (sqlite3_exec(sqlite_of(&a->wdb), "PRAGMA journal_mode = WAL", NULL, NULL, NULL) != SQLITE_OK)
+	h = sqlite_of(&a->wdb);
+	if (a->damaged)
+		sqlite3_exec(h, "PRAGMA query_only = ON", NULL, NULL, NULL);
+	if ((r = schema_make_ours(h, fault)) < 0)
+		goto suspect;
+	if (sqlite3_exec(h, "PRAGMA journal_mode = WAL", NULL, NULL, NULL) != SQLITE_OK)
 		return refused(&a->wdb, fault, "cannot be read");
-	if ((r = schema_migrate(sqlite_of(&a->wdb), a->wall_ms(), fault)) < 0 ||
-	    (r = sqlite_prepare(&a->wdb, DB_W, fault)) < 0)
+	if ((r = schema_migrate(h, a->wall_ms(), fault)) < 0)
+		goto suspect;
+	if ((r = sqlite_prepare(&a->wdb, DB_W, fault)) < 0)
 		return r;
 	for (i = 0; i < READERS; i++) {
 		if ((r = open_reader(a, &a->readers[i], cfg->path, fault)) < 0)
 			return r;
 	}
-	if ((r = open_keeper(a, cfg->path, fault)) < 0)
+	return open_keeper(a, cfg->path, fault);
+suspect:
+	sqlite_suspect(&a->wdb, sqlite3_extended_errcode(h));
+	return r;
+}
+
+static int open_all(struct sql_archive *a, const struct archive_cfg *cfg, struct tr_fault *fault)
+{
+	struct pagesum_stats stats;
+	int r;
+
+	if ((a->path_copy = strdup(cfg->path)) == NULL)
+		return tr_fault_set(fault, TR_ENOMEM, "", "%s", tr_strerror(TR_ENOMEM));
+	a->path = a->path_copy;
+	if ((r = sqlite_admit(a, cfg, fault)) < 0 || (r = open_connections(a, cfg, fault)) < 0)
 		return r;
+	if (pagesum_stats(sqlite_of(&a->wdb), &stats) == SQLITE_OK && !stats.checked)
+		log_warn("archive: made by an older program, without page sums; a backup that is restored has them");
+	sqlite_made(cfg);
 	return sqlite_log_open(a);
 }
 
+/* A follower and a damaged archive never tidy up. */
 static void proved(struct sql_archive *a)
 {
-	sqlite3_db_config(sqlite_of(&a->wdb), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
+	if (!a->following && !a->damaged)
+		sqlite3_db_config(sqlite_of(&a->wdb), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
 }
 
 static int ready(struct db *db)
@@ -353,6 +379,7 @@ static int64_t inserted(struct db *db)
 
 const struct db_driver db_sqlite = {
 	.open = open_all,
+	.reread = sqlite_reread,
 	.proved = proved,
 	.close = close_db,
 	.ready = ready,
@@ -381,6 +408,7 @@ const struct db_driver db_sqlite = {
 	.terms = fts_terms,
 	.commit_hook = sqlite_log_turn,
 	.keep = sqlite_log_keep,
+	.watch = sqlite_watch,
 };
 
 struct tr_library archive_library(void)

@@ -8,6 +8,7 @@
 struct sqlite_conn {
 	sqlite3 *h;
 	sqlite3_stmt *st[SQL_NSTATEMENTS]; /* of this connection's lane; the others NULL */
+	struct sql_archive *a;
 };
 static inline sqlite3 *sqlite_of(const struct db *db)
 {
@@ -20,6 +21,17 @@ int sqlite_prepare(struct db *db, enum db_lane lane, struct tr_fault *fault);
 int sqlite_log_open(struct sql_archive *a);  /* hooks; the log's file is made large, and stays */
 void sqlite_log_turn(struct sql_archive *a); /* writer's thread */
 void sqlite_log_keep(struct sql_archive *a); /* keeper's thread */
+
+/* sqlite_watch.c */
+/* Before anything is opened: < 0: refused, and *cfg->damaged says whether for damage. A damaged log of a file that
+ * nothing can take the place of is let in, with a->damaged set. */
+int sqlite_admit(struct sql_archive *a, const struct archive_cfg *cfg, struct tr_fault *fault);
+void sqlite_made(const struct archive_cfg *cfg); /* it is open and sound: from now on a missing file is damage */
+void sqlite_reread(const char *path);       /* the kernel shall take it from the disk again; not while it is held */
+void sqlite_suspect(struct db *db, int rc); /* any thread with its connection */
+/* Proved: nothing is written from now on. Waits for who writes; not for a thread that writes itself. */
+void sqlite_damaged(struct sql_archive *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void sqlite_watch(struct sql_archive *a); /* watcher's thread */
 
 /* fts.c */
 int fts_register(struct db *db, struct tr_fault *fault); /* the SQL function memory_terms(); before preparing */

@@ -53,9 +53,12 @@ int sqlite_log_open(struct sql_archive *a)
  * anew. */
 void sqlite_log_turn(struct sql_archive *a)
 {
-	if (a->wal_pages >= TURN_AT && behind(a) <= TURN_REST &&
-	    sqlite3_wal_checkpoint_v2(sqlite_of(&a->wdb), NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL) == SQLITE_OK)
-		a->moved_pages = a->wal_pages;
+	if (a->wal_pages >= TURN_AT && behind(a) <= TURN_REST && archive_may_write(a)) {
+		if (sqlite3_wal_checkpoint_v2(sqlite_of(&a->wdb), NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL) ==
+		    SQLITE_OK)
+			a->moved_pages = a->wal_pages;
+		archive_wrote(a);
+	}
 	nudge(a);
 }
 
@@ -63,9 +66,15 @@ static void checkpoint(struct sql_archive *a, bool quiet)
 {
 	unsigned pages = a->wal_pages;
 	bool cut = quiet && pages >= TRUNCATE_AT;
-	int rc = sqlite3_wal_checkpoint_v2(sqlite_of(&a->kdb), NULL,
-					   cut ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+	int rc;
 
+	if (!archive_may_write(a)) {
+		a->moved_pages = pages;
+		return;
+	}
+	rc = sqlite3_wal_checkpoint_v2(sqlite_of(&a->kdb), NULL,
+				       cut ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+	archive_wrote(a);
 	a->moved_pages = pages; /* also after a failure: it is tried again when more has come */
 	if (rc != SQLITE_OK && (rc & 0xff) != SQLITE_BUSY)
 		log_warn("archive: checkpoint failed code=%d reason=\"%s\"", rc, sqlite3_errstr(rc));
@@ -102,8 +111,12 @@ static void inherit(struct sql_archive *a)
 	unsigned none = 0;
 	int pages = 0;
 
-	if (sqlite3_wal_checkpoint_v2(sqlite_of(&a->kdb), NULL, SQLITE_CHECKPOINT_PASSIVE, &pages, NULL) != SQLITE_OK ||
-	    pages <= 0)
+	if (!archive_may_write(a))
+		return;
+	if (sqlite3_wal_checkpoint_v2(sqlite_of(&a->kdb), NULL, SQLITE_CHECKPOINT_PASSIVE, &pages, NULL) != SQLITE_OK)
+		pages = 0;
+	archive_wrote(a);
+	if (pages <= 0)
 		return;
 	a->moved_pages = (unsigned)pages - 1;
 	atomic_compare_exchange_strong(&a->wal_pages, &none, (unsigned)pages); /* the writer's word is newer */

@@ -127,7 +127,7 @@ static bool read_shm(const char *db_path, struct shm *shm)
 		if (shm->moved > shm->committed)
 			shm->moved = 0;
 	}
-	close(fd);
+	pagesum_close(fd, db_path);
 	return live;
 }
 
@@ -141,7 +141,7 @@ static uint32_t page_size_of_db(const char *db_path)
 		return USUAL;
 	if (pread(fd, head, sizeof(head), 0) == (ssize_t)sizeof(head))
 		pagesum_header(head, sizeof(head), &h);
-	close(fd);
+	pagesum_close(fd, db_path);
 	return h.page_size;
 }
 
@@ -290,7 +290,7 @@ static bool all_moved(struct walk *k, const char *db_path)
 			memcmp(page, k->buf, n - PAGESUM_BYTES) == 0;
 	}
 	if (fd >= 0)
-		close(fd);
+		pagesum_close(fd, db_path);
 	free(page);
 	return moved;
 }
@@ -346,19 +346,19 @@ static int look(struct walk *k, const char *db_path)
 	return 0;
 }
 
-int walcheck(const char *db_path, struct walcheck *out)
+int walcheck(const char *db_path, bool frozen, struct walcheck *out)
 {
 	struct walk k = {.fd = -1};
 	struct shm after;
 	int r;
 
 	k.w.page_size = USUAL;
-	if (pagesum_held(db_path) || read_shm(db_path, &k.shm)) {
+	if ((pagesum_held(db_path) && !frozen) || (read_shm(db_path, &k.shm) && !frozen)) {
 		*out = (struct walcheck){.verdict = WAL_LIVE};
 		return 0;
 	}
 	r = look(&k, db_path);
-	if (r == 0 && (read_shm(db_path, &after) || memcmp(&after, &k.shm, sizeof(after)) != 0)) {
+	if (r == 0 && !frozen && (read_shm(db_path, &after) || memcmp(&after, &k.shm, sizeof(after)) != 0)) {
 		walcheck_free(&k.w); /* somebody came meanwhile */
 		k.w.verdict = WAL_LIVE;
 	}

@@ -51,8 +51,9 @@ struct walcheck {
 	uint32_t bad;       /* of the committed: not intact, or not there */
 	struct wal_frame *v;
 };
-/* Looks at the log of this database file. 0, or < 0 with *out untouched (it cannot be read, out of memory). */
-int walcheck(const char *db_path, struct walcheck *out);
+/* Looks at the log of this database file. 0, or < 0 with *out untouched (it cannot be read, out of memory). frozen: the
+ * caller knows that nobody writes, though it is open; it is then never WAL_LIVE. */
+int walcheck(const char *db_path, bool frozen, struct walcheck *out);
 void walcheck_free(struct walcheck *w);
 
 #endif

@@ -13,7 +13,7 @@
 
 static void healthy(struct sql_archive *a, bool ok)
 {
-	if (a->healthy == ok)
+	if (a->healthy == ok || a->damaged)
 		return;
 	a->healthy = ok;
 	if (ok)
@@ -132,7 +132,7 @@ static void committed(struct sql_archive *a, bool notes)
 }
 
 /* One transaction over v[0..n). 0: on disk. */
-static int transaction(struct sql_archive *a, struct job **v, unsigned n, bool notes)
+static int one_transaction(struct sql_archive *a, struct job **v, unsigned n, bool notes)
 {
 	const struct db_driver *driver = a->wdb.driver;
 	int64_t now = a->wall_ms();
@@ -164,6 +164,18 @@ static int transaction(struct sql_archive *a, struct job **v, unsigned n, bool n
 	if (r < 0) {
 		ahead_clear(a);
 		driver->rollback(&a->wdb);
+	}
+	return r;
+}
+
+static int transaction(struct sql_archive *a, struct job **v, unsigned n, bool notes)
+{
+	int r = TR_EUNAVAILABLE;
+
+	a->wdb.trouble = DB_FINE;
+	if (archive_may_write(a)) {
+		r = one_transaction(a, v, n, notes);
+		archive_wrote(a);
 	}
 	return r;
 }
@@ -241,9 +253,10 @@ static void follow(struct sql_archive *a, struct job **v, unsigned n)
 	unsigned i;
 
 	for (i = 0; i < n; i++) {
-		if (v[i]->kind == JOB_LEAD && (v[i]->r = archive_claim(a)) == 0)
+		if (v[i]->kind == JOB_LEAD && (v[i]->r = archive_claim(a)) == 0) {
 			a->following = false;
-		else if (v[i]->kind != JOB_LEAD)
+			a->wdb.driver->proved(a);
+		} else if (v[i]->kind != JOB_LEAD)
 			v[i]->r = TR_EUNAVAILABLE;
 		archive_finish(a, v[i]);
 	}
@@ -282,12 +295,16 @@ static void batch(struct sql_archive *a, struct job **v, unsigned n)
 static int housekeeping(struct sql_archive *a)
 {
 	const struct db_driver *driver = a->wdb.driver;
-	int r = driver->begin(&a->wdb);
+	int r;
 
+	if (!archive_may_write(a))
+		return TR_EUNAVAILABLE;
+	r = driver->begin(&a->wdb);
 	if (r == 0 && (r = check_epoch(a, ask_epoch(a))) == 0 && (r = write_housekeeping(a)) == 0)
 		r = driver->commit(&a->wdb);
 	if (r < 0)
 		driver->rollback(&a->wdb);
+	archive_wrote(a);
 	return r;
 }
 
