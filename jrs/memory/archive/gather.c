@@ -25,10 +25,21 @@ static sqlite3_file *real(sqlite3_file *f)
 static int flush(sqlite3_file *f)
 {
 	struct log_file *log = (struct log_file *)f;
-	int n = log->n;
+	int rc = log->n == 0 ? SQLITE_OK : real(f)->pMethods->xWrite(real(f), log->buf, log->n, log->from);
 
-	log->n = 0; /* after a failure SQLite gives the commit up: the bytes must not come later */
-	return n == 0 ? SQLITE_OK : real(f)->pMethods->xWrite(real(f), log->buf, n, log->from);
+	if (rc == SQLITE_OK)
+		log->n = 0;
+	return rc;
+}
+
+/* For a write or a sync that fails SQLite gives the whole transaction up: its bytes must not come later. After a failed read
+ * it may go on, and then they are still to be written. */
+static int flush_or_drop(sqlite3_file *f)
+{
+	int rc = flush(f);
+
+	((struct log_file *)f)->n = 0;
+	return rc;
 }
 
 static int log_close(sqlite3_file *f)
@@ -52,7 +63,7 @@ static int log_write(sqlite3_file *f, const void *p, int n, sqlite3_int64 at)
 	int rc = SQLITE_OK;
 
 	if (log->n > 0 && (at != log->from + log->n || n > BYTES_MAX - log->n))
-		rc = flush(f);
+		rc = flush_or_drop(f);
 	if (rc == SQLITE_OK && log->buf == NULL)
 		log->buf = sqlite3_malloc(BYTES_MAX);
 	if (rc != SQLITE_OK || log->buf == NULL || n > BYTES_MAX)
@@ -73,7 +84,7 @@ static int log_truncate(sqlite3_file *f, sqlite3_int64 size)
 
 static int log_sync(sqlite3_file *f, int flags)
 {
-	int rc = flush(f);
+	int rc = flush_or_drop(f);
 
 	return rc != SQLITE_OK ? rc : real(f)->pMethods->xSync(real(f), flags);
 }
