@@ -61,6 +61,10 @@ static int one_effect(struct sql_archive *a, struct job *j)
 	j->r = write_effect(a, j);
 	if (!in_transaction(a) || (!guarded && j->r == TR_ENOMEM))
 		return j->r < 0 ? j->r : TR_ESTORE;
+	/* The storage failed in the middle of it: nobody knows what a rollback to a savepoint finds, least of all in the
+	 * full-text index. Everything is undone, and each call gets a chance of its own. */
+	if (j->r < 0 && db_trouble_of_storage(a->wdb.trouble))
+		return j->r;
 	if (j->r < 0) {
 		a->heat.n = mark;
 		ahead_clear(a);
@@ -83,14 +87,15 @@ static int all_notes(struct sql_archive *a)
 	r = write_notes(a, &a->taken);
 	if (!in_transaction(a))
 		return r < 0 ? r : TR_ESTORE;
+	if (r < 0 && db_trouble_of_storage(a->wdb.trouble))
+		return r; /* as in one_effect(); the calls get their chance without the notes */
 	if (r < 0) {
 		a->heat.n = mark;
 		ahead_clear(a);
-		if (!db_trouble_of_storage(a->wdb.trouble)) { /* they would fail again for ever */
-			log_warn("archive: notes dropped code=%d reason=\"%s\"", a->wdb.code, a->wdb.reason);
-			a->notes_dropped += a->taken.ntouch + a->taken.nrecall + a->taken.nchange;
-			notes_free(&a->taken);
-		}
+		/* they would fail again for ever */
+		log_warn("archive: notes dropped code=%d reason=\"%s\"", a->wdb.code, a->wdb.reason);
+		a->notes_dropped += a->taken.ntouch + a->taken.nrecall + a->taken.nchange;
+		notes_free(&a->taken);
 		if ((r = db_run(&a->wdb, SQL_EFFECT_UNDO)) < 0)
 			return r;
 	}
