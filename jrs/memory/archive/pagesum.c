@@ -82,14 +82,20 @@ static void probe(struct file *f)
 {
 	sqlite3_int64 size = 0;
 	unsigned char head[100];
+	struct pagesum_header h;
 
 	f->state = UNKNOWN;
 	if (f->real->pMethods->xFileSize(f->real, &size) != SQLITE_OK || size < (sqlite3_int64)sizeof(head) ||
 	    f->real->pMethods->xRead(f->real, head, sizeof(head), 0) != SQLITE_OK)
 		return;
 	learn(f, head, sizeof(head));
-	if (f->state != CHECKED)
-		f->state = pages_have_sums(f, size) ? DENIED : UNCHECKED;
+	if (f->state != CHECKED && pages_have_sums(f, size)) {
+		/* a header in pieces, as a power cut leaves it, denies nothing: the log may have page 1 whole */
+		f->state = pagesum_header(head, sizeof(head), &h) ? DENIED : CHECKED;
+		f->page_size = PROBE_SIZE;
+	} else if (f->state != CHECKED) {
+		f->state = UNCHECKED;
+	}
 	f->stats.checked = f->state != UNCHECKED;
 }
 

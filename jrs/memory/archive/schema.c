@@ -195,6 +195,13 @@ static int refuse(struct tr_fault *fault, const char *rule)
 	return tr_fault_set(fault, TR_ESTORE, "archive.url", "%s", rule);
 }
 
+bool schema_head_is_ours(const unsigned char *head, size_t n)
+{
+	return n >= 72 && memcmp(head, "SQLite format 3", 16) == 0 &&
+	       ((uint32_t)head[68] << 24 | (uint32_t)head[69] << 16 | (uint32_t)head[70] << 8 | head[71]) ==
+		       SCHEMA_APPLICATION_ID;
+}
+
 int schema_check_file(const char *path, struct tr_fault *fault)
 {
 	unsigned char head[100];
@@ -214,12 +221,11 @@ int schema_check_file(const char *path, struct tr_fault *fault)
 	close(fd);
 	if (n == 0)
 		return 0;
+	if (schema_head_is_ours(head, n < 0 ? 0 : (size_t)n))
+		return 0;
 	if (n < (ssize_t)sizeof(head) || memcmp(head, "SQLite format 3", 16) != 0)
 		return refuse(fault, "is not a database, or its beginning is damaged; the file was left as it is");
-	if (((uint32_t)head[68] << 24 | (uint32_t)head[69] << 16 | (uint32_t)head[70] << 8 | head[71]) !=
-	    SCHEMA_APPLICATION_ID)
-		return refuse(fault, "is a database of another program; the file was left as it is");
-	return 0;
+	return refuse(fault, "is a database of another program; the file was left as it is");
 }
 
 /* One number from one query; < 0 when it cannot be read. */

@@ -4,12 +4,15 @@
 #define JRS_MEMORY_ARCHIVE_SCHEMA_H
 #include "common/base/err.h"
 #include <sqlite3.h>
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define SCHEMA_APPLICATION_ID 0x54524942 /* "TRIB", in the header of every archive file */
 
 /* Reads the head of the file: 0 when it is missing, empty or an archive of ours; TR_ESTORE with *fault for anything
  * else, of which not a byte is changed. */
+bool schema_head_is_ours(const unsigned char *head, size_t n); /* the first bytes of a database */
 int schema_check_file(const char *path, struct tr_fault *fault);
 /* Gives an empty database our name, before anything else is in it. TR_ESTORE with *fault for one that is neither empty
  * nor ours. */

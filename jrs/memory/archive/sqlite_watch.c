@@ -106,6 +106,32 @@ static int check_log(struct sql_archive *a, const struct archive_cfg *cfg, struc
 	return r;
 }
 
+/* A checkpoint that the power cut short may have left page 1 in pieces: the log still has it, and SQLite takes it from
+ * there. */
+static bool log_has_the_beginning(const char *path)
+{
+	struct walcheck w;
+	unsigned char head[100];
+	char log[4200];
+	uint32_t i, at = UINT32_MAX;
+	bool ours = false;
+	int fd;
+
+	if (!beside(log, sizeof(log), path, "-wal") || walcheck(path, false, &w) < 0)
+		return false;
+	for (i = 0; i < w.served && i < w.nframes && (w.verdict == WAL_SOUND || w.verdict == WAL_TORN); i++)
+		at = w.v[i].page == 1 ? i : at;
+	if (at != UINT32_MAX && (fd = open(log, O_RDONLY | O_CLOEXEC)) >= 0) {
+		off_t where = (off_t)WAL_HEAD + (off_t)at * (off_t)(WAL_FRAME_HEAD + w.page_size) + (off_t)WAL_FRAME_HEAD;
+		ssize_t n = pread(fd, head, sizeof(head), where);
+
+		ours = n > 0 && schema_head_is_ours(head, (size_t)n);
+		close(fd);
+	}
+	walcheck_free(&w);
+	return ours;
+}
+
 int sqlite_admit(struct sql_archive *a, const struct archive_cfg *cfg, struct tr_fault *fault)
 {
 	struct stat st;
@@ -115,7 +141,7 @@ int sqlite_admit(struct sql_archive *a, const struct archive_cfg *cfg, struct tr
 		return 0; /* opening and closing it here would take the locks of whoever has it */
 	if (was_made(cfg) && (stat(cfg->path, &st) < 0 ? errno == ENOENT : st.st_size == 0))
 		return refused(a, cfg, fault, "its file is empty or gone, and was not");
-	if ((r = schema_check_file(cfg->path, fault)) < 0) {
+	if ((r = schema_check_file(cfg->path, fault)) < 0 && !log_has_the_beginning(cfg->path)) {
 		/* nobody else's file lies there, whatever its beginning says */
 		return was_made(cfg) ? refused(a, cfg, fault, "the beginning of its file is damaged") : r;
 	}
