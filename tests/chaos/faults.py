@@ -2,8 +2,8 @@
 import os
 import random
 import signal
-import sqlite3
 import time
+import urllib.parse
 
 from tribe import API_NAMES, ROLES, wait_for
 
@@ -24,6 +24,16 @@ def plan(seed, kinds, targets):
             yield {"kind": kind, "target": target, "pause_s": round(rng.uniform(0, 0.4), 3), "hold_s": round(rng.uniform(0.1, 0.6), 3)}
 
 
+def kills(seed, targets):
+    """Endless: kill -9 of one target after the other, drawn. Each entry as plan()'s; early_s, where not None: so long after its
+    successor was started that one is killed as well, before it can be ready."""
+    rng = random.Random("%d kills" % seed)
+    while True:
+        pause = rng.uniform(0, 0.02) if rng.random() < 0.3 else rng.uniform(0, 0.6)
+        yield {"kind": "kill", "target": rng.choice(targets), "pause_s": round(pause, 4),
+               "early_s": round(rng.uniform(0, 0.04), 4) if rng.random() < 0.2 else None}
+
+
 def strike(tribe, pid, sig):
     """Signals a Jr of this tribe; a pid that became somebody else's is left alone."""
     fd = os.pidfd_open(pid)
@@ -40,11 +50,27 @@ def ms_since(begin):
     return round((time.monotonic_ns() - begin) / 1e6, 3)
 
 
+def strike_early(tribe, role, old, after_s, row):
+    """Kills the process that follows `old` while it is being started. It may have got ready, or have gone, all the same."""
+    young = lambda: [pid for name, pid in tribe.processes().items() if name.split("#")[0] == role + "-jr" and pid != old]
+    pid = wait_for(young, "a new %s-jr is started" % role, HEAL_S)[0]
+    time.sleep(after_s)  # the plan's own moment
+    try:
+        strike(tribe, pid, signal.SIGKILL)
+    except (OSError, AssertionError):  # it has gone by itself
+        return old
+    row["early_pid"] = pid
+    return pid
+
+
 def harm_jr(tribe, entry, row):
     role = entry["target"]
     old = wait_for(lambda: tribe.pids().get(role), role + "-jr is up", HEAL_S)
     row.update(pid=old, start=time.monotonic_ns())
-    if entry["kind"] == "restart":
+    if entry.get("early_s") is not None:
+        strike(tribe, old, signal.SIGKILL)
+        old = strike_early(tribe, role, old, entry["early_s"], row)
+    elif entry["kind"] == "restart":
         tribe.call("control.sock", "jr.restart", {"jr": API_NAMES[role]})
     else:
         strike(tribe, old, signal.SIGKILL if entry["kind"] == "kill" else signal.SIGSTOP)
@@ -64,34 +90,31 @@ def harm_tribed(tribe, entry, row):
         wait_for(lambda: sorted(tribe.pids()) == sorted(ROLES), "tribed and every Jr go on", HEAL_S)
     else:
         (tribe.kill if entry["kind"] == "kill" else tribe.stop)()
+        if entry.get("early_s") is not None:
+            tribe.process = tribe.spawn()
+            time.sleep(entry["early_s"])  # the plan's own moment
+            row["early_pid"] = tribe.process.pid
+            tribe.kill()
         tribe.start()
     row["new_pid"] = tribe.process.pid
 
 
 def harm_archive(tribe, entry, row):
-    """Behind the back of a tribe that is down: the newest row is removed, or written once more."""
-    row.update(pid=tribe.process.pid, start=time.monotonic_ns())
-    tribe.stop()
-    with sqlite3.connect(os.path.join(tribe.state, "archive", "current", "thermal.sqlite")) as db:
-        newest = "(SELECT max(seq) FROM thermal_memory_archive WHERE source LIKE 'chaos-%')"
-        if entry["kind"] == "lose":
-            db.execute("DELETE FROM thermal_memory_archive WHERE seq = " + newest)
-        else:
-            db.execute("INSERT INTO thermal_memory_archive(id, memory_hash, heat_key, created_at, last_access, source, tags, original_content) "
-                       "SELECT id || '-again', memory_hash, heat_key, created_at, last_access, source, tags, original_content "
-                       "FROM thermal_memory_archive WHERE seq = " + newest)
-    db.close()
-    tribe.start()
-    row["new_pid"] = tribe.process.pid
+    """Behind the clients' backs: the newest of their memories is removed, or added once more, by somebody they know nothing of."""
+    row.update(start=time.monotonic_ns())
+    newest = next(memory for memory in tribe.get("/api/v1/memories?limit=50&touch=false").json()["memories"]
+                  if memory.get("source", "").startswith("chaos-") and memory["source"] != "chaos-topic")
+    if entry["kind"] == "lose":
+        answer = tribe.http("DELETE", "/api/v1/memories/" + urllib.parse.quote(newest["id"], safe=""))
+    else:
+        answer = tribe.post("/api/v1/memories", {"id": newest["id"] + "-again", "content": newest["content"], "source": newest["source"]})
+    assert answer.status in (200, 201, 204), answer
 
 
 def inject(tribe, entry):
     """Carries one entry of the plan out, from the main thread. Returns its row; end is None when it did not heal."""
     row = {"f": "fault", "kind": entry["kind"], "target": entry["target"], "end": None}
-    # a tribe that is down on purpose is tribed's own absence to its clients
     harm = {"tribed": harm_tribed, "archive": harm_archive}.get(entry["target"], harm_jr)
-    if harm is harm_archive:
-        row["target"] = "tribed"
     try:
         harm(tribe, entry, row)
     except (AssertionError, OSError, EOFError) as error:

@@ -1,4 +1,5 @@
 """Clients that write down what they did and saw: every request becomes one operation of history.py."""
+import concurrent.futures
 import http.client
 import json
 import os
@@ -13,6 +14,7 @@ TOPIC = "Zanzibar lighthouse keepers polish brass lanterns."
 QUESTION = "What do the zanzibar keepers polish?"
 WORDS = "amber birch cedar delta ember fjord gravel heron indigo juniper kelp lichen moss nettle otter pebble".split()
 KINDS = (("id", 35), ("key", 15), ("decide", 10), ("read", 28), ("ask", 7), ("forget", 5))
+WRITERS = (("id", 40), ("key", 26), ("decide", 10), ("read", 12), ("ask", 2), ("forget", 10))  # mostly writes
 
 
 class NotSent(Exception):
@@ -40,10 +42,10 @@ def request(tribe, method, path, body=None, headers=None):
 
 
 class Load:
-    """threads: how many; rate: requests a second of all of them together, at most."""
+    """threads: how many; rate: requests a second of all of them together, at most; kinds: what they do, with weights."""
 
-    def __init__(self, tribe, seed, threads, rate):
-        self.tribe, self.seed = tribe, seed
+    def __init__(self, tribe, seed, threads, rate, kinds=KINDS):
+        self.tribe, self.seed, self.kinds = tribe, seed, kinds
         self.source = "chaos-%d" % seed
         self.pause_s = threads / rate
         self.lock, self.ending = threading.Lock(), threading.Event()
@@ -119,7 +121,7 @@ class Load:
     # -- what the clients do ------------------------------------------------------------------------------------------
     def work(self, n):
         rng = random.Random("%d thread %d" % (self.seed, n))
-        names, weights = zip(*KINDS)
+        names, weights = zip(*self.kinds)
         turn = 0
         while not self.ending.is_set():
             turn += 1
@@ -184,10 +186,14 @@ class Load:
         self.write(key, "DELETE", path, None, "forget", None, rng, absent=True)
 
     # -- the last look ------------------------------------------------------------------------------------------------
-    def last_look(self):
-        """After everything was healed: every key by its id and in the listing."""
-        for key in sorted(self.values):
-            self.read(key, final=True)
+    def last_look(self, by_id=None):
+        """After everything was healed: every key in the listing, and by its id (by_id: so many of them, drawn)."""
+        keys = sorted(self.values)
+        if by_id is not None and by_id < len(keys):
+            keys = random.Random("%d look" % self.seed).sample(keys, by_id)
+        with concurrent.futures.ThreadPoolExecutor(min(8, len(self.threads))) as pool:
+            for _ in pool.map(lambda key: self.read(key, final=True), keys):
+                pass
         op, _ = self.perform("read", "topic", "GET", "/api/v1/memories/" + urllib.parse.quote(self.ids["topic"], safe="") +
                              "?touch=false", final=True)
         self.note(**dict(op, found=op["type"] == "ok"))

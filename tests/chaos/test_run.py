@@ -21,6 +21,16 @@ class Plan(unittest.TestCase):
             self.assertEqual(len({(e["kind"], e["target"]) for e in take(3)[at:at + 10]}), 10)
 
 
+    def test_the_seed_replays_kills(self):
+        take = lambda seed: list(itertools.islice(faults.kills(seed, ["tribed", "memory"]), 100))
+        self.assertEqual(take(3), take(3))
+        self.assertNotEqual(take(3), take(4))
+        self.assertEqual({e["target"] for e in take(3)}, {"tribed", "memory"})
+        early = [e["early_s"] for e in take(3) if e["early_s"] is not None]
+        self.assertTrue(5 < len(early) < 50 and max(early) < 0.05, early)
+        self.assertTrue(all(0 <= e["pause_s"] <= 0.6 for e in take(3)))
+
+
 class Run(unittest.TestCase):
     def chaos(self, *words):
         """(exit status, what it printed, the journal)"""
@@ -43,6 +53,25 @@ class Run(unittest.TestCase):
         self.assertGreaterEqual(journal["verdict"]["counts"]["acknowledged"], 30)
         self.assertIn("--seed 7", journal["replay"])
 
+    def kills(self, *more):
+        status, text, journal = self.chaos("--seed", "11", "--kills", "8", "--writers", "16", "--targets", "tribed,memory", "--no-log",
+                                           *more)
+        self.assertEqual(status, 0, text)
+        self.assertIs(journal["valid"], True)
+        self.assertEqual({row["target"] for row in journal["injections"]}, {"tribed", "memory"})
+        kills = sum(1 + (row["early"] is not None) for row in journal["injections"])
+        self.assertGreaterEqual(kills, 8)
+        self.assertIn("lost 0  doubled 0  refused 0  failed 0", text)
+        self.assertIn("--kills 8", journal["replay"])
+        self.assertGreaterEqual(journal["verdict"]["counts"]["acknowledged"], 30)
+
+    def test_kills_under_writers(self):
+        self.kills()
+
+    def test_too_few_kills_are_no_pass(self):
+        status, text, journal = self.chaos("--seed", "12", "--kills", "1000", "--limit", "1", "--no-log")
+        self.assertEqual((status, journal["valid"]), (6, "unknown"), text)
+
     def test_a_lost_row_is_found(self):
         status, text, journal = self.chaos("--seed", "8", "--faults", "lose", "--threads", "2")
         self.assertEqual((status, journal["verdict"]["wrong"]), (1, ["lost"]), text)
@@ -52,7 +81,7 @@ class Run(unittest.TestCase):
         self.assertEqual((status, journal["verdict"]["wrong"]), (1, ["doubled"]), text)
 
     def test_wrong_usage(self):
-        for words in (("--faults", "burn"), ("--targets", "nobody"), ("--threads", "0")):
+        for words in (("--faults", "burn"), ("--targets", "nobody"), ("--threads", "0"), ("--kills", "0"), ("--postgres", "--set", "archive.url=sqlite:x")):
             done = subprocess.run([sys.executable, os.path.join(HERE, "run"), *words], capture_output=True, text=True, timeout=60, check=False)
             self.assertEqual(done.returncode, 2, done.stderr)
 
