@@ -1,5 +1,6 @@
 #include "jrs/memory/archive/pagesum.h"
 #include "jrs/memory/archive/held.h"
+#include "jrs/memory/archive/wipe.h"
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -163,6 +164,7 @@ static int write_sum(struct file *f, const void *buf, int n, sqlite3_int64 at)
 	if (f->copy == NULL && (f->copy = malloc(f->page_size)) == NULL)
 		return SQLITE_IOERR_NOMEM;
 	memcpy(f->copy, buf, (size_t)n);
+	wipe_room(f->copy, (size_t)n, (uint32_t)(at / n) + 1);
 	pagesum_store(f->copy, (size_t)n, pagesum_of(f->copy, (size_t)n, (uint32_t)(at / n) + 1));
 	f->stats.written++;
 	return f->real->pMethods->xWrite(f->real, f->copy, n, at);
