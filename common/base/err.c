@@ -65,6 +65,7 @@ int tr_exit_code(int r)
 	case UV_EPIPE:
 		return 3;
 	case TR_EREFUSED:
+	case TR_EQUOTA:
 	case UV_EACCES:
 	case UV_EPERM:
 		return 4;

@@ -23,7 +23,9 @@
 	X(TR_EINTERNAL,    -20015, "internal",      "something went wrong inside")                             \
 	X(TR_ECLOSED,      -20016, "closed",        "the connection was closed")                               \
 	X(TR_EMALFORMED,   -20017, "malformed",     "it cannot be parsed")                                     \
-	X(TR_EUNSUPPORTED, -20018, "unsupported",   "this version cannot do that")
+	X(TR_EUNSUPPORTED, -20018, "unsupported",   "this version cannot do that")                             \
+	X(TR_EQUOTA,       -20019, "quota",         "over the limit of its source")                            \
+	X(TR_ENOSPACE,     -20020, "no_space",      "the disk is nearly full")
 
 enum tr_err {
 #define X(name, code, wire, text) name = (code),

@@ -259,7 +259,8 @@ static bool drop_refused(struct job *j, const struct tr_fault *fault)
 	char reason[256];
 	unsigned at;
 
-	if ((fault->code != TR_ECONFLICT && fault->code != TR_EINVAL && fault->code != TR_EREFUSED) ||
+	if ((fault->code != TR_ECONFLICT && fault->code != TR_EINVAL && fault->code != TR_EREFUSED &&
+	     fault->code != TR_EQUOTA) ||
 	    (sscanf(fault->field, "memories[%u]", &at) != 1 && sscanf(fault->field, "records[%u]", &at) != 1) ||
 	    at >= rows->n)
 		return false;

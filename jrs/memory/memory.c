@@ -125,6 +125,18 @@ static void show_mean_phase(struct memory *m, struct res_memory_thermal *res)
 	res->has_phase_coherence_avg = entangle_mean(m->entangle, &res->phase_coherence_avg);
 }
 
+static void show_limits(struct memory *m, struct res_memory_thermal *res)
+{
+	struct archive_stats stats;
+	int64_t now = tr_wall_ms();
+
+	archive_stats(m->archive, &stats);
+	res->has_quota_refused_total = true;
+	res->quota_refused_total = stats.quota_refused;
+	res->has_purge_due_s = stats.purge_due_ms != 0;
+	res->purge_due_s = now > stats.purge_due_ms ? (uint64_t)(now - stats.purge_due_ms) / 1000 : 0;
+}
+
 static void on_answer(void *arg, int r, const struct archive_answer *answer, const struct tr_fault *fault)
 {
 	struct pending *p = arg;
@@ -143,6 +155,7 @@ static void on_answer(void *arg, int r, const struct archive_answer *answer, con
 		break;
 	case MSG_memory_thermal:
 		show_mean_phase(p->m, answer->res);
+		show_limits(p->m, answer->res);
 		break;
 	case MSG_memory_forget:
 	case MSG_memory_restore:
@@ -284,6 +297,8 @@ static void fill_beat(void *arg, struct msg_heartbeat *beat)
 	beat->has_recalls_total = beat->has_archive_healthy = true;
 	beat->recalls_total = stats.recalls_total;
 	beat->archive_healthy = stats.healthy;
+	beat->has_archive_reason = stats.reason != NULL;
+	beat->archive_reason = wire_s(stats.reason);
 }
 
 /* A server that is away at the start, or goes away meanwhile, gets some time: to leave and be started anew would be
@@ -302,7 +317,12 @@ static int open_patiently(struct memory *m, const struct archive_cfg *cfg, struc
 static int open_archive(struct memory *m)
 {
 	const struct jr_opts *opts = jr_options(m->jr);
-	struct archive_cfg cfg = {.loop = jr_loop(m->jr), .epoch = opts->epoch};
+	struct archive_cfg cfg = {.loop = jr_loop(m->jr),
+				  .epoch = opts->epoch,
+				  .purge_after_ms = (uint64_t)opts->cfg.archive_purge_after_s * 1000,
+				  .source_rows_max = opts->cfg.archive_source_rows_max,
+				  .source_bytes_max = opts->cfg.archive_source_bytes_max,
+				  .min_free_bytes = (uint64_t)opts->cfg.archive_min_free_mb << 20};
 	struct tr_fault fault = {0};
 	uint64_t began = tr_mono_ns();
 	bool damaged = false;

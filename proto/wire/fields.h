@@ -127,7 +127,7 @@
 	F(REQ, u64, loop_lag_us, 0, 0) F(REQ, u64, rss_bytes, 0, 0) F(REQ, u64, cpu_ms, 0, 0)                     \
 	F(REQ, u64, handled_total, 0, 0) F(REQ, u64, errors_total, 0, 0)                                          \
 	F(OPT, f64, phase_coherence, 0, 1) F(OPT, f64, thermal_entropy, 0, 1) F(OPT, u64, recalls_total, 0, 0)    \
-	F(OPT, flag, archive_healthy, 0, 0)
+	F(OPT, flag, archive_healthy, 0, 0) F(OPT, str, archive_reason, 1, 128)
 /* Rows of each table. */
 #define ITEM_backup_rows(F, I, L)                                                                               \
 	F(REQ, u64, thermal_memory_archive, 0, 0) F(REQ, u64, decisions, 0, 0) F(REQ, u64, imports, 0, 0)         \
@@ -170,7 +170,8 @@
 #define FIELDS_status(F, I, L)
 /* status: operational (all four up and the archive healthy), degraded, down (no memory-jr or no executive-jr) */
 #define RESULT_status(F, I, L)                                                                                  \
-	F(REQ, str, status, 1, 16) F(OPT, flag, archive_healthy, 0, 0) I(REQ, role_flags, jrs_running)            \
+	F(REQ, str, status, 1, 16) F(OPT, flag, archive_healthy, 0, 0) F(OPT, str, archive_reason, 1, 128)        \
+	I(REQ, role_flags, jrs_running)                                                                           \
 	I(REQ, jrs, jrs) I(REQ, sentience, sentience) F(REQ, u64, uptime_s, 0, 0) F(REQ, u32, supervisor_pid, 0, 0) \
 	F(REQ, u64, supervisor_rss_bytes, 0, 0) F(REQ, str, version, 1, 64) F(REQ, time, timestamp, 0, 0)         \
 	F(OPT, str, http_address, 1, 64)
@@ -224,12 +225,15 @@
 	F(OPT, flag, touch, 0, 0) F(OPT, str, toucher, 1, WIRE_NAME_MAX) F(OPT, flag, explain, 0, 0)
 /* best first; without q: newest first */
 #define RESULT_memory_recall(F, I, L) L(REQ, memory, memories, 0, 200) F(OPT, str, next_cursor, 1, 128)
+/* quota_refused_total: additions over the limit of their source, since the start; purge_due_s: how long ago the oldest memory was
+ * forgotten that has not been purged from the files, absent: there is none */
 #define FIELDS_memory_thermal(F, I, L) F(OPT, u32, hottest, 0, 100)
 #define RESULT_memory_thermal(F, I, L)                                                                          \
 	F(REQ, u64, total_memories, 0, 0) F(OPT, f64, average_temperature, 0, 100) F(REQ, u64, white_hot_count, 0, 0) \
 	F(REQ, u64, sacred_count, 0, 0) F(OPT, f64, sacred_min_temperature, 0, 100)                               \
 	F(OPT, f64, phase_coherence_avg, 0, 1) F(OPT, f64, thermal_entropy, 0, 1) I(REQ, stages, stages)          \
-	L(REQ, heat_bin, histogram, 0, 20) L(REQ, memory, hottest, 0, 100) F(REQ, time, timestamp, 0, 0)
+	L(REQ, heat_bin, histogram, 0, 20) L(REQ, memory, hottest, 0, 100) F(REQ, time, timestamp, 0, 0)          \
+	F(OPT, u64, quota_refused_total, 0, 0) F(OPT, u64, purge_due_s, 0, 0)
 #define FIELDS_memory_decide(F, I, L) F(REQ, text, text, 1, 2000) F(REQ, str, by, 1, 64)
 #define RESULT_memory_decide(F, I, L) I(REQ, decision, decision)
 #define FIELDS_memory_decisions(F, I, L) F(OPT, time, since, 0, 0) F(OPT, u32, limit, 1, 200)
@@ -243,7 +247,8 @@
 	F(OPT, flag, sacred, 0, 0) F(OPT, map, metadata, 0, 65536)
 #define RESULT_memory_patch(F, I, L) I(REQ, memory, memory)
 #define FIELDS_memory_forget(F, I, L) F(REQ, str, id, 1, WIRE_ID_MAX) F(OPT, flag, now, 0, 0)
-#define RESULT_memory_forget(F, I, L) F(REQ, str, id, 1, WIRE_ID_MAX)
+/* now: answered when it is purged from the files too, or shortly before the deadline; purged says which */
+#define RESULT_memory_forget(F, I, L) F(REQ, str, id, 1, WIRE_ID_MAX) F(OPT, flag, purged, 0, 0)
 #define FIELDS_memory_explain(F, I, L) F(REQ, str, id, 1, WIRE_ID_MAX) F(OPT, text, q, 0, 1000)
 /* rank: place among all memories that match q, from 1; absent without q or when it does not match */
 #define RESULT_memory_explain(F, I, L) I(REQ, memory, memory) F(OPT, u64, rank, 1, 0)

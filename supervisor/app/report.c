@@ -161,6 +161,8 @@ void report_fill(struct report *r, struct tribe *t)
 						    .integration_jr = is_up(t, TR_ROLE_INTEGRATION)};
 	if (worker_fresh(memory, now) && memory->beat.has_archive_healthy)
 		PUT(res, archive_healthy, memory->beat.archive_healthy);
+	if (res->has_archive_healthy && memory->beat.has_archive_reason)
+		PUT(res, archive_reason, memory->beat.archive_reason);
 	fill_sentience(&res->sentience, t);
 	res->status = wire_s(event_words[report_overall(t)]);
 	res->uptime_s = (now - t->start_ms) / 1000;

@@ -160,6 +160,8 @@ static void take_beat(struct worker *w, const struct msg_heartbeat *m)
 	w->beat = *m;
 	tr_copy(w->beat_state, sizeof(w->beat_state), m->state.p, m->state.n);
 	w->beat.state = wire_s(w->beat_state);
+	tr_copy(w->beat_reason, sizeof(w->beat_reason), m->archive_reason.p, m->archive_reason.n);
+	w->beat.archive_reason = wire_s(w->beat_reason);
 	w->beat.jr = wire_s(api_name(w));
 	w->has_beat = true;
 	w->starved = false;

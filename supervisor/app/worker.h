@@ -60,8 +60,9 @@ struct worker {
 	struct proc *proc;   /* NULL exactly when there is no process that was not reaped */
 	struct packet *chan; /* NULL: none, or its other end has gone */
 	struct loop_timer *timer;
-	struct msg_heartbeat beat; /* the last one of this life; its strings lie in beat_state and tr_roles */
-	char beat_state[17];
+	struct msg_heartbeat
+		beat; /* the last one of this life; its strings lie in beat_state, beat_reason and tr_roles */
+	char beat_state[17], beat_reason[129];
 	bool has_beat, starved, ordered;
 	bool follows;                         /* it asked for events, over its channel */
 	uint32_t revision;                    /* of the configuration this life was given */

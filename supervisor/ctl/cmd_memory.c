@@ -123,12 +123,41 @@ enum ctl_exit cmd_decisions(struct ctl *c, const struct ctl_args *a)
 	return ctl_ask(c, MSG_memory_decisions, &msg, show_decisions);
 }
 
+struct forgetting {
+	const struct ctl *c;
+	struct buf out;
+	bool purged;
+};
+
+static void on_forgotten(void *arg, const void *res)
+{
+	const struct res_memory_forget *r = res;
+	struct forgetting *f = arg;
+
+	f->purged = r->has_purged && r->purged;
+	if (!f->c->json)
+		show_forgotten(&f->out, &f->c->style, res);
+	else if (ctl_json(&f->out, wire_methods[MSG_memory_forget].result, res) < 0)
+		f->out.failed = TR_ENOMEM;
+}
+
 enum ctl_exit cmd_forget(struct ctl *c, const struct ctl_args *a)
 {
 	struct msg_memory_forget msg = {.id = wire_s(a->operands[0])};
+	struct forgetting f = {.c = c};
+	struct tr_fault fault;
+	enum ctl_exit e;
+	int r;
 
 	msg.has_now = msg.now = ctl_flag(a, "now");
-	return ctl_ask(c, MSG_memory_forget, &msg, show_forgotten);
+	r = ctl_call(c, MSG_memory_forget, &msg, on_forgotten, &f, &fault);
+	e = r < 0 ? ctl_complain(c, r, &fault) : ctl_emit(c, &f.out);
+	buf_free(&f.out);
+	if (e == CTL_DONE && msg.now && !f.purged) {
+		ctl_say(c, "forgotten, but not purged from the files in time; that goes on by itself");
+		e = CTL_FAILED;
+	}
+	return e;
 }
 
 enum ctl_exit cmd_explain(struct ctl *c, const struct ctl_args *a)

@@ -127,7 +127,8 @@ const struct ctl_command ctl_commands[] = {
 	 "an answer from memory, with its sources", "QUESTION may be - to read it from standard input.", NULL},
 	{"forget", CTL_ID, "ID", forget_options, cmd_forget,
 	 "delete one memory; a sacred one is refused",
-	 "It is hidden at once and purged within the hour, or now with --now.", NULL},
+	 "It is hidden at once and purged from the archive's files within the hour. With --now the command ends when that is "
+	 "done, or with 1 when it could not wait so long; then it goes on by itself. Backups keep what they hold.", NULL},
 	{"thermal", CTL_NO_OPERANDS, NULL, NULL, cmd_thermal,
 	 "the temperatures of the archive", NULL, NULL},
 	{"explain", CTL_ID, "ID", explain_options, cmd_explain,

@@ -149,6 +149,23 @@ static void show_sentience(struct buf *out, const struct show_style *s, const st
 	(void)buf_puts(out, "\n");
 }
 
+/* A part a line: a screen is narrow. */
+static void show_reason(struct buf *out, wire_str s)
+{
+	const char *p = s.p, *end = s.p + s.n;
+
+	while (p < end) {
+		const char *stop = memchr(p, ';', (size_t)(end - p));
+		size_t n = (size_t)((stop == NULL ? end : stop) - p);
+
+		while (n > 0 && *p == ' ')
+			p++, n--;
+		(void)buf_puts(out, "\n    ");
+		clean_text(out, p, n, " ", 0);
+		p += n + (stop != NULL);
+	}
+}
+
 void show_status(struct buf *out, const struct show_style *s, const void *res)
 {
 	const struct res_status *r = res;
@@ -177,6 +194,8 @@ void show_status(struct buf *out, const struct show_style *s, const void *res)
 	else
 		show_paint(out, s, r->archive_healthy ? SHOW_GOOD : SHOW_BAD,
 			   r->archive_healthy ? "healthy" : "not healthy");
+	if (r->has_archive_reason)
+		show_reason(out, r->archive_reason);
 	(void)buf_puts(out, "\n");
 	show_sentience(out, s, &r->sentience);
 }

@@ -103,5 +103,5 @@ void show_forgotten(struct buf *out, const struct show_style *s, const void *res
 	(void)s;
 	(void)buf_puts(out, "forgotten ");
 	clean_text(out, r->id.p, r->id.n, " ", 0);
-	(void)buf_puts(out, "\n");
+	(void)buf_puts(out, r->has_purged && r->purged ? ", and purged\n" : "\n");
 }

@@ -414,6 +414,8 @@ int archive_double_open(struct archive **out, const struct archive_cfg *cfg, str
 	d->base.ops = &ops;
 	d->book = dbl_book_of(cfg->path);
 	d->wall_ms = cfg->wall_ms == NULL ? tr_wall_ms : cfg->wall_ms;
+	d->source_rows_max = cfg->source_rows_max;
+	d->source_bytes_max = cfg->source_bytes_max;
 	d->max_waiting = cfg->max_waiting == 0 ? MAX_WAITING : cfg->max_waiting;
 	d->healthy = true;
 	d->follow = cfg->follow;

@@ -87,6 +87,7 @@ struct dbl {
 	uv_async_t *async; /* both freed by libuv's close */
 	uv_timer_t *timer; /* runs while there are notes */
 	int64_t (*wall_ms)(void);
+	uint64_t source_rows_max, source_bytes_max; /* 0: no limit */
 	struct thermal_model model;
 	bool follow, healthy;
 	uint64_t epoch; /* ours as a lead */

@@ -95,6 +95,23 @@ static int json_text(struct dbl_book *b, const msgpack_object *o, wire_str *out)
 	return 0;
 }
 
+/* May a source have one more memory; may it have so many bytes more? */
+static bool rows_left(const struct dbl *d, wire_str source)
+{
+	uint64_t rows = 0;
+
+	EACH(dbl_row, row, &d->book->list[ROWS])
+	rows += dbl_same(row->source, source);
+	return d->source_rows_max == 0 || rows < d->source_rows_max;
+}
+
+static bool bytes_left(const struct dbl *d, wire_str source, uint64_t bytes)
+{
+	EACH(dbl_row, row, &d->book->list[ROWS])
+	bytes += dbl_same(row->source, source) ? row->content.n + row->metadata.n : 0;
+	return d->source_bytes_max == 0 || bytes <= d->source_bytes_max;
+}
+
 static void taken_too(struct dbl_book *b, struct dbl_row *row, const struct item_record *t)
 {
 	row->own_id = t->own_id;
@@ -119,6 +136,11 @@ int dbl_create(struct dbl *d, struct dbl_job *j, uint32_t i, const struct item_n
 
 	if (m->has_metadata && json_text(b, m->metadata, &metadata) < 0)
 		return dbl_item_fault(j, i, TR_EINVAL, "metadata", "must be what JSON can hold");
+	if (!rows_left(d, source))
+		return j->id == MSG_memory_decide ? dbl_fault(j, TR_EQUOTA, "by", "has all it may have")
+						  : dbl_item_fault(j, i, TR_EQUOTA, "source", "has all it may have");
+	if (!bytes_left(d, source, m->content.n + metadata.n))
+		return dbl_item_fault(j, i, TR_EQUOTA, "content", "is more than its source may have");
 	tr_id_new(id);
 	row = dbl_put(&b->list[ROWS]);
 	row->number = ++b->last_number;
@@ -250,13 +272,17 @@ static int patch(struct dbl *d, struct dbl_job *j)
 	struct res_memory_patch *res = dbl_alloc(j, sizeof(*res));
 	struct archive_hit *hit = dbl_alloc(j, sizeof(*hit));
 	struct dbl_row *row = dbl_by_id(d->book, msg->id);
+	uint32_t before;
 
 	if (row == NULL)
 		return dbl_fault(j, TR_ENOTFOUND, "id", "no memory has this id");
 	if (row->sacred && msg->has_sacred && !msg->sacred)
 		return dbl_fault(j, TR_EREFUSED, "sacred", "a sacred memory stays sacred");
+	before = row->metadata.n;
 	if (msg->has_metadata && json_text(d->book, msg->metadata, &row->metadata) < 0)
 		return dbl_fault(j, TR_EINVAL, "metadata", "must be what JSON can hold");
+	if (row->metadata.n > before && !bytes_left(d, row->source, 0))
+		return dbl_fault(j, TR_EQUOTA, "metadata", "is more than its source may have");
 	if (msg->has_tags)
 		row->tags = dbl_texts(d->book, msg->tags);
 	if (msg->has_importance)
@@ -432,7 +458,7 @@ static int keep_answer(struct dbl *d, struct dbl_job *j, wire_str params)
 	return packed(d->book, wire_methods[j->id].result, j->answer.res, &request->answer);
 }
 
-int dbl_write(struct dbl *d, struct dbl_job *j)
+static int once(struct dbl *d, struct dbl_job *j)
 {
 	const struct wire_common *common = j->msg;
 	struct dbl_list *l = &d->book->list[REQUESTS];
@@ -454,4 +480,17 @@ int dbl_write(struct dbl *d, struct dbl_job *j)
 	if ((r = carry_out(d, j)) < 0)
 		return r;
 	return keep_answer(d, j, params);
+}
+
+int dbl_write(struct dbl *d, struct dbl_job *j)
+{
+	const struct msg_memory_forget *msg = j->msg;
+	int r = once(d, j);
+
+	if (r == 0 && j->id == MSG_memory_forget && msg->has_now && msg->now) { /* there are no files */
+		struct res_memory_forget *res = j->answer.res;
+
+		res->has_purged = res->purged = true;
+	}
+	return r;
 }

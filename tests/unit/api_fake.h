@@ -159,6 +159,8 @@ static void on_forget(void *arg, struct chan_call *call, const void *msg)
 	if (moody(fx.memory_mood, call))
 		return;
 	snprintf(fx.last, sizeof(fx.last), "%.*s now=%d", (int)m->id.n, m->id.p, m->has_now ? m->now : -1);
+	res.has_purged = m->has_now && m->now;
+	res.purged = m->id.n != 4 || memcmp(m->id.p, "slow", 4) != 0;
 	chan_reply(call, &res);
 }
 

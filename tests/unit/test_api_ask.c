@@ -85,6 +85,25 @@ static void ask_again(void **state)
 	assert_int_equal(request("POST", "/api/v1/ask", JSON "Idempotency-Key: s\r\n", question), 200);
 }
 
+/* An answer that is kept does not outlive what it quotes. */
+static void ask_after_forgetting(void **state)
+{
+	static const char question[] = "{\"question\":\"When did Caroline move?\"}";
+	char path[64];
+
+	(void)state;
+	fx.found = 2;
+	assert_int_equal(request("POST", "/api/v1/ask", JSON "Idempotency-Key: f\r\n", question), 200);
+	snprintf(path, sizeof(path), "/api/v1/memories/%s", text("memory_id"));
+	fx.found = 0;
+	assert_int_equal(request("DELETE", "/api/v1/memories/another", "", NULL), 204);
+	assert_int_equal(request("POST", "/api/v1/ask", JSON "Idempotency-Key: f\r\n", question), 200);
+	assert_int_equal(json_array_size(json_object_get(rp.doc, "sources")), 2);
+	assert_int_equal(request("DELETE", path, "", NULL), 204);
+	assert_int_equal(request("POST", "/api/v1/ask", JSON "Idempotency-Key: f\r\n", question), 200);
+	assert_int_equal(json_array_size(json_object_get(rp.doc, "sources")), 0);
+}
+
 static void ask_lengths(void **state)
 {
 	struct buf b = {0};
@@ -195,7 +214,8 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		T(ask), T(ask_again), T(ask_lengths), T(ask_degraded), T(ask_by_rpc), cmocka_unit_test(forget_last),
+		T(ask),          T(ask_again),  T(ask_after_forgetting),       T(ask_lengths),
+		T(ask_degraded), T(ask_by_rpc), cmocka_unit_test(forget_last),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -304,6 +304,11 @@ static void patch_and_delete(void **state)
 	assert_string_equal(fx.request_id, "key:d");
 	assert_int_equal(request("DELETE", "/api/v1/memories/m?now=true", "", NULL), 204);
 	assert_string_equal(fx.last, "m now=1");
+	assert_int_equal(request("DELETE", "/api/v1/memories/slow", "", NULL), 204);
+	assert_int_equal(request("DELETE", "/api/v1/memories/slow?now=true", "", NULL),
+			 202); /* forgotten, not purged */
+	assert_string_equal(text("id"), "slow");
+	assert_true(json_is_false(json_object_get(rp.doc, "purged")));
 	request("DELETE", "/api/v1/memories/m?now=1", "", NULL);
 	check_problem(422, "invalid", "\"now\" must be true or false");
 	assert_int_equal(request("OPTIONS", "/api/v1/memories/m", "", NULL), 204);
@@ -318,6 +323,14 @@ static void patch_and_delete(void **state)
 	fx.code = TR_ENOTFOUND;
 	request("DELETE", "/api/v1/memories/m", "", NULL);
 	check_problem(404, "not_found", "");
+	fx.code = TR_EQUOTA;
+	request("PATCH", "/api/v1/memories/m", JSON, "{\"metadata\":{\"a\":1}}");
+	check_problem(403, "quota", "");
+	request("POST", "/api/v1/memories", JSON, "{\"content\":\"one too many\"}");
+	check_problem(403, "quota", "");
+	fx.code = TR_ENOSPACE;
+	request("POST", "/api/v1/memories", JSON, "{\"content\":\"no room\"}");
+	check_problem(503, "no_space", "");
 }
 
 static void routing(void **state)

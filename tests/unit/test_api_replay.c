@@ -89,11 +89,33 @@ static void bounds(void **state)
 	replay_free(&r);
 }
 
+/* What is forgotten is not told again by an answer that was kept. */
+static void forgotten_answers_go(void **state)
+{
+	const struct buf *known = NULL;
+	struct replay *r;
+
+	(void)state;
+	assert_int_equal(replay_new(&r, 10, 1000), 0);
+	keep(r, "a", "{\"sources\":[{\"id\":\"m1\"}]}", 1);
+	keep(r, "b", "{\"sources\":[{\"id\":\"m12\"},{\"id\":\"m2\"}]}", 2);
+	keep(r, "c", "{\"sources\":[{\"id\":\"m2\"},{\"id\":\"m1\"}]}", 3);
+	assert_int_equal(replay_begin(r, "d", one, 4, &known), 0);
+	replay_forget(r, "\"m1\"", 4);
+	keep(r, "a", "anew", 5);
+	assert_int_equal(look(r, "b", one, 5, "{\"sources\":[{\"id\":\"m12\"},{\"id\":\"m2\"}]}"), 1);
+	assert_int_equal(look(r, "c", one, 5, ""), 0);
+	replay_done(r, "d", &(struct buf){.p = (char *)(uintptr_t) "{}", .len = 2}, 6); /* begun before: it may tell */
+	assert_int_equal(look(r, "d", one, 6, ""), 0);
+	replay_free(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(once),
 		cmocka_unit_test(bounds),
+		cmocka_unit_test(forgotten_answers_go),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -45,9 +45,10 @@ static struct fake {
 	bool silent;     /* memory.thermal gets no answer */
 	struct chan_call *held;
 	unsigned pages;
-	bool big;     /* memory.export refuses pages of more than 100 */
-	unsigned cut; /* memory.export fails at this page; 0: never */
-	bool sacred;  /* memory.forget is refused */
+	bool big;      /* memory.export refuses pages of more than 100 */
+	unsigned cut;  /* memory.export fails at this page; 0: never */
+	bool unpurged; /* memory.forget does not wait for the purge */
+	bool sacred;   /* memory.forget is refused */
 } fake;
 
 static void note(enum wire_msg_id id, const void *msg)
@@ -317,7 +318,7 @@ static void on_config(void *arg, struct chan_call *call, const void *msg)
 static void on_forget(void *arg, struct chan_call *call, const void *msg)
 {
 	const struct msg_memory_forget *m = msg;
-	struct res_memory_forget r = {.id = m->id};
+	struct res_memory_forget r = {.id = m->id, .has_purged = m->now, .purged = m->now && !fake.unpurged};
 
 	(void)arg;
 	note(MSG_memory_forget, msg);

@@ -42,8 +42,14 @@ static void forgets_and_explains(void **state)
 	(void)state;
 	expect("forget|m1", NULL, CTL_DONE, "forgotten m1");
 	saw("{\"id\":\"m1\"}");
-	expect("forget|m1|--now|--json", NULL, CTL_DONE, "{\"id\":\"m1\"}");
+	expect("forget|m1|--now|--json", NULL, CTL_DONE, "{\"id\":\"m1\",\"purged\":true}");
 	saw("{\"id\":\"m1\",\"now\":true}");
+	expect("forget|m1|--now", NULL, CTL_DONE, "forgotten m1, and purged");
+	fake.unpurged = true;
+	expect("forget|m1|--now", NULL, CTL_FAILED, NULL);
+	expect("forget|m1|--now|--json", NULL, CTL_FAILED, "{\"id\":\"m1\",\"purged\":false}");
+	expect("forget|m1", NULL, CTL_DONE, "forgotten m1");
+	fake.unpurged = false;
 	expect("forget|gone", NULL, CTL_FAILED, NULL);
 	fake.sacred = true;
 	expect("forget|m1|--now", NULL, CTL_REFUSED, NULL);

@@ -160,6 +160,9 @@ static void status_fits_a_screen(void **state)
 		.status = wire_s("operational"),
 		.jrs = {j, j, j, j},
 		.has_archive_healthy = true,
+		.has_archive_reason = true,
+		.archive_reason = wire_s("the disk is nearly full: 1048576 MB must be free (archive.min_free_mb); "
+					 "reading and forgetting go on"),
 		.uptime_s = 8640000,
 		.supervisor_pid = 4194304,
 		.supervisor_rss_bytes = 123456789,
@@ -196,7 +199,8 @@ static void status_fits_a_screen(void **state)
 		assert_non_null(strstr(b.p, tr_roles[i].name));
 	assert_non_null(strstr(b.p, "warming up"));
 	assert_non_null(strstr(b.p, "signal 9"));
-	assert_non_null(strstr(b.p, "not healthy"));
+	assert_non_null(strstr(b.p, "not healthy\n    the disk is nearly full"));
+	assert_non_null(strstr(b.p, "\n    reading and forgetting go on\n"));
 	assert_null(strchr(b.p, 0x1b));
 	buf_clear(&b);
 	r.sentience.has_index = true;

@@ -239,10 +239,28 @@ void api_patch_memory(struct api_call *call)
 	api_forward(call, call->api->cfg.memory, MSG_memory_patch, &msg, UINT32_MAX, patched);
 }
 
+/* Answers that are kept for an Idempotency-Key must not tell what has been forgotten. */
+static void forget_answers(struct api_call *call, wire_str id)
+{
+	json_t *text = json_stringn(id.p, id.n);
+	struct buf written = {0};
+
+	if (text != NULL && json_print(text, &written) == 0)
+		replay_forget(call->api->answers, written.p, written.len);
+	buf_free(&written);
+	json_decref(text);
+}
+
+/* 204, or 202 when it had to be purged as well and that is not done yet. */
 static void forgotten(struct api_call *call, const void *res)
 {
-	(void)res;
-	api_reply_empty(call, NULL);
+	const struct res_memory_forget *r = res;
+
+	forget_answers(call, r->id);
+	if (r->has_purged && !r->purged)
+		api_reply_json(call, 202, api_encode(call, res));
+	else
+		api_reply_empty(call, NULL);
 }
 
 void api_delete_memory(struct api_call *call)

@@ -11,7 +11,7 @@ struct entry {
 	unsigned char digest[TR_SHA256_LEN];
 	struct buf answer; /* owned; none while it is being answered */
 	uint64_t at_ms;
-	bool done;
+	bool done, stale; /* stale: something was forgotten while it was being answered */
 };
 TAILQ_HEAD(entries, entry);
 struct replay {
@@ -113,7 +113,7 @@ void replay_done(struct replay *r, const char *key, const struct buf *answer, ui
 	assert(e != NULL && !e->done);
 	if (e == NULL)
 		return;
-	if (answer->len > r->max_bytes || !make_room(r, 0, answer->len, now_ms) ||
+	if (e->stale || answer->len > r->max_bytes || !make_room(r, 0, answer->len, now_ms) ||
 	    buf_append(&e->answer, answer->p, answer->len) < 0) {
 		drop(r, e);
 		return;
@@ -130,4 +130,18 @@ void replay_drop(struct replay *r, const char *key)
 	if (e == NULL)
 		return;
 	drop(r, e);
+}
+
+void replay_forget(struct replay *r, const char *id, size_t n)
+{
+	struct entry *e = TAILQ_FIRST(&r->list);
+
+	while (e != NULL) {
+		struct entry *next = TAILQ_NEXT(e, link);
+
+		e->stale = !e->done;
+		if (e->done && memmem(e->answer.p, e->answer.len, id, n) != NULL)
+			drop(r, e);
+		e = next;
+	}
 }

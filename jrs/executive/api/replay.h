@@ -21,6 +21,9 @@ void replay_free(struct replay **r);
 int replay_begin(struct replay *r, const char *key, const unsigned char digest[TR_SHA256_LEN], uint64_t now_ms,
 		 const struct buf **out);
 void replay_done(struct replay *r, const char *key, const struct buf *answer, uint64_t now_ms); /* copied, if it fits */
+/* A memory has been forgotten: every answer that names it (n bytes as they stand in answers) goes, and what is being
+ * answered now will not be kept. A key that goes is new again. */
+void replay_forget(struct replay *r, const char *id, size_t n);
 void replay_drop(struct replay *r, const char *key); /* there is no answer: the same key may try again */
 
 #endif

@@ -28,6 +28,10 @@ static void put_thermal(struct metrics_writer *w, const struct res_memory_therma
 		metrics_put(w, METRIC_PHASE, t->phase_coherence_avg);
 		metrics_put(w, METRIC_PHASE_ALIAS, t->phase_coherence_avg);
 	}
+	if (t->has_quota_refused_total)
+		metrics_put(w, METRIC_QUOTA_REFUSED, (double)t->quota_refused_total);
+	if (t->has_purge_due_s)
+		metrics_put(w, METRIC_PURGE_DUE, (double)t->purge_due_s);
 }
 
 struct jr_row {

@@ -1,6 +1,9 @@
 #include "common/base/clock.h"
 #include "common/log/log.h"
 #include "jrs/memory/archive/ahead.h"
+#include "jrs/memory/archive/purge.h"
+#include "jrs/memory/archive/quota.h"
+#include "jrs/memory/archive/space.h"
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -320,6 +323,9 @@ static void take_down(struct sql_archive *a)
 	db_close(&a->wdb); /* the last one checkpoints */
 	notes_free(&a->notes);
 	notes_free(&a->taken);
+	purge_free(a);
+	quota_free(a);
+	space_free(a);
 	free(a->heat.v);
 	free(a->missed.v);
 	free(a->path_copy);
@@ -386,15 +392,44 @@ static void close_door(struct archive *door)
 	take_down((struct sql_archive *)door);
 }
 
+/* NULL: it is well. */
+static const char *reason(const struct sql_archive *a)
+{
+	if (a->fenced)
+		return "another lead writes this archive now";
+	if (a->away)
+		return "the database server does not answer";
+	if (a->low)
+		return a->no_space;
+	if (a->healthy)
+		return NULL;
+	switch (a->ill) {
+	case DB_BUSY:
+		return "another program holds the database";
+	case DB_STORAGE:
+		return "the storage fails: an I/O error, a full disk or no right to write";
+	case DB_DAMAGED:
+		return "what is stored is damaged";
+	case DB_AWAY:
+		return "the database server does not answer";
+	default:
+		return "the last write failed";
+	}
+}
+
 static void stats(struct archive *door, struct archive_stats *out)
 {
 	struct sql_archive *a = (struct sql_archive *)door;
+	const char *ill = reason(a);
 
 	*out = (struct archive_stats){
 		.fenced = a->fenced,
-		.healthy = a->healthy && !a->away && !a->damaged,
+		.healthy = ill == NULL && !a->damaged,
+		.reason = a->frozen ? a->damage : ill,
 		.damage = a->frozen ? a->damage : NULL,
 		.scrubs = a->scrubs,
+		.quota_refused = a->quota_refused,
+		.purge_due_ms = a->purge_due_ms,
 		.recalls_total = a->recalls_total,
 		.changes = a->changes,
 		.commits = a->commits,
@@ -441,7 +476,8 @@ int sql_archive_open(struct archive **out, const struct db_driver *driver, const
 	a->scrub_every_ms = cfg->scrub_every_ms;
 	a->scrub_rest_ms = cfg->scrub_rest_ms;
 	a->healthy = a->counting = true;
-	if ((r = begin_lanes(a, cfg)) < 0 || (r = driver->open(a, cfg, fault)) < 0 ||
+	if ((r = begin_lanes(a, cfg)) < 0 || (r = purge_open(a, cfg)) < 0 || (r = quota_open(a, cfg)) < 0 ||
+	    (r = space_open(a, cfg)) < 0 || (r = driver->open(a, cfg, fault)) < 0 ||
 	    (r = load(a, cfg->follow, fault)) < 0 || (r = start_threads(a)) < 0) {
 		if (fault != NULL && fault->code != r)
 			tr_fault_set(fault, r, "", "%s", tr_strerror(r));

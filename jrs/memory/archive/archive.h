@@ -35,6 +35,14 @@ struct archive_cfg {
 	bool *damaged;            /* NULL, or set when opening failed because what is stored is damaged */
 	/* SQLite looks itself through so often, and rests so long between pieces; 0: after a minute, daily, 10 ms */
 	uint32_t scrub_first_ms, scrub_every_ms, scrub_rest_ms;
+	uint64_t purge_after_ms;  /* what is forgotten begins to be purged from the files so late at most. 0: 50 minutes
+				   */
+	/* Memories, and bytes of their content and metadata, that one source may have; 0: no limit */
+	uint64_t source_rows_max, source_bytes_max;
+	/* SQLite: below so many free bytes on the disk nothing is written but what frees room; 0: not looked at.
+	 * free_bytes: how many are free where path lies; NULL: statvfs */
+	uint64_t min_free_bytes;
+	int (*free_bytes)(const char *path, uint64_t *out);
 };
 /* Blocks: opens, migrates, rebuilds the running figures. A file that is not ours, damaged or newer than this program is
  * refused with *fault filled and is not changed. On failure *out is untouched. */
@@ -110,10 +118,15 @@ typedef void archive_lead_cb(void *arg, int r, uint64_t epoch, const struct tr_f
 int archive_lead(struct archive *a, archive_lead_cb *cb, void *arg);
 
 struct archive_stats {
-	bool fenced;            /* another lead has taken over: nothing can be written here any more */
-	bool healthy;           /* false from a failed write until one works again (tried every second) */
+	bool fenced; /* another lead has taken over: nothing can be written here any more */
+	/* false from a failed write until one works again (tried every second), while the disk is nearly full, and for
+	 * good when it is damaged */
+	bool healthy;
+	const char *reason;     /* why not, for a person: lives as long as the archive; NULL: healthy */
 	const char *damage;     /* not NULL: it is damaged, and why; nobody writes, what can be read is served */
 	uint64_t scrubs;        /* looked through from end to end, in this life */
+	uint64_t quota_refused; /* since the start */
+	int64_t purge_due_ms;   /* wall clock: since when something that was forgotten waits to be purged; 0: nothing */
 	uint64_t recalls_total; /* over all lives of this archive */
 	uint64_t changes;       /* grows with every commit */
 	uint64_t commits, committed_calls, notes_dropped;

@@ -1,5 +1,7 @@
 /* What changes a memory that is there: patch and forget. */
 #include "jrs/memory/archive/ahead.h"
+#include "jrs/memory/archive/purge.h"
+#include "jrs/memory/archive/quota.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,6 +29,8 @@ static int patch_row(struct sql_archive *a, struct job *j, const struct msg_memo
 		job_fault(j, r, "metadata", "must be what JSON can hold");
 		goto out;
 	}
+	if (metadata != NULL && (r = quota_change(a, j, row, strlen(metadata))) < 0)
+		goto out;
 	ahead_clear(a);
 	q = q_begin(&a->wdb, SQL_PATCH);
 	q_i64(&q, row->seq);
@@ -88,7 +92,8 @@ int forget_row(struct sql_archive *a, const struct row *row)
 
 	ahead_clear(a);
 	/* A decision goes with its memory: it *is* that memory. The words go before the row: they are taken from it. */
-	if ((r = about(a, SQL_FORGET_DECISIONS, false, true, row)) < 0 ||
+	if ((r = purge_mark(a)) < 0 || (r = quota_remove(a, row)) < 0 ||
+	    (r = about(a, SQL_FORGET_DECISIONS, false, true, row)) < 0 ||
 	    (r = about(a, SQL_FORGET_ANSWERS, false, true, row)) < 0 ||
 	    (r = about(a, SQL_FORGET_WORDS, true, false, row)) < 0 ||
 	    (r = about(a, SQL_FORGET_OLDER, true, true, row)) < 0 ||

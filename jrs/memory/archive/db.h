@@ -97,9 +97,10 @@ struct db_driver {
 	 * does not */
 	int (*terms)(struct db *db, const struct query_words *words, int64_t memory, struct term *v, double *match);
 
-	void (*commit_hook)(struct sql_archive *a); /* writer's thread, behind each round */
-	void (*keep)(struct sql_archive *a);        /* keeper's thread: until a->keeper.stop */
-	void (*watch)(struct sql_archive *a);       /* watcher's thread: until a->watcher.stop; NULL: it needs none */
+	void (*commit_hook)(struct sql_archive *a);      /* writer's thread, behind each round */
+	void (*keep)(struct sql_archive *a);             /* keeper's thread: until a->keeper.stop */
+	void (*watch)(struct sql_archive *a);            /* watcher's thread: until a->watcher.stop; NULL: it needs none */
+	int (*purge)(struct sql_archive *a, bool first); /* writer's thread: a step of a pass; enum purge_step, < 0 */
 };
 extern const struct db_driver db_sqlite, db_postgres;
 

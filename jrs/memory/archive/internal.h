@@ -21,6 +21,7 @@ struct job {
 	archive_tail_cb *tail_cb;
 	archive_lead_cb *lead_cb;
 	void *arg;
+	uint64_t covered;         /* purge.c: answered when what was forgotten up to then is purged */
 	struct archive_tail tail; /* JOB_TAIL: next is `from` on the way in; v is freed with the job */
 	unsigned limit;
 	struct db *db; /* of the lane that serves it */
@@ -109,6 +110,10 @@ struct sql_archive {
 	struct notes taken;
 	struct heat_changes heat;
 	struct ahead *ahead; /* NULL: none; ahead.h */
+	struct purge *purge; /* purge.h */
+	struct quota *quota; /* NULL: no limit; quota.h */
+	struct space *space; /* NULL: not looked at; space.h */
+	char no_space[128];  /* why nothing is written while `low`; written at the start only */
 	int64_t now_ms;      /* commit time of the batch, never falling */
 	uint64_t housekeeping_ms, probe_ms;
 
@@ -128,10 +133,13 @@ struct sql_archive {
 	struct jobs done; /* answered, not yet told */
 
 	atomic_bool closing, healthy, keeper_idle, following;
-	atomic_bool fenced;      /* a newer lead writes now */
-	atomic_bool away;        /* PostgreSQL: the server does not answer */
-	atomic_uint wal_pages;   /* SQLite: in the log */
-	atomic_uint moved_pages; /* of them in the database already */
+	atomic_bool fenced;           /* a newer lead writes now */
+	atomic_bool low;              /* SQLite: the disk is nearly full */
+	_Atomic(enum db_trouble) ill; /* while not healthy: what the last write failed of */
+	atomic_bool away;             /* PostgreSQL: the server does not answer */
+	atomic_bool hurry;            /* SQLite: what is in the log is to be moved now */
+	atomic_uint wal_pages;        /* SQLite: in the log */
+	atomic_uint moved_pages;      /* of them in the database already */
 	/* damage; SQLite: sqlite_watch.c */
 	const char *path; /* of the database file, in path_copy */
 	char *path_copy;
@@ -144,6 +152,8 @@ struct sql_archive {
 	char damage[96];             /* why; set before damaged */
 	atomic_ullong scrubs;        /* finished */
 	atomic_ullong recalls_total, changes, commits, committed_calls, notes_dropped;
+	atomic_ullong quota_refused;
+	atomic_llong purge_due_ms; /* purge.c: as in archive_stats */
 	atomic_uint unanswered;
 };
 int sql_archive_open(struct archive **out, const struct db_driver *driver, const struct archive_cfg *cfg,
@@ -173,6 +183,8 @@ int archive_claim(struct sql_archive *a); /* writer's: raises the epoch; from no
 int archive_enqueue(struct sql_archive *a, struct lane *lane, struct job *j); /* < 0: j is the caller's again */
 bool lane_sleep(struct lane *lane, uint64_t ms);                              /* true: it is to stop */
 
+/* A transaction of the writer's own, between two batches: fn within it. 0: on disk. */
+int writer_own(struct sql_archive *a, int (*fn)(struct sql_archive *a, void *arg), void *arg);
 /* writer.c, lanes.c: the threads; arg: the archive, for readers struct reader */
 void *writer_main(void *arg);
 void *reader_main(void *arg);

@@ -1,6 +1,6 @@
 /* The readers' threads, and the keeper's, which does what nobody waits for. */
 #include "common/log/log.h"
-#include "jrs/memory/archive/internal.h"
+#include "jrs/memory/archive/quota.h"
 
 #define AWAY_LOOK_MS   20   /* while the server is away */
 #define COUNT_AGAIN_MS 1000 /* after a failure */
@@ -122,6 +122,10 @@ void *keeper_main(void *arg)
 	struct sql_archive *a = arg;
 
 	first_count(a);
+	while (!a->closing && quota_count(a) < 0) {
+		log_warn("archive: counting sources failed code=%d reason=\"%s\"", a->kdb.code, a->kdb.reason);
+		lane_sleep(&a->keeper, COUNT_AGAIN_MS);
+	}
 	a->kdb.driver->keep(a);
 	return NULL;
 }

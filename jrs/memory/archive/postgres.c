@@ -2,6 +2,7 @@
 #include "jrs/memory/archive/postgres.h"
 #include "common/base/clock.h"
 #include "common/log/log.h"
+#include "jrs/memory/archive/purge.h"
 #include <endian.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -131,7 +132,8 @@ static struct query start(struct db *db, enum sql id)
 	if (db_text(id, true) != NULL && (q.st = pg_item_new(conn_of(db), id)) == NULL)
 		q.r = TR_ENOMEM;
 	if (q.st != NULL)
-		item_of(&q)->streamed = id == SQL_HEAT_RANGE || id == SQL_HEATS || db_lanes(id) == DB_B;
+		item_of(&q)->streamed = id == SQL_HEAT_RANGE || id == SQL_HEATS || id == SQL_SOURCES ||
+				       db_lanes(id) == DB_B;
 	return q;
 }
 
@@ -328,7 +330,7 @@ static void settle(struct db *db)
 }
 
 /* Ready for a BEGIN: in a pipeline, statements since the last sync are a transaction already. */
-static int fresh(struct db *db)
+int pg_fresh(struct db *db)
 {
 	int r = ready(db);
 
@@ -338,7 +340,7 @@ static int fresh(struct db *db)
 static int begin(struct db *db)
 {
 	struct pg_conn *c = conn_of(db);
-	int r = fresh(db);
+	int r = pg_fresh(db);
 
 	if (r < 0)
 		return r;
@@ -436,7 +438,7 @@ static int outcome(struct db *db)
 
 static int look(struct db *db)
 {
-	int r = fresh(db);
+	int r = pg_fresh(db);
 
 	if (r == 0 && (r = db_run(db, SQL_LOOK)) == 0)
 		conn_of(db)->inside = true;
@@ -574,10 +576,13 @@ static void keep(struct sql_archive *a)
 	do {
 		bool away = !answers(a);
 
+		if (purge_wanted(a))
+			purge_worked(a, away ? TR_EUNAVAILABLE : postgres_clean(a));
+
 		if (away != a->away)
 			log_info("archive: the server is %s", away ? "away" : "there again");
 		a->away = away;
-	} while (!lane_sleep(&a->keeper, PING_MS));
+	} while (!purge_doze(a, PING_MS));
 }
 
 const struct db_driver db_postgres = {
@@ -612,4 +617,5 @@ const struct db_driver db_postgres = {
 	.terms = terms,
 	.commit_hook = after_round,
 	.keep = keep,
+	.purge = purge_hand_over,
 };

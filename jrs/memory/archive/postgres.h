@@ -51,6 +51,9 @@ void pg_item_release(struct pg_conn *c, struct pg_item *item); /* it is not look
 int pg_send(struct db *db, struct pg_item *item);
 int pg_sync(struct db *db);                        /* sends one; does not wait */
 int pg_await(struct db *db, struct pg_item *item); /* until its answer is there; NULL: until everything is */
+int pg_fresh(struct db *db); /* postgres.c: ready for a statement that shall be a transaction of its own */
+/* purge_postgres.c, keeper's thread */
+int postgres_clean(struct sql_archive *a);
 /* Once, without the pipeline, on a connection of its own: texts of our own only. */
 int schema_postgres(PGconn *pg, int64_t now_ms, struct tr_fault *fault);
 PGconn *pg_open_plain(const char *conninfo, struct tr_fault *fault); /* blocks; NULL */

@@ -3,14 +3,13 @@
 #include "common/log/log.h"
 #include "jrs/memory/archive/gather.h"
 #include "jrs/memory/archive/pagesum.h"
+#include "jrs/memory/archive/purge.h"
 #include "jrs/memory/archive/schema.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#define BUSY_MS 2000 /* another program may hold the write lock for so long (a shell, a backup) */
 
 static struct sqlite_conn *conn_of(const struct db *db)
 {
@@ -110,7 +109,7 @@ static int open_db(struct sql_archive *a, struct db *db, const char *path, bool 
 		refused(db, fault, "cannot be opened");
 		goto fail;
 	}
-	sqlite3_busy_timeout(c->h, BUSY_MS);
+	sqlite3_busy_timeout(c->h, WRITE_WAIT_MS);
 	/* Until it has proved sound, closing must not write to it. */
 	sqlite3_db_config(c->h, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 	sqlite3_db_config(c->h, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, NULL);
@@ -409,6 +408,7 @@ const struct db_driver db_sqlite = {
 	.commit_hook = sqlite_log_turn,
 	.keep = sqlite_log_keep,
 	.watch = sqlite_watch,
+	.purge = sqlite_purge,
 };
 
 struct tr_library archive_library(void)

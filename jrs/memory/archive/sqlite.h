@@ -5,6 +5,8 @@
 #include "jrs/memory/archive/internal.h"
 #include <sqlite3.h>
 
+#define WRITE_WAIT_MS 2000 /* another program may hold the write lock for so long (a shell, a backup) */
+
 struct sqlite_conn {
 	sqlite3 *h;
 	sqlite3_stmt *st[SQL_NSTATEMENTS]; /* of this connection's lane; the others NULL */
@@ -21,6 +23,9 @@ int sqlite_prepare(struct db *db, enum db_lane lane, struct tr_fault *fault);
 int sqlite_log_open(struct sql_archive *a);  /* hooks; the log's file is made large, and stays */
 void sqlite_log_turn(struct sql_archive *a); /* writer's thread */
 void sqlite_log_keep(struct sql_archive *a); /* keeper's thread */
+/* Writer's thread. Are more than so many pages to be moved? Then the keeper shall do it now. */
+bool sqlite_log_hurry(struct sql_archive *a, unsigned pages);
+void sqlite_log_was_cut(struct sql_archive *a); /* all is moved, and the file is empty */
 
 /* sqlite_watch.c */
 /* Before anything is opened: < 0: refused, and *cfg->damaged says whether for damage. A damaged log of a file that

@@ -20,16 +20,40 @@ static unsigned behind(const struct sql_archive *a)
 	return pages >= moved ? pages - moved : pages;
 }
 
-/* Writer's thread: the log may have grown. */
-static void nudge(struct sql_archive *a)
+/* So many that they are moved although it is not quiet. */
+static bool many(const struct sql_archive *a)
 {
 	unsigned waiting = behind(a);
 
-	if (waiting >= CHECKPOINT_AT || (waiting > 0 && a->keeper_idle)) {
-		pthread_mutex_lock(&a->keeper.lock);
-		pthread_cond_signal(&a->keeper.wake);
-		pthread_mutex_unlock(&a->keeper.lock);
-	}
+	return waiting >= CHECKPOINT_AT || (waiting > 0 && a->hurry);
+}
+
+static void wake(struct sql_archive *a)
+{
+	pthread_mutex_lock(&a->keeper.lock);
+	pthread_cond_signal(&a->keeper.wake);
+	pthread_mutex_unlock(&a->keeper.lock);
+}
+
+/* Writer's thread: the log may have grown. */
+static void nudge(struct sql_archive *a)
+{
+	if (many(a) || (behind(a) > 0 && a->keeper_idle))
+		wake(a);
+}
+
+bool sqlite_log_hurry(struct sql_archive *a, unsigned pages)
+{
+	if (behind(a) <= pages)
+		return false;
+	a->hurry = true;
+	wake(a);
+	return true;
+}
+
+void sqlite_log_was_cut(struct sql_archive *a)
+{
+	a->wal_pages = a->moved_pages = 0;
 }
 
 static int on_wal(void *arg, sqlite3 *db, const char *name, int pages)
@@ -68,6 +92,7 @@ static void checkpoint(struct sql_archive *a, bool quiet)
 	bool cut = quiet && pages >= TRUNCATE_AT;
 	int rc;
 
+	a->hurry = false;
 	if (!archive_may_write(a)) {
 		a->moved_pages = pages;
 		return;
@@ -97,9 +122,9 @@ static bool await_pages(struct sql_archive *a, bool *stop)
 		struct timespec ts = {.tv_sec = (time_t)(until / 1000), .tv_nsec = (long)(until % 1000) * 1000000};
 
 		before = a->wal_pages;
-		for (rc = 0; rc == 0 && !lane->stop && behind(a) < CHECKPOINT_AT;)
+		for (rc = 0; rc == 0 && !lane->stop && !many(a);)
 			rc = pthread_cond_timedwait(&lane->wake, &lane->lock, &ts);
-	} while (!lane->stop && behind(a) < CHECKPOINT_AT && before != a->wal_pages);
+	} while (!lane->stop && !many(a) && before != a->wal_pages);
 	*stop = lane->stop;
 	pthread_mutex_unlock(&lane->lock);
 	return rc != 0;

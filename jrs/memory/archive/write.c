@@ -1,5 +1,6 @@
 /* The effects: what a call changes, inside its savepoint on the writer's thread. */
 #include "jrs/memory/archive/ahead.h"
+#include "jrs/memory/archive/quota.h"
 #include "proto/json/json.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -174,8 +175,8 @@ static void bind_taken(struct query *q, const struct item_record *t)
 static int insert(struct sql_archive *a, struct job *j, const struct entry *e, const struct row *row)
 {
 	const struct item_new_memory *m = e->m;
-	struct query q = q_begin(&a->wdb, e->taken == NULL ? SQL_ADD : SQL_RESTORE);
 	char *tags = tags_json(m->has_tags ? &m->tags : &(const wire_strs){NULL, 0}), *metadata = NULL;
+	struct query q;
 	int r;
 
 	if (tags == NULL)
@@ -184,6 +185,9 @@ static int insert(struct sql_archive *a, struct job *j, const struct entry *e, c
 		r = entry_fault(j, e, r, "metadata", "must be what JSON can hold");
 		goto out;
 	}
+	if ((r = quota_add(a, j, e, metadata == NULL ? 0 : strlen(metadata))) < 0)
+		goto out;
+	q = q_begin(&a->wdb, e->taken == NULL ? SQL_ADD : SQL_RESTORE);
 	q_opt_i64(&q, row->seq != 0, row->seq);
 	q_text(&q, row->id, row->id_n);
 	q_text(&q, e->hash, strlen(e->hash));

@@ -2,6 +2,9 @@
 #include "common/base/clock.h"
 #include "common/log/log.h"
 #include "jrs/memory/archive/ahead.h"
+#include "jrs/memory/archive/purge.h"
+#include "jrs/memory/archive/quota.h"
+#include "jrs/memory/archive/space.h"
 #include <string.h>
 #include <time.h>
 
@@ -13,6 +16,7 @@
 
 static void healthy(struct sql_archive *a, bool ok)
 {
+	a->ill = ok ? DB_FINE : a->wdb.trouble;
 	if (a->healthy == ok || a->damaged)
 		return;
 	a->healthy = ok;
@@ -41,7 +45,7 @@ static bool looks_first(const struct sql_archive *a, const struct job *j)
  * else the call has its own j->r. */
 static int one_effect(struct sql_archive *a, struct job *j)
 {
-	size_t mark = a->heat.n;
+	size_t mark = a->heat.n, quota = quota_mark(a);
 	bool guarded;
 	int r;
 
@@ -55,6 +59,8 @@ static int one_effect(struct sql_archive *a, struct job *j)
 		j->r = TR_EDEADLINE;
 		return 0;
 	}
+	if ((j->r = space_admits(a, j)) < 0)
+		return 0;
 	guarded = !looks_first(a, j);
 	if (guarded && (r = db_run(&a->wdb, SQL_EFFECT)) < 0)
 		return r;
@@ -67,6 +73,7 @@ static int one_effect(struct sql_archive *a, struct job *j)
 		return j->r;
 	if (j->r < 0) {
 		a->heat.n = mark;
+		quota_undo(a, quota);
 		ahead_clear(a);
 		if (guarded && (r = db_run(&a->wdb, SQL_EFFECT_UNDO)) < 0)
 			return r;
@@ -130,6 +137,8 @@ static int check_epoch(struct sql_archive *a, struct query q)
 static void committed(struct sql_archive *a, bool notes)
 {
 	figures_apply(a);
+	purge_committed(a);
+	quota_committed(a);
 	if (notes)
 		notes_free(&a->taken);
 	a->commits++;
@@ -146,6 +155,8 @@ static int one_transaction(struct sql_archive *a, struct job **v, unsigned n, bo
 	int r;
 
 	a->heat.n = 0;
+	purge_began(a);
+	quota_began(a);
 	a->now_ms = now > a->now_ms ? now : a->now_ms;
 	a->wdb.trouble = DB_FINE;
 	if ((r = driver->begin(&a->wdb)) < 0)
@@ -192,6 +203,8 @@ static void done(struct sql_archive *a, struct job *j, int r)
 		j->r = r;
 	} else if (j->r == 0) {
 		a->committed_calls++;
+		if (purge_awaits(a, j))
+			return;
 	}
 	archive_finish(a, j);
 }
@@ -269,7 +282,8 @@ static void follow(struct sql_archive *a, struct job **v, unsigned n)
 
 static void batch(struct sql_archive *a, struct job **v, unsigned n)
 {
-	int r = transaction(a, v, n, true), back;
+	bool notes = !space_low(a); /* else they wait, and what does not fit is dropped */
+	int r = transaction(a, v, n, notes), back;
 	bool alone;
 	unsigned i;
 
@@ -279,7 +293,7 @@ static void batch(struct sql_archive *a, struct job **v, unsigned n)
 			r = TR_EUNAVAILABLE;
 			break;
 		}
-		r = back == 1 ? 0 : transaction(a, v, n, true);
+		r = back == 1 ? 0 : transaction(a, v, n, notes);
 	}
 	alone = n > 1 && (a->wdb.trouble == DB_CALL || a->wdb.trouble == DB_STORAGE || a->wdb.trouble == DB_DAMAGED);
 	healthy(a, r == 0);
@@ -297,20 +311,27 @@ static void batch(struct sql_archive *a, struct job **v, unsigned n)
 	}
 }
 
-static int housekeeping(struct sql_archive *a)
+int writer_own(struct sql_archive *a, int (*fn)(struct sql_archive *a, void *arg), void *arg)
 {
 	const struct db_driver *driver = a->wdb.driver;
 	int r;
 
 	if (!archive_may_write(a))
 		return TR_EUNAVAILABLE;
+	a->wdb.trouble = DB_FINE;
 	r = driver->begin(&a->wdb);
-	if (r == 0 && (r = check_epoch(a, ask_epoch(a))) == 0 && (r = write_housekeeping(a)) == 0)
+	if (r == 0 && (r = check_epoch(a, ask_epoch(a))) == 0 && (r = fn(a, arg)) == 0)
 		r = driver->commit(&a->wdb);
 	if (r < 0)
 		driver->rollback(&a->wdb);
 	archive_wrote(a);
 	return r;
+}
+
+static int housekeeping(struct sql_archive *a, void *arg)
+{
+	(void)arg;
+	return write_housekeeping(a);
 }
 
 static void keep_house(struct sql_archive *a)
@@ -319,11 +340,11 @@ static void keep_house(struct sql_archive *a)
 
 	if (!a->healthy && now - a->probe_ms >= PROBE_MS) {
 		a->probe_ms = now;
-		if (housekeeping(a) == 0)
+		if (writer_own(a, housekeeping, NULL) == 0)
 			healthy(a, true);
 	} else if (a->healthy && now - a->housekeeping_ms >= HOUSEKEEPING_MS) {
 		a->housekeeping_ms = now;
-		if (housekeeping(a) < 0)
+		if (writer_own(a, housekeeping, NULL) < 0)
 			healthy(a, !db_trouble_of_storage(a->wdb.trouble));
 	}
 }
@@ -335,8 +356,13 @@ static uint64_t sleep_until(struct sql_archive *a, uint64_t now)
 
 	if (a->writer.waiting.n > 0 || a->writer.stop)
 		return 0;
-	if ((notes_any(&a->notes) || notes_any(&a->taken)) && a->healthy && a->notes_since_ms + NOTES_LATE_MS < until)
+	if ((notes_any(&a->notes) || notes_any(&a->taken)) && a->healthy && !space_low(a) &&
+	    a->notes_since_ms + NOTES_LATE_MS < until)
 		until = a->notes_since_ms + NOTES_LATE_MS;
+	if (!a->following && purge_wake(a, now) < until)
+		until = purge_wake(a, now);
+	if (!a->following && space_wake(a) < until)
+		until = space_wake(a);
 	return until <= now ? 0 : until;
 }
 
@@ -375,14 +401,18 @@ void *writer_main(void *arg)
 	while (!stop) {
 		unsigned n = take(a, v, &stop);
 
+		space_turn(a, tr_mono_ms());
 		/* Notes alone wait while the archive is ill; keep_house() finds out when it is well. */
 		if (a->following)
 			follow(a, v, n);
-		else if (n > 0 || (notes_any(&a->taken) && (a->healthy || stop)))
+		else if (n > 0 || (notes_any(&a->taken) && ((a->healthy && !space_low(a)) || stop)))
 			batch(a, v, n);
-		if (!stop && !a->following)
+		if (!stop && !a->following) {
 			keep_house(a);
+			purge_turn(a, n > 0);
+		}
 		a->wdb.driver->commit_hook(a);
 	}
+	purge_end(a);
 	return NULL;
 }
