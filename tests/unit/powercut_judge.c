@@ -296,8 +296,8 @@ static void ask_again(struct world *w, struct op *op)
 	if (r == TR_ENOTFOUND && (op->deed == DO_DECIDE || op->deed == DO_PATCH) && op->fact[0]->fate == GONE)
 		r = 0;
 	else if (r < 0)
-		wrong(w, r == TR_EMISMATCH || r == TR_ENOTFOUND ? &w->v.answers : &w->v.lost,
-		      "%s acknowledged under %s now answers %s", wire_methods[op->id].method, op->rid, tr_err_name(r));
+		wrong(w, r == TR_ENOTFOUND ? &w->v.lost : &w->v.answers, "%s acknowledged under %s now answers %s",
+		      wire_methods[op->id].method, op->rid, tr_err_name(r));
 	for (i = 0; again->acknowledged && (op->deed == DO_ADD || op->deed == DO_DECIDE) && i < op->nfacts; i++) {
 		if (strcmp(op->answer_id[i], again->answer_id[i]) != 0 ||
 		    (op->deed == DO_ADD &&
@@ -448,6 +448,18 @@ static void judge_figures(struct look *l)
 		      (unsigned long long)is.total);
 }
 
+/* Nothing was damaged; and who thinks so does not write any more. */
+static void judge_health(struct world *w)
+{
+	struct archive_stats stats;
+
+	archive_stats(w->a, &stats);
+	if (stats.damage != NULL)
+		wrong(w, &w->v.ill, "it takes itself for damaged: %s", stats.damage);
+	else if (!stats.healthy || stats.fenced)
+		wrong(w, &w->v.ill, "it is %s", stats.fenced ? "fenced" : "not healthy");
+}
+
 static void judge_epoch(struct look *l)
 {
 	struct world *w = l->w;
@@ -464,6 +476,7 @@ void world_judge(struct world *w)
 
 	if (w->a == NULL || !look_begin(&l, w))
 		return;
+	judge_health(w);
 	judge_integrity(&l);
 	read_rows(&l);
 	judge_fates(w);
@@ -477,6 +490,7 @@ void world_judge(struct world *w)
 	judge_fates(w);
 	judge_import(&l);
 	judge_figures(&l);
+	judge_health(w);
 out:
 	look_end(&l);
 }

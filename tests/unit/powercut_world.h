@@ -81,12 +81,13 @@ struct op {
 struct verdict {
 	unsigned cuts, lives, calls, acknowledged, unknown, failed, replays;
 	/* wrong, each to be 0 */
-	unsigned lost, doubled, resurrected, strange, torn, answers, integrity, index, figures, unopened, stuck;
+	unsigned lost, doubled, resurrected, strange, torn, answers, integrity, index, figures, unopened, ill, stuck;
 	char first[400]; /* the first of them, in words */
 };
-#define WRONG(X) \
-	X(lost)  \
-	X(doubled) X(resurrected) X(strange) X(torn) X(answers) X(integrity) X(index) X(figures) X(unopened) X(stuck)
+#define WRONG(X)   \
+	X(lost)    \
+	X(doubled) \
+	X(resurrected) X(strange) X(torn) X(answers) X(integrity) X(index) X(figures) X(unopened) X(ill) X(stuck)
 unsigned verdict_wrong(const struct verdict *v);
 void verdict_add(struct verdict *sum, const struct verdict *v);
 
