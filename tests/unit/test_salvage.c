@@ -2,6 +2,7 @@
  * read. */
 #include "damage_archive.h"
 
+#include "jrs/memory/archive/mend.h"
 #include "jrs/memory/archive/pagesum.h"
 #include "jrs/memory/archive/salvage.h"
 #include "jrs/memory/archive/schema.h"
@@ -155,29 +156,6 @@ static void a_sound_archive(void **s)
 	everything_is_there();
 }
 
-/* One byte: whatever it is, everything is there again. */
-static void one_byte(void **s)
-{
-	struct salvage_report r;
-	int i;
-
-	(void)s;
-	for (i = 0; i < 16; i++) {
-		struct laid f = copy_of(i % 2 == 0 ? &closed : &killed);
-		int which = i % 4 == 3 ? 1 : 0;
-		size_t at = i < 2 ? 16u + (size_t)i * 4 : kit_random(&seed) % f.n[which];
-
-		f.p[which][at] ^= (unsigned char)(1 + kit_random(&seed) % 255);
-		assert_int_equal(try_it(&f, BUDGET, &r), 0);
-		if (r.rejected + r.lost + r.doubtful > 0)
-			fail_msg("file %d byte %zu: rejected %llu lost %llu doubtful %llu mended %u", which, at,
-				 (unsigned long long)r.rejected, (unsigned long long)r.lost,
-				 (unsigned long long)r.doubtful, r.old.mended);
-		everything_is_there();
-		laid_free(&f);
-	}
-}
-
 /* The memories that the damaged bytes belong to, as the sound archive tells: at most those may be missing. */
 static void only_these_may_be_missing(const struct salvage_report *r, int64_t at_most, const char *what, size_t where)
 {
@@ -196,6 +174,34 @@ static void only_these_may_be_missing(const struct salvage_report *r, int64_t at
 		fail_msg("%s at %zu: %lld missing, %llu rejected, %llu lost", what, where, (long long)missing,
 			 (unsigned long long)r->rejected, (unsigned long long)r->lost);
 	sqlite3_close(db);
+}
+
+/* One byte: whatever it is, everything is there again. */
+static void one_byte(void **s)
+{
+	struct salvage_report r;
+	int i;
+
+	(void)s;
+	for (i = 0; i < 16; i++) {
+		struct laid f = copy_of(i % 2 == 0 ? &closed : &killed);
+		int which = i % 4 == 3 ? 1 : 0;
+		size_t at = i < 2 ? 16u + (size_t)i * 4 : kit_random(&seed) % f.n[which];
+
+		f.p[which][at] ^= (unsigned char)(1 + kit_random(&seed) % 255);
+		assert_int_equal(try_it(&f, BUDGET, &r), 0);
+		if (which == 1 && r.old.mended == 0) { /* its place was not certain: at most the row it is in suffers */
+			only_these_may_be_missing(&r, 1, "byte of the log", at);
+			laid_free(&f);
+			continue;
+		}
+		if (r.rejected + r.lost + r.doubtful > 0)
+			fail_msg("file %d byte %zu: rejected %llu lost %llu doubtful %llu mended %u", which, at,
+				 (unsigned long long)r.rejected, (unsigned long long)r.lost,
+				 (unsigned long long)r.doubtful, r.old.mended);
+		everything_is_there();
+		laid_free(&f);
+	}
 }
 
 /* How many memories begin on this page, or have a part of their text on it. */
@@ -382,6 +388,154 @@ static void rejects_are_kept_aside(void **s)
 	laid_free(&f);
 }
 
+/* A page whose head and cell pointers are garbage: its rows prove themselves wherever they begin. */
+static void a_page_without_its_head(void **s)
+{
+	sqlite3 *db = look_into(whole);
+	int64_t page =
+		look_number(db, "SELECT pageno FROM dbstat WHERE name = 'thermal_memory_archive' AND pagetype = 'leaf' "
+				"AND ncell BETWEEN 8 AND 20 ORDER BY pageno LIMIT 1 OFFSET 5");
+	int64_t rows = memories_on((uint32_t)page);
+	struct laid f = copy_of(&closed);
+	struct salvage_report r;
+	int i;
+
+	(void)s;
+	sqlite3_close(db);
+	for (i = 0; i < 60; i++)
+		f.p[0][(size_t)(page - 1) * SIZE + (size_t)i] = (unsigned char)kit_random(&seed);
+	assert_int_equal(try_it(&f, 0, &r), 0);
+	db = compare();
+	if (differing(db, "thermal_memory_archive") != 0 || r.doubtful < (uint64_t)rows - 2)
+		fail_msg("of %lld rows %lld are gone, %llu doubtful", (long long)rows,
+			 (long long)differing(db, "thermal_memory_archive"), (unsigned long long)r.doubtful);
+	sqlite3_close(db);
+	laid_free(&f);
+}
+
+/* The page that a memory was forgotten on is lost as it became: its older image still has it, the index of ids does
+ * not. */
+static void forgotten_stays_forgotten(void **s)
+{
+	struct salvage_report r;
+	struct rig *g = rig_new();
+	struct msg_memory_forget forget = {.id = wire_s("own-410")};
+	struct walcheck w;
+	struct laid before, f;
+	char name[160], *lines;
+	sqlite3 *db;
+	uint32_t i, page, hit = 0;
+	size_t n, k;
+	int64_t seq;
+
+	(void)s;
+	assert_int_equal(rig_open_again(g, NULL), 0);
+	fill(g, 500);
+	rig_reopen(g); /* all of it is in the database */
+	seq = (int64_t)rig_sql(g, "SELECT seq FROM thermal_memory_archive WHERE id = 'own-410'");
+	before = laid_take(g->path);
+	db = look_into(g->path); /* while somebody reads the state of now, nothing newer is moved into the database */
+	assert_int_equal(sqlite3_exec(db, "BEGIN; SELECT count(*) FROM counters", NULL, NULL, NULL), SQLITE_OK);
+	rig_call(g, MSG_memory_forget, &forget);
+	rig_say(g, "what came later");
+	rig_say(g, "and later still");
+	f = laid_take(g->path);
+	sqlite3_close(db);
+	archive_close(&g->a);
+	rig_free(g);
+	/* the frames that are newest of a page which the memory was on */
+	laid_out(&f, broken);
+	assert_int_equal(walcheck(broken, false, &w), 0);
+	for (i = 0; i < w.committed; i++) {
+		page = w.v[i].page;
+		if ((size_t)page * SIZE <= before.n[0] && before.p[0][(page - 1) * (size_t)SIZE] == 13 &&
+		    memmem(before.p[0] + (page - 1) * (size_t)SIZE, SIZE, "own-410", 7) != NULL) {
+			for (k = 0; k < 300; k++)
+				f.p[1][WAL_HEAD + (size_t)i * (SIZE + WAL_FRAME_HEAD) + WAL_FRAME_HEAD + k] ^= 0x5a;
+			hit++;
+		}
+	}
+	walcheck_free(&w);
+	assert_true(hit > 0);
+	assert_int_equal(try_it(&f, 0, &r), 0);
+	if (r.old.log != WAL_DAMAGED || r.old.log_bad != hit || r.forgotten != 1)
+		fail_msg("log %s, %u frames bad of %u, %llu forgotten", wal_verdict_name(r.old.log), r.old.log_bad, hit,
+			 (unsigned long long)r.forgotten);
+	db = look_into(result);
+	assert_int_equal(look_number(db, "SELECT count(*) FROM thermal_memory_archive WHERE id = 'own-410'"), 0);
+	assert_int_equal(
+		look_number(db, "SELECT count(*) FROM thermal_memory_archive WHERE original_content LIKE '%later%'"),
+		2);
+	assert_true(look_number(db, "SELECT count(*) FROM thermal_memory_archive") > 480);
+	sqlite3_close(db);
+	snprintf(name, sizeof(name), "%s/rejects.jsonl", out);
+	lines = kit_get(name, &n);
+	lines[n] = '\0';
+	assert_non_null(strstr(lines, "may have been forgotten"));
+	assert_true(seq > 0);
+	free(lines);
+	laid_free(&before);
+	laid_free(&f);
+}
+
+/* One wrong byte, wherever it is, is found; more than one is not taken for one. */
+static void one_wrong_byte_is_found(void **s)
+{
+	unsigned char page[SIZE], wrong[SIZE], head[8], bad[8];
+	struct wal_sum before = {123456789, 987654321}, stored;
+	struct mend m;
+	int i, big;
+	unsigned uncertain = 0;
+
+	(void)s;
+	for (i = 0; i < 2000; i++) {
+		size_t at = kit_random(&seed) % (SIZE + 8), k;
+		unsigned char by = (unsigned char)(1 + kit_random(&seed) % 255);
+
+		for (k = 0; k < SIZE; k++)
+			page[k] = (unsigned char)kit_random(&seed);
+		for (k = 0; k < 8; k++)
+			head[k] = (unsigned char)kit_random(&seed);
+		big = i % 2;
+		stored = wal_sum(big, wal_sum(big, before, head, 8), page, SIZE);
+		memcpy(wrong, page, SIZE);
+		memcpy(bad, head, 8);
+		*(at < 8 ? &bad[at] : &wrong[at - 8]) ^= by;
+		if (i % 4 == 3) { /* a second one, in another word */
+			wrong[(at + 100) % SIZE] ^= 0x40;
+			assert_false(mend_log(big, before, stored, bad, wrong, SIZE, &m));
+			continue;
+		}
+		if (at % 4 == (big ? 0u : 3u)) { /* the highest byte of a word: never at a wrong place */
+			assert_false(mend_log(big, before, stored, bad, wrong, SIZE, &m) && m.at != at);
+			uncertain++;
+			continue;
+		}
+		assert_true(mend_log(big, before, stored, bad, wrong, SIZE, &m));
+		if (m.at != at || m.by != by)
+			fail_msg("%zu %u, not %u %u (big %d)", at, by, m.at, m.by, big);
+		assert_memory_equal(wrong, page, SIZE);
+		assert_memory_equal(bad, head, 8);
+	}
+	assert_true(uncertain > 100);
+	for (i = 0; i < 12; i++) {
+		size_t at = i == 0 ? SIZE - 3 : kit_random(&seed) % SIZE;
+		uint64_t budget = BUDGET;
+
+		pagesum_store(page, SIZE, pagesum_of(page, SIZE, 7));
+		memcpy(wrong, page, SIZE);
+		wrong[at] ^= (unsigned char)(1 + kit_random(&seed) % 255);
+		assert_true(mend_page(wrong, SIZE, 7, &budget, &m));
+		mend_apply(wrong, &m);
+		assert_memory_equal(wrong, page, SIZE - PAGESUM_BYTES);
+		wrong[(at + 500) % (SIZE - 8)] ^= 1;
+		wrong[(at + 900) % (SIZE - 8)] ^= 1;
+		budget = 100000;
+		assert_false(mend_page(wrong, SIZE, 7, &budget, &m));
+		assert_int_equal(budget, 0);
+	}
+}
+
 /* Files of any kind: an answer, never a crash. */
 static void anything(void **s)
 {
@@ -411,8 +565,17 @@ static void anything(void **s)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(a_sound_archive),        T(one_byte), T(whole_pages), T(stretches), T(cut_off), T(the_log),
-		T(rejects_are_kept_aside), T(anything),
+		T(a_sound_archive),
+		T(one_byte),
+		T(whole_pages),
+		T(stretches),
+		T(cut_off),
+		T(the_log),
+		T(a_page_without_its_head),
+		T(forgotten_stays_forgotten),
+		T(one_wrong_byte_is_found),
+		T(rejects_are_kept_aside),
+		T(anything),
 	};
 
 	return cmocka_run_group_tests(tests, make, drop);

@@ -61,21 +61,17 @@ bool mend_page(void *bytes, size_t size, uint32_t number, uint64_t *budget, stru
 }
 
 /* A word is `delta` more than it should be: if one of its bytes explains that, which, and by what. */
-static bool one_byte(unsigned char *word, bool big, uint32_t delta, struct mend *out)
+static bool one_byte(const unsigned char *word, bool big, uint32_t delta, struct mend *out)
 {
-	uint32_t was = 0, should, off;
+	uint32_t was = 0, off;
 	int i;
 
 	for (i = 0; i < 4; i++)
 		was |= (uint32_t)word[big ? 3 - i : i] << (8 * i);
-	should = was - delta;
-	off = was ^ should;
+	off = was ^ (was - delta);
 	for (i = 0; i < 4; i++) {
 		if (off != 0 && (off & ~(0xffu << (8 * i))) == 0) {
-			uint32_t at = (uint32_t)(big ? 3 - i : i);
-
-			*out = (struct mend){at, (unsigned char)(off >> (8 * i))};
-			word[at] ^= out->by;
+			*out = (struct mend){(uint32_t)(big ? 3 - i : i), (unsigned char)(off >> (8 * i))};
 			return true;
 		}
 	}
@@ -84,26 +80,33 @@ static bool one_byte(unsigned char *word, bool big, uint32_t delta, struct mend 
 
 /* A pair of words (x, y) takes the sum (a, b) to (a + b + x, a + 2b + x + y). Both are linear: an error e in x arrives
  * at the end as M^k (e, e), one in y as M^k (0, e), with k pairs behind it; so the difference is taken back pair by
- * pair. */
+ * pair. In the highest byte of a word M repeats every 192 pairs: there the place is not certain, and nothing is mended.
+ */
 bool mend_log(bool big, struct wal_sum before, struct wal_sum stored, unsigned char head[8], void *bytes, size_t size,
 	      struct mend *out)
 {
 	unsigned char *page = bytes;
 	struct wal_sum sum = wal_sum(big, wal_sum(big, before, head, 8), page, size);
-	uint32_t a = sum.a - stored.a, b = sum.b - stored.b;
+	uint32_t a = sum.a - stored.a, b = sum.b - stored.b, back;
+	struct mend found = {0, 0}, m;
+	unsigned places = 0;
 	size_t pair;
 
 	for (pair = size / 8 + 1; pair > 0; pair--) {
-		unsigned char *p = pair == 1 ? head : page + (pair - 2) * 8;
-		uint32_t back;
+		const unsigned char *p = pair == 1 ? head : page + (pair - 2) * 8;
+		uint32_t second = a == b ? 0 : 4;
 
-		if ((a == b && one_byte(p, big, a, out)) || (a == 0 && one_byte(p + 4, big, b, out))) {
-			out->at += (uint32_t)(pair - 1) * 8 + (a == b ? 0 : 4);
-			return true;
+		if ((a == b || a == 0) && one_byte(p + second, big, b, &m)) {
+			found = (struct mend){(uint32_t)(pair - 1) * 8 + second + m.at, m.by};
+			places++;
 		}
 		back = a;
 		a = 2 * a - b;
 		b -= back;
 	}
-	return false;
+	if (places != 1)
+		return false;
+	*(found.at < 8 ? &head[found.at] : &page[found.at - 8]) ^= found.by;
+	*out = found;
+	return true;
 }

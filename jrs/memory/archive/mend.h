@@ -10,7 +10,8 @@ struct mend {
 void mend_apply(void *page, const struct mend *m);
 /* A page of the file. Each try takes one from the budget. The page is left as it was. */
 bool mend_page(void *page, size_t size, uint32_t number, uint64_t *budget, struct mend *out);
-/* A frame: its sum is linear, so the place follows from the difference. head and page are mended in place. */
+/* A frame: its sum is linear, so the place follows from the difference, if only one place does. head and page are
+ * mended in place. */
 bool mend_log(bool big, struct wal_sum before, struct wal_sum stored, unsigned char head[8], void *page, size_t size,
 	      struct mend *out);
 
