@@ -179,6 +179,7 @@ static void failed(struct sql_archive *a, int r)
 
 	p->running = false;
 	p->next_ms = tr_mono_ms() + RETRY_MS;
+	purge_end(a);
 	log_warn("archive: a purge was put off code=%d reason=\"%s\"", a->wdb.code, tr_strerror(r));
 }
 
@@ -225,7 +226,11 @@ void purge_turn(struct sql_archive *a, bool busy)
 		p->call_ms = now;
 	if (p->waiting.n > 0)
 		tell(a, false, now);
-	if (!a->healthy || !space_for_purge(a) || (!p->known && read_mark(a) < 0))
+	if (!a->healthy || !space_for_purge(a)) {
+		purge_end(a); /* it stays due; who waits is told that it is not done yet */
+		return;
+	}
+	if (!p->known && read_mark(a) < 0)
 		return;
 	if (now < p->next_ms || (!p->running && due_in(a, now) > 0))
 		return;
