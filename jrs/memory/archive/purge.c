@@ -6,12 +6,13 @@
 #include <string.h>
 #include <time.h>
 
-#define RETRY_MS   10000u /* after a pass that failed */
-#define LOOK_MS    5u     /* how often a step that waits for others looks again */
-#define EARLY_MS   100u   /* so long before its deadline a caller is told that it is not done yet */
-#define SHARE      4u     /* while calls come, steps take at most one part of so many more */
-#define QUIET_PART 100u   /* quiet: nothing was called for this part of after_ms ... */
-#define YOUNG_PART 10u    /* ... and what was forgotten is older than this part */
+#define RETRY_MS    10000u /* after a pass that failed */
+#define LOOK_MS     5u     /* how often a step that waits for others looks again */
+#define PATIENCE_MS 30000u /* of a caller that names no deadline */
+#define EARLY_MS    100u   /* so long before its deadline a caller is told that it is not done yet */
+#define SHARE       4u     /* while calls come, steps take at most one part of so many more */
+#define QUIET_PART  100u   /* quiet: nothing was called for this part of after_ms ... */
+#define YOUNG_PART  10u    /* ... and what was forgotten is older than this part */
 
 int purge_open(struct sql_archive *a, const struct archive_cfg *cfg)
 {
@@ -131,6 +132,8 @@ bool purge_awaits(struct sql_archive *a, struct job *j)
 		return true;
 	}
 	j->covered = p->forgets;
+	if (j->ctx.deadline_ms == 0)
+		j->ctx.deadline_ms = tr_mono_ms() + PATIENCE_MS;
 	jobs_put(&p->waiting, j);
 	return true;
 }
@@ -146,7 +149,7 @@ static void tell(struct sql_archive *a, bool done, uint64_t now_ms)
 	while ((j = jobs_take(&all)) != NULL) {
 		if (done && j->covered <= p->covers)
 			answer(a, j, true);
-		else if (j->ctx.deadline_ms != 0 && now_ms + EARLY_MS >= j->ctx.deadline_ms)
+		else if (now_ms + EARLY_MS >= j->ctx.deadline_ms)
 			answer(a, j, false);
 		else
 			jobs_put(&p->waiting, j);
@@ -179,7 +182,7 @@ static void failed(struct sql_archive *a, int r)
 
 	p->running = false;
 	p->next_ms = tr_mono_ms() + RETRY_MS;
-	purge_end(a);
+	purge_end(a); /* nobody waits so long */
 	log_warn("archive: a purge was put off code=%d reason=\"%s\"", a->wdb.code, tr_strerror(r));
 }
 
@@ -226,11 +229,9 @@ void purge_turn(struct sql_archive *a, bool busy)
 		p->call_ms = now;
 	if (p->waiting.n > 0)
 		tell(a, false, now);
-	if (!a->healthy || !space_for_purge(a)) {
-		purge_end(a); /* it stays due; who waits is told that it is not done yet */
-		return;
-	}
-	if (!p->known && read_mark(a) < 0)
+	if (!a->healthy || !space_for_purge(a))
+		purge_end(a);
+	if (!a->healthy || !space_for_purge(a) || (!p->known && read_mark(a) < 0))
 		return;
 	if (now < p->next_ms || (!p->running && due_in(a, now) > 0))
 		return;
@@ -245,7 +246,7 @@ static uint64_t first_deadline(const struct jobs *waiting)
 	const struct job *j;
 
 	for (j = waiting->head; j != NULL; j = j->next) {
-		if (j->ctx.deadline_ms != 0 && j->ctx.deadline_ms - EARLY_MS < first)
+		if (j->ctx.deadline_ms - EARLY_MS < first)
 			first = j->ctx.deadline_ms - EARLY_MS;
 	}
 	return first;
@@ -257,7 +258,7 @@ uint64_t purge_wake(const struct sql_archive *a, uint64_t now_ms)
 	uint64_t deadline = first_deadline(&p->waiting), in = p->running ? 0 : due_in(a, now_ms), at;
 
 	if (!a->healthy || !space_for_purge(a))
-		return deadline;
+		return p->waiting.n > 0 ? now_ms : UINT64_MAX;
 	at = in == UINT64_MAX ? UINT64_MAX : now_ms + in < p->next_ms ? p->next_ms : now_ms + in;
 	return at < deadline ? at : deadline;
 }

@@ -45,7 +45,7 @@ bool purge_awaits(struct sql_archive *a, struct job *j);
 /* Between two commits; busy: calls were served since the last turn. Takes one step at most. */
 void purge_turn(struct sql_archive *a, bool busy);
 uint64_t purge_wake(const struct sql_archive *a, uint64_t now_ms); /* when it wants a turn again; UINT64_MAX: not */
-void purge_end(struct sql_archive *a); /* the writer leaves: whoever waits is told that it is not done yet */
+void purge_end(struct sql_archive *a);                             /* whoever waits is told that it is not done yet */
 
 /* A server's purge is work for the keeper's thread: sleeps until it is wanted, at most ms. True: it is to stop. */
 bool purge_doze(struct sql_archive *a, uint64_t ms);
