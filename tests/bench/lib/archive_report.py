@@ -102,6 +102,7 @@ def report(raw, markdown):
         parts.append(start_table(raw, markdown))
     if raw["pss"]:
         parts.append(pss_line(raw))
+    parts += ["FAILED, and therefore not measured: " + line.strip() for line in raw["failed"]]
     if not raw["postgres"]:
         parts.append("PostgreSQL was not there, or not wanted.")
     parts.append("\n".join(("- " if markdown else "") + mark.replace("_", " ") + ": " + line for mark, line in raw["disturbed"].items()))

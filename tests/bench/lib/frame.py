@@ -24,8 +24,8 @@ class Failed(Exception):
 
 
 class Turn:
-    """ns: a latency each. items: what they did together, when it is more than one each. cpu_s: of the contender's processes, None when not
-    told. more: what else the program told, by name. others: cores."""
+    """ns: a latency each. items: what they did together, when it is more than one each. cpu_s: of the contender's processes, None
+    when not told. more: what else the program told, by name. others: cores."""
 
     def __init__(self, ns, wall_s=None, cpu_s=None, rows=None):
         self.ns, self.wall_s, self.cpu_s, self.rows, self.items, self.more = ns, wall_s, cpu_s, rows, None, {}
