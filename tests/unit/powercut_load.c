@@ -4,6 +4,7 @@
 #include <string.h>
 
 #define ANSWER_MS 60000 /* nothing takes so long; what does is stuck */
+#define PURGE_MS  1000
 #define HEAL_MS   30000 /* so long after the last fault all must be well again */
 
 /* ---- calls ---- */
@@ -189,7 +190,7 @@ static struct op *make(struct world *w, unsigned writer)
 	if (kind < 72 && w->forgets) {
 		op = op_new(w, writer, DO_FORGET, MSG_memory_forget);
 		op->msg.forget.id = wire_s(f->id);
-		op->msg.forget.has_now = op->msg.forget.now = kind % 2 == 0;
+		op->msg.forget.has_now = op->msg.forget.now = kind == 66;
 		if (kind < 69)
 			with_rid(op);
 	} else if (kind < 85) {
@@ -357,6 +358,12 @@ static void acknowledged(struct op *op, const struct archive_answer *answer)
 }
 
 /* ---- the writers ---- */
+/* Who forgets now waits for the purge, which a dead disk never sees: he says how long. */
+static uint64_t deadline_of(const struct op *op)
+{
+	return op->deed == DO_FORGET && op->msg.forget.now ? tr_mono_ms() + PURGE_MS : 0;
+}
+
 static void begin(struct world *w, unsigned writer);
 
 static void on_answer(void *arg, int r, const struct archive_answer *answer, const struct tr_fault *fault)
@@ -375,7 +382,8 @@ static void on_answer(void *arg, int r, const struct archive_answer *answer, con
 	} else if (r == 0) {
 		w->v.acknowledged++;
 		acknowledged(op, answer);
-	} else if (r == TR_ESTORE || r == TR_EUNAVAILABLE || r == TR_ECLOSED || r == TR_EBUSY) {
+	} else if (r == TR_ESTORE || r == TR_EUNAVAILABLE || r == TR_ECLOSED || r == TR_EBUSY ||
+		   (r == TR_EDEADLINE && deadline_of(op) != 0)) {
 		w->v.unknown += !read;
 		w->v.failed += read;
 		op->settled = read;
@@ -410,6 +418,7 @@ static void begin(struct world *w, unsigned writer)
 	keep(w, op);
 	expect(op);
 	ctx.zone = op->zone;
+	ctx.deadline_ms = deadline_of(op);
 	w->v.calls++;
 	if (archive_call(w->a, op->id, &op->msg, &ctx, on_answer, op) < 0) {
 		not_taken(op);
@@ -433,6 +442,7 @@ bool world_await(struct world *w, const unsigned *flying)
 {
 	uv_timer_t timer;
 	bool stuck = false;
+	unsigned i;
 
 	uv_timer_init(&w->loop, &timer);
 	timer.data = &stuck;
@@ -443,7 +453,11 @@ bool world_await(struct world *w, const unsigned *flying)
 	while (timer.data != NULL)
 		uv_run(&w->loop, UV_RUN_ONCE);
 	if (stuck) {
-		wrong(w, &w->v.stuck, "%u calls are not answered after %u s", *flying, ANSWER_MS / 1000);
+		for (i = 0; i < WRITERS && w->writer[i].op == NULL; i++)
+			;
+		wrong(w, &w->v.stuck, "%u calls are not answered after %u s, such as %s%s", *flying, ANSWER_MS / 1000,
+		      i < WRITERS ? wire_methods[w->writer[i].op->id].method : "one of the judge's",
+		      power_is_off() ? "; the power is off" : "");
 		world_close(w); /* answers them: nothing of this stack stays behind */
 	}
 	return !stuck;
@@ -497,7 +511,7 @@ static void on_waited(void *arg, int r, const struct archive_answer *answer, con
 
 static int call(struct world *w, struct op *op, bool first)
 {
-	struct archive_ctx ctx = {op->zone, 0};
+	struct archive_ctx ctx = {op->zone, deadline_of(op)};
 	struct waited c = {op, 1, 0, first};
 	int r = archive_call(w->a, op->id, &op->msg, &ctx, on_waited, &c);
 
