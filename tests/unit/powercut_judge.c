@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define FIGURES_MS 20000 /* a damaged archive never counts its memories: who asks has his deadline */
+
 struct look {
 	struct world *w;
 	sqlite3 *db;
@@ -425,7 +427,7 @@ static void judge_figures(struct look *l)
 	bool same = false;
 
 	for (tries = 0; tries < 5 && !same; tries++) {
-		struct archive_ctx ctx = {msgpack_zone_new(2048), 0};
+		struct archive_ctx ctx = {msgpack_zone_new(2048), tr_mono_ms() + FIGURES_MS};
 		struct figures f = {1, 0, {0}};
 
 		f.r = archive_call(w->a, MSG_memory_thermal, &msg, &ctx, on_figures, &f);
@@ -490,7 +492,8 @@ void world_judge(struct world *w)
 	judge_fates(w);
 	judge_import(&l);
 	judge_figures(&l);
-	judge_health(w);
+	if (w->a != NULL) /* not stuck */
+		judge_health(w);
 out:
 	look_end(&l);
 }

@@ -501,6 +501,7 @@ static int look_at(const char *dir)
 {
 	struct archive_cfg cfg = {.path = FILE_NAME, .epoch = 1};
 	struct tr_fault fault = {0};
+	struct archive_stats stats = {0};
 	struct archive *a = NULL;
 	struct dirent *e;
 	uv_loop_t loop;
@@ -522,7 +523,10 @@ static int look_at(const char *dir)
 	closedir(d);
 	cfg.loop = &loop;
 	r = archive_open(&a, &cfg, &fault);
-	printf("%s: %s %s\n", r < 0 ? tr_err_name(r) : "opened", fault.field, fault.rule);
+	if (r == 0)
+		archive_stats(a, &stats);
+	printf("%s: %s %s%s%s\n", r < 0 ? tr_err_name(r) : "opened", fault.field, fault.rule,
+	       stats.damage == NULL ? "" : "damaged: ", stats.damage == NULL ? "" : stats.damage);
 	archive_close(&a);
 	loop_finish(&loop);
 	power_shutdown();
