@@ -27,6 +27,35 @@ static inline struct laid laid_take(const char *path)
 	return f;
 }
 
+static inline void laid_free(struct laid *f)
+{
+	int i;
+
+	for (i = 0; i < 3; i++)
+		free(f->p[i]);
+}
+
+/* Of an archive that is open: as a kill at one moment would leave them, not some files of before and some of behind a
+ * checkpoint. Taken until nothing moves in between. */
+static inline struct laid laid_take_still(const char *path)
+{
+	struct laid f = laid_take(path), again;
+	bool same;
+	int i, tries;
+
+	for (tries = 0; tries < 1000; tries++) {
+		again = laid_take(path);
+		for (i = 0, same = true; i < 3; i++)
+			same = same && f.n[i] == again.n[i] && (f.n[i] == 0 || memcmp(f.p[i], again.p[i], f.n[i]) == 0);
+		laid_free(&f);
+		f = again;
+		if (same)
+			return f;
+	}
+	fail();
+	return f;
+}
+
 static inline void laid_out(const struct laid *f, const char *path)
 {
 	char name[200];
@@ -55,14 +84,6 @@ static inline void laid_untouched(const struct laid *f, const char *path)
 			assert_memory_equal(now.p[i], f->p[i], f->n[i]);
 		free(now.p[i]);
 	}
-}
-
-static inline void laid_free(struct laid *f)
-{
-	int i;
-
-	for (i = 0; i < 3; i++)
-		free(f->p[i]);
 }
 
 #define FILL_STEP 25

@@ -31,12 +31,13 @@ static inline void *kit_get(const char *path, size_t *n)
 {
 	struct stat st;
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t got = 0;
 	char *p;
 
 	assert_true(fd >= 0 && fstat(fd, &st) == 0);
-	*n = (size_t)st.st_size;
-	p = malloc(*n + 1);
-	assert_true(p != NULL && read(fd, p, *n) == st.st_size);
+	p = malloc((size_t)st.st_size + 1);
+	assert_true(p != NULL && (got = read(fd, p, (size_t)st.st_size)) >= 0);
+	*n = (size_t)got; /* fewer when it was cut meanwhile */
 	close(fd);
 	return p;
 }

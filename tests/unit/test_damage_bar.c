@@ -55,7 +55,7 @@ static int bar_make(void **s)
 	fill(g, 2000);
 	rig_reopen(g); /* what came so far is in the database, what comes now in the log */
 	fill_on(g, 2001, 1000);
-	bar_killed = laid_take(g->path);
+	bar_killed = laid_take_still(g->path);
 	archive_close(&g->a);
 	bar_closed = laid_take(g->path);
 	rig_free(g);

@@ -32,7 +32,7 @@ static int make(void **s)
 	snprintf(out, sizeof(out), "%s/out", dir);
 	snprintf(result, sizeof(result), "%s/new.sqlite", out);
 	fill(g, 1000);
-	killed = laid_take(g->path);
+	killed = laid_take_still(g->path);
 	archive_close(&g->a);
 	closed = laid_take(g->path);
 	rig_free(g);
@@ -438,13 +438,13 @@ static void forgotten_stays_forgotten(void **s)
 	fill(g, 500);
 	rig_reopen(g); /* all of it is in the database */
 	seq = (int64_t)rig_sql(g, "SELECT seq FROM thermal_memory_archive WHERE id = 'own-410'");
-	before = laid_take(g->path);
+	before = laid_take_still(g->path);
 	db = look_into(g->path); /* while somebody reads the state of now, nothing newer is moved into the database */
 	assert_int_equal(sqlite3_exec(db, "BEGIN; SELECT count(*) FROM counters", NULL, NULL, NULL), SQLITE_OK);
 	rig_call(g, MSG_memory_forget, &forget);
 	rig_say(g, "what came later");
 	rig_say(g, "and later still");
-	f = laid_take(g->path);
+	f = laid_take_still(g->path);
 	sqlite3_close(db);
 	archive_close(&g->a);
 	rig_free(g);
