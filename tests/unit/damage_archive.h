@@ -180,6 +180,15 @@ static inline sqlite3 *look_into(const char *path)
 	return db;
 }
 
+/* While it is open, what comes from now on stays in the log. */
+static inline sqlite3 *look_and_stay(const char *path)
+{
+	sqlite3 *db = look_into(path);
+
+	assert_int_equal(sqlite3_exec(db, "BEGIN; SELECT count(*) FROM counters", NULL, NULL, NULL), SQLITE_OK);
+	return db;
+}
+
 static inline int64_t look_number(sqlite3 *db, const char *sql)
 {
 	sqlite3_stmt *st = NULL;

@@ -45,6 +45,7 @@ static void know(const char *path)
 static int bar_make(void **s)
 {
 	struct rig *g = rig_new();
+	sqlite3 *db;
 
 	(void)s;
 	bar_seed = getenv("TRIBE_SEED") == NULL ? 4711 : strtoull(getenv("TRIBE_SEED"), NULL, 10);
@@ -54,8 +55,10 @@ static int bar_make(void **s)
 	snprintf(bar_state, sizeof(bar_state), "%s/state", bar_dir);
 	fill(g, 2000);
 	rig_reopen(g); /* what came so far is in the database, what comes now in the log */
+	db = look_and_stay(g->path);
 	fill_on(g, 2001, 1000);
 	bar_killed = laid_take_still(g->path);
+	sqlite3_close(db);
 	archive_close(&g->a);
 	bar_closed = laid_take(g->path);
 	rig_free(g);
