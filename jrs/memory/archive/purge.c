@@ -7,7 +7,8 @@
 #include <time.h>
 
 #define RETRY_MS    10000u /* after a pass that failed */
-#define LOOK_MS     5u     /* how often a step that waits for others looks again */
+#define LOOK_MS     5u     /* how soon a step that waits for others looks again ... */
+#define LOOK_MAX_MS 100u   /* ... and how late at most, when that takes long */
 #define PATIENCE_MS 30000u /* of a caller that names no deadline */
 #define EARLY_MS    100u   /* so long before its deadline a caller is told that it is not done yet */
 #define SHARE       4u     /* while calls come, steps take at most one part of so many more */
@@ -87,6 +88,12 @@ static int write_mark(struct sql_archive *a, void *arg)
 	(void)arg;
 	q_i64(&q, a->purge->newer_ms);
 	return q_run(&q);
+}
+
+/* May a pass go on, or begin? */
+static bool possible(const struct sql_archive *a)
+{
+	return a->healthy && !a->damaged && space_for_purge(a);
 }
 
 /* ms until a pass is due, 0: now; UINT64_MAX: there is nothing to purge. */
@@ -171,6 +178,7 @@ static void begin(struct sql_archive *a, uint64_t now_ms)
 
 	p->running = true;
 	p->steps = 0;
+	p->look_ms = LOOK_MS / 2;
 	p->covers = p->forgets;
 	p->newer_ms = 0;
 	p->began_ms = now_ms;
@@ -212,12 +220,13 @@ static void step(struct sql_archive *a, bool busy)
 	int r = a->wdb.driver->purge(a, p->steps++ == 0);
 
 	took = (tr_mono_ns() - began) / 1000000;
+	p->look_ms = r != PURGE_WAIT ? LOOK_MS : p->look_ms * 2 > LOOK_MAX_MS ? LOOK_MAX_MS : p->look_ms * 2;
 	if (r < 0)
 		failed(a, r);
 	else if (r == PURGE_DONE)
 		done(a);
 	else
-		p->next_ms = tr_mono_ms() + (r == PURGE_WAIT ? LOOK_MS : busy ? (took + 1) * SHARE : 0);
+		p->next_ms = tr_mono_ms() + (r == PURGE_WAIT ? p->look_ms : busy ? (took + 1) * SHARE : 0);
 }
 
 void purge_turn(struct sql_archive *a, bool busy)
@@ -229,9 +238,11 @@ void purge_turn(struct sql_archive *a, bool busy)
 		p->call_ms = now;
 	if (p->waiting.n > 0)
 		tell(a, false, now);
-	if (!a->healthy || !space_for_purge(a))
+	if (!possible(a)) {
 		purge_end(a);
-	if (!a->healthy || !space_for_purge(a) || (!p->known && read_mark(a) < 0))
+		return;
+	}
+	if (!p->known && read_mark(a) < 0)
 		return;
 	if (now < p->next_ms || (!p->running && due_in(a, now) > 0))
 		return;
@@ -257,7 +268,7 @@ uint64_t purge_wake(const struct sql_archive *a, uint64_t now_ms)
 	const struct purge *p = a->purge;
 	uint64_t deadline = first_deadline(&p->waiting), in = p->running ? 0 : due_in(a, now_ms), at;
 
-	if (!a->healthy || !space_for_purge(a))
+	if (!possible(a))
 		return p->waiting.n > 0 ? now_ms : UINT64_MAX;
 	at = in == UINT64_MAX ? UINT64_MAX : now_ms + in < p->next_ms ? p->next_ms : now_ms + in;
 	return at < deadline ? at : deadline;

@@ -24,6 +24,7 @@ struct purge {
 	/* the pass that is under way */
 	bool running;
 	unsigned steps;
+	uint64_t look_ms;                    /* until a step that waits for others looks again */
 	uint64_t covers;                     /* of forgets */
 	int64_t newer_ms;                    /* the first forgetting behind its beginning; 0: none */
 	uint64_t began_ms, next_ms, call_ms; /* tr_mono_ms(): the pass, its next step, the last call that was served */

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #define REST         256u /* pages left for the writer to move: more is for the keeper */
-#define HOLD_MS      100u /* so long the writer waits for readers to leave the log when nobody wants to write */
+#define HOLD_MS      20u  /* so long the writer waits for readers to leave the log when nobody wants to write */
 #define HOLD_BUSY_MS 5u   /* and when somebody does */
 #define HOLD_US      300u /* between two looks */
 
@@ -22,14 +22,14 @@ static bool somebody_waits(struct sql_archive *a)
 
 /* Moves what is left of the log and cuts it back to nothing. Readers that still use the log are waited for a moment:
  * those that come once all is moved do not use it. */
-static int cut_log(struct sql_archive *a)
+static int truncate_log(struct sql_archive *a)
 {
 	sqlite3 *db = sqlite_of(&a->wdb);
 	uint64_t began = tr_mono_ms(), passed;
 	int rc;
 
-	if (sqlite_log_hurry(a, REST))
-		return PURGE_WAIT;
+	if (!archive_may_write(a))
+		return SQLITE_READONLY;
 	sqlite3_busy_timeout(db, 0);
 	for (;;) {
 		rc = sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
@@ -39,13 +39,24 @@ static int cut_log(struct sql_archive *a)
 		usleep(HOLD_US);
 	}
 	sqlite3_busy_timeout(db, WRITE_WAIT_MS);
+	archive_wrote(a);
+	return rc;
+}
+
+static int cut_log(struct sql_archive *a)
+{
+	int rc;
+
+	if (sqlite_log_hurry(a, REST))
+		return PURGE_WAIT;
+	rc = truncate_log(a);
 	if ((rc & 0xff) == SQLITE_BUSY)
 		return PURGE_WAIT;
 	if (rc != SQLITE_OK)
 		return sqlite_failed(&a->wdb, rc);
 	sqlite_log_was_cut(a);
-	sqlite3_db_release_memory(
-		db); /* its pages still hold what was wiped on the way out, and would be written again */
+	/* The writer's pages still hold what was wiped on the way out, and would be written again with it. */
+	sqlite3_db_release_memory(sqlite_of(&a->wdb));
 	return PURGE_DONE;
 }
 
