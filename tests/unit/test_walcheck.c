@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "jrs/memory/archive/pagesum.h"
 #include "jrs/memory/archive/walcheck.h"
 #include "tests/unit/damage_kit.h"
 #include <signal.h>
@@ -377,6 +378,30 @@ static void torn_head(void **s)
 	sqlite3_close(db);
 }
 
+/* On their way into an archive pages lose what is no content (wipe.h): they are moved all the same. */
+static void torn_head_over_wiped_pages(void **s)
+{
+	struct files f;
+	char name[128];
+	sqlite3 *db = NULL;
+
+	(void)s;
+	snprintf(name, sizeof(name), "%s/live.sqlite", dir);
+	assert_int_equal(sqlite3_open_v2(name, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, pagesum_vfs()),
+			 SQLITE_OK);
+	assert_int_equal(pagesum_reserve(db), SQLITE_OK);
+	run(db, "PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 0; CREATE TABLE t(a INTEGER PRIMARY KEY, b)");
+	commit(db, 40);
+	run(db, "UPDATE t SET b = randomblob(700) WHERE a % 3 = 0");
+	run(db, "UPDATE t SET b = randomblob(2900) WHERE a % 2 = 0"); /* rows move, and leave their bytes behind */
+	run(db, "PRAGMA wal_checkpoint(PASSIVE)");
+	f = take(db);
+	f.wal[3] ^= 0x5a;
+	expect(&f, false, WAL_ABSENT);
+	done(&f);
+	sqlite3_close(db);
+}
+
 /* Moved into the database or not: SQLite would lay the old frames over the newer pages. */
 static void damage_in_what_was_moved(void **s)
 {
@@ -442,9 +467,9 @@ static void somebody_is_there(void **s)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(sound_and_absent),  T(truncated), T(flipped),   T(flipped_at_the_end),
-		T(torn_in_every_way), T(leftovers), T(torn_head), T(damage_in_what_was_moved),
-		T(somebody_is_there),
+		T(sound_and_absent),         T(truncated),         T(flipped),   T(flipped_at_the_end),
+		T(torn_in_every_way),        T(leftovers),         T(torn_head), T(torn_head_over_wiped_pages),
+		T(damage_in_what_was_moved), T(somebody_is_there),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

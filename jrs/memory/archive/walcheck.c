@@ -1,6 +1,7 @@
 #include "jrs/memory/archive/walcheck.h"
 #include "common/base/err.h"
 #include "jrs/memory/archive/pagesum.h"
+#include "jrs/memory/archive/wipe.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -286,8 +287,12 @@ static bool all_moved(struct walk *k, const char *db_path)
 			continue;
 		moved = f->page != 0 && pread(fd, page, n, (off_t)(f->page - 1) * n) == (ssize_t)n &&
 			pread(k->fd, k->buf, n, (off_t)WAL_HEAD + (off_t)i * (n + WAL_FRAME_HEAD) + WAL_FRAME_HEAD) ==
-				(ssize_t)n &&
-			memcmp(page, k->buf, n - PAGESUM_BYTES) == 0;
+				(ssize_t)n;
+		if (moved) { /* what is no content was wiped on the way */
+			wipe_room(page, n, f->page);
+			wipe_room(k->buf, n, f->page);
+			moved = memcmp(page, k->buf, n - PAGESUM_BYTES) == 0;
+		}
 	}
 	if (fd >= 0)
 		pagesum_close(fd, db_path);
