@@ -137,12 +137,25 @@ static void show_limits(struct memory *m, struct res_memory_thermal *res)
 	res->purge_due_s = now > stats.purge_due_ms ? (uint64_t)(now - stats.purge_due_ms) / 1000 : 0;
 }
 
+static void fail(struct memory *m, struct chan_call *call, int r, const struct tr_fault *fault)
+{
+	struct archive_stats stats;
+
+	archive_stats(m->archive, &stats);
+	if (r == TR_EUNAVAILABLE && stats.reason != NULL)
+		chan_failf(call, r, "", "the archive: %s", stats.reason);
+	else if (fault != NULL)
+		chan_fail(call, fault);
+	else
+		chan_failf(call, r, "", "%s", tr_strerror(r));
+}
+
 static void on_answer(void *arg, int r, const struct archive_answer *answer, const struct tr_fault *fault)
 {
 	struct pending *p = arg;
 
 	if (r < 0) {
-		chan_fail(p->call, fault);
+		fail(p->m, p->call, r, fault);
 		free(p);
 		return;
 	}
@@ -184,7 +197,7 @@ static void on_call(void *arg, struct chan_call *call, const void *msg)
 	}
 	if (r < 0) {
 		free(p);
-		chan_failf(call, r, "", "%s", tr_strerror(r));
+		fail(m, call, r, NULL);
 	}
 }
 

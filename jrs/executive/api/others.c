@@ -62,7 +62,8 @@ static void on_answer(void *arg, int r, const void *res, const struct tr_fault *
 	struct waiting *w = arg;
 	struct tr_fault absent = {0};
 
-	if (r == TR_EDEADLINE || r == TR_EUNAVAILABLE) {
+	/* what it says itself of why it cannot says more than we know */
+	if ((r == TR_EDEADLINE || r == TR_EUNAVAILABLE) && strcmp(fault->rule, tr_strerror(r)) == 0) {
 		api_absent(&absent, r, name_of(w->api, w->peer));
 		fault = &absent;
 	}

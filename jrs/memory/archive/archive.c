@@ -9,7 +9,8 @@
 #include <string.h>
 #include <time.h>
 
-#define MAX_WAITING 4096
+#define MAX_WAITING   4096
+#define AWAY_EARLY_MS 100u /* so long before its deadline a caller is told that the server is away */
 
 void jobs_put(struct jobs *q, struct job *j)
 {
@@ -53,6 +54,11 @@ void *job_alloc(struct job *j, size_t n)
 bool job_late(const struct job *j)
 {
 	return j->ctx.deadline_ms != 0 && tr_mono_ms() >= j->ctx.deadline_ms;
+}
+
+bool job_gives_up(const struct job *j)
+{
+	return j->ctx.deadline_ms != 0 && tr_mono_ms() + AWAY_EARLY_MS >= j->ctx.deadline_ms;
 }
 
 /* Which lane serves which message. */

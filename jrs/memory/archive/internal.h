@@ -178,6 +178,7 @@ void archive_finish(struct sql_archive *a, struct job *j); /* any thread: hand i
 int job_fault(struct job *j, int r, const char *field, const char *rule);
 void *job_alloc(struct job *j, size_t n); /* zeroed, in the call's zone; NULL: out of memory */
 bool job_late(const struct job *j);
+bool job_gives_up(const struct job *j); /* will its caller have given up before a server that is away can be back? */
 
 int archive_claim(struct sql_archive *a); /* writer's: raises the epoch; from now on we lead */
 int archive_enqueue(struct sql_archive *a, struct lane *lane, struct job *j); /* < 0: j is the caller's again */

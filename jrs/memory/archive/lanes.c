@@ -32,7 +32,6 @@ static int read_one(struct sql_archive *a, struct job *j)
 static void serve(struct reader *reader, struct job *j)
 {
 	struct sql_archive *a = reader->a;
-	int r;
 
 	j->db = &reader->db;
 	reader->job = j;
@@ -42,11 +41,14 @@ static void serve(struct reader *reader, struct job *j)
 			j->r = TR_EDEADLINE;
 		else if ((j->r = j->db->driver->ready(j->db)) == 0)
 			j->r = j->kind == JOB_TAIL ? read_tail(a, j) : read_one(a, j);
-	} while (j->r == TR_EUNAVAILABLE && j->db->trouble == DB_AWAY && !lane_sleep(&a->reading, AWAY_LOOK_MS));
+	} while (j->r == TR_EUNAVAILABLE && j->db->trouble == DB_AWAY && !job_gives_up(j) &&
+		 !lane_sleep(&a->reading, AWAY_LOOK_MS));
 	reader->job = NULL;
-	/* figures and recalls open a snapshot; whatever happened, none is left open */
-	if ((r = j->db->driver->looked(j->db)) < 0 && j->r == 0)
-		j->r = r;
+	if (j->r == TR_EUNAVAILABLE && j->db->trouble == DB_AWAY)
+		(void)job_fault(j, j->r, "", "the archive: the database server does not answer");
+	/* Figures and recalls open a snapshot; whatever happened, none is left open. What was read stays read even when
+	 * the server went away behind it. */
+	(void)j->db->driver->looked(j->db);
 	if (j->r == TR_ESTORE)
 		log_warn("archive: a read failed code=%d reason=\"%s\"", j->db->code, j->db->reason);
 	if (j->r == TR_EDEADLINE && a->closing)

@@ -132,8 +132,8 @@ static struct query start(struct db *db, enum sql id)
 	if (db_text(id, true) != NULL && (q.st = pg_item_new(conn_of(db), id)) == NULL)
 		q.r = TR_ENOMEM;
 	if (q.st != NULL)
-		item_of(&q)->streamed = id == SQL_HEAT_RANGE || id == SQL_HEATS || id == SQL_SOURCES ||
-				       db_lanes(id) == DB_B;
+		item_of(&q)->streamed =
+			id == SQL_HEAT_RANGE || id == SQL_HEATS || id == SQL_SOURCES || db_lanes(id) == DB_B;
 	return q;
 }
 
@@ -410,6 +410,8 @@ static void rollback(struct db *db)
 	db->code = code;
 }
 
+/* Not by pg_xact_status(): a server that crashed before it wrote anything of a transaction gives its number to another
+ * one. Each transaction of a lead writes the row of its role, and nobody else does but a newer lead. */
 static int outcome(struct db *db)
 {
 	struct pg_conn *c = conn_of(db);
@@ -422,14 +424,13 @@ static int outcome(struct db *db)
 		return c->xid == 0 ? 0 : r;
 	q = q_begin(db, SQL_XACT_STATUS);
 	q_i64(&q, c->xid);
-	if ((r = q_row(&q)) == 1 && !q_is_null(&q, 0)) {
-		char status[16];
-
-		tr_copy(status, sizeof(status), q_get(&q, 0), q_len(&q, 0));
-		r = strcmp(status, "committed") == 0 ? 1 : strcmp(status, "aborted") == 0 ? 0 : TR_EUNAVAILABLE;
-	} else if (r >= 0 || db->trouble != DB_AWAY) {
-		r = TR_ESTORE; /* another server, which never heard of it */
-	}
+	q_text(&q, "memory", strlen("memory"));
+	if ((r = q_row(&q)) == 1)
+		r = (uint64_t)q_get_i64(&q, 0) == c->a->epoch ? q_get_i64(&q, 1) != 0 : TR_ESTORE;
+	else if (r < 0 && (db->trouble == DB_AWAY || db->trouble == DB_BUSY))
+		r = TR_EUNAVAILABLE; /* busy: its end is not decided yet */
+	else
+		r = TR_ESTORE; /* another server, which never heard of us */
 	q_end(&q);
 	settle(db);
 	c->in_doubt = r == TR_EUNAVAILABLE;

@@ -11,7 +11,6 @@
 #define BATCH_MAX       1024   /* calls in one commit */
 #define HOUSEKEEPING_MS 60000u /* how often old requests and logs are trimmed */
 #define AWAY_LOOK_MS    10u    /* while the server is away; the driver tries less often */
-#define AWAY_EARLY_MS   100u   /* so long before its deadline a caller is told that the server is away */
 #define PROBE_MS        1000u  /* how often an archive that failed is tried again */
 
 static void healthy(struct sql_archive *a, bool ok)
@@ -67,8 +66,8 @@ static int one_effect(struct sql_archive *a, struct job *j)
 	j->r = write_effect(a, j);
 	if (!in_transaction(a) || (!guarded && j->r == TR_ENOMEM))
 		return j->r < 0 ? j->r : TR_ESTORE;
-	/* The storage failed in the middle of it: nobody knows what a rollback to a savepoint finds, least of all in the
-	 * full-text index. Everything is undone, and each call gets a chance of its own. */
+	/* The storage failed in the middle of it: nobody knows what a rollback to a savepoint finds, least of all in
+	 * the full-text index. Everything is undone, and each call gets a chance of its own. */
 	if (j->r < 0 && db_trouble_of_storage(a->wdb.trouble))
 		return j->r;
 	if (j->r < 0) {
@@ -209,12 +208,6 @@ static void done(struct sql_archive *a, struct job *j, int r)
 	archive_finish(a, j);
 }
 
-/* Will its caller have given up before the server can be back? */
-static bool gives_up(const struct job *j)
-{
-	return j->ctx.deadline_ms != 0 && tr_mono_ms() + AWAY_EARLY_MS >= j->ctx.deadline_ms;
-}
-
 /* While the server is away: whose time is up is told so, in v and in the queue. How many are left in v. */
 static unsigned expire(struct sql_archive *a, struct job **v, unsigned n)
 {
@@ -223,7 +216,7 @@ static unsigned expire(struct sql_archive *a, struct job **v, unsigned n)
 	struct job *j;
 
 	for (i = 0; i < n; i++) {
-		if (gives_up(v[i]))
+		if (job_gives_up(v[i]))
 			done(a, v[i], TR_EUNAVAILABLE);
 		else
 			v[left++] = v[i];
@@ -231,7 +224,7 @@ static unsigned expire(struct sql_archive *a, struct job **v, unsigned n)
 	pthread_mutex_lock(&a->writer.lock);
 	all = a->writer.waiting;
 	while ((j = jobs_take(&all)) != NULL) {
-		if (gives_up(j))
+		if (job_gives_up(j))
 			done(a, j, TR_EUNAVAILABLE);
 		else
 			jobs_put(&kept, j);
