@@ -9,6 +9,9 @@ from tribe import API_NAMES, ROLES, wait_for
 
 TARGETS = ROLES + ("tribed",)
 KINDS = ("kill", "stop", "restart")
+SERVER = "postgresql"  # a target of --kills with --postgres
+SERVER_KINDS = ("crash", "restart", "cut")  # kill -9 of all of it, an orderly restart, the end of all connections
+CUT = ("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'tribe' AND pid <> pg_backend_pid()")
 PLANTED = ("lose", "double")  # damage the tribe cannot be right about: they prove that the judge objects
 HEAL_S = 60
 
@@ -30,8 +33,11 @@ def kills(seed, targets):
     rng = random.Random("%d kills" % seed)
     while True:
         pause = rng.uniform(0, 0.02) if rng.random() < 0.3 else rng.uniform(0, 0.6)
-        yield {"kind": "kill", "target": rng.choice(targets), "pause_s": round(pause, 4),
-               "early_s": round(rng.uniform(0, 0.04), 4) if rng.random() < 0.2 else None}
+        entry = {"kind": "kill", "target": rng.choice(targets), "pause_s": round(pause, 4),
+                 "early_s": round(rng.uniform(0, 0.04), 4) if rng.random() < 0.2 else None}
+        if entry["target"] == SERVER:
+            entry.update(kind=rng.choice(SERVER_KINDS), early_s=None)
+        yield entry
 
 
 def strike(tribe, pid, sig):
@@ -111,10 +117,24 @@ def harm_archive(tribe, entry, row):
     assert answer.status in (200, 201, 204), answer
 
 
+def harm_server(tribe, entry, row):
+    server = tribe.server
+    row.update(pid=server.process[0], start=time.monotonic_ns())
+    if entry["kind"] == "cut":
+        server.sql(CUT)
+    elif entry["kind"] == "crash":
+        server.kill()
+        server.start()
+    else:
+        server.restart()
+    wait_for(lambda: tribe.get("/readyz").status == 200, "the tribe has its archive again", HEAL_S)
+    row["new_pid"] = server.process[0]
+
+
 def inject(tribe, entry):
     """Carries one entry of the plan out, from the main thread. Returns its row; end is None when it did not heal."""
     row = {"f": "fault", "kind": entry["kind"], "target": entry["target"], "end": None}
-    harm = {"tribed": harm_tribed, "archive": harm_archive}.get(entry["target"], harm_jr)
+    harm = {"tribed": harm_tribed, "archive": harm_archive, SERVER: harm_server}.get(entry["target"], harm_jr)
     try:
         harm(tribe, entry, row)
     except (AssertionError, OSError, EOFError) as error:

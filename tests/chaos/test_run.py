@@ -29,6 +29,8 @@ class Plan(unittest.TestCase):
         early = [e["early_s"] for e in take(3) if e["early_s"] is not None]
         self.assertTrue(5 < len(early) < 50 and max(early) < 0.05, early)
         self.assertTrue(all(0 <= e["pause_s"] <= 0.6 for e in take(3)))
+        server = list(itertools.islice(faults.kills(3, [faults.SERVER]), 30))
+        self.assertEqual({e["kind"] for e in server}, set(faults.SERVER_KINDS))
 
 
 class Run(unittest.TestCase):
@@ -68,6 +70,12 @@ class Run(unittest.TestCase):
     def test_kills_under_writers(self):
         self.kills()
 
+    def test_harm_to_the_database_server(self):
+        status, text, journal = self.chaos("--seed", "14", "--kills", "5", "--postgres", "--targets", "postgresql", "--no-log")
+        self.assertEqual(status, 0, text)
+        self.assertEqual({row["fault"] for row in journal["injections"]}, set(faults.SERVER_KINDS))
+        self.assertIn("lost 0  doubled 0  refused 0  failed 0", text)
+
     def test_too_few_kills_are_no_pass(self):
         status, text, journal = self.chaos("--seed", "12", "--kills", "1000", "--limit", "1", "--no-log")
         self.assertEqual((status, journal["valid"]), (6, "unknown"), text)
@@ -81,7 +89,8 @@ class Run(unittest.TestCase):
         self.assertEqual((status, journal["verdict"]["wrong"]), (1, ["doubled"]), text)
 
     def test_wrong_usage(self):
-        for words in (("--faults", "burn"), ("--targets", "nobody"), ("--threads", "0"), ("--kills", "0"), ("--postgres", "--set", "archive.url=sqlite:x")):
+        for words in (("--faults", "burn"), ("--targets", "nobody"), ("--threads", "0"), ("--kills", "0"), ("--kills", "3", "--targets", "postgresql"),
+                      ("--postgres", "--set", "archive.url=sqlite:x")):
             done = subprocess.run([sys.executable, os.path.join(HERE, "run"), *words], capture_output=True, text=True, timeout=60, check=False)
             self.assertEqual(done.returncode, 2, done.stderr)
 
