@@ -9,9 +9,10 @@
 #include <string.h>
 
 #define RETRY_MIN_MS 20u
-#define RETRY_MAX_MS 1000u
-#define PING_MS      1000u
-#define SEQ_BLOCK    1024 /* numbers taken from the sequence at once; what is left of them is lost at the end */
+#define RETRY_MAX_MS \
+	250u /* four tries a second and connection hurt no server; a longer one is time that writers wait */
+#define PING_MS   1000u
+#define SEQ_BLOCK 1024 /* numbers taken from the sequence at once; what is left of them is lost at the end */
 
 static struct pg_conn *conn_of(const struct db *db)
 {
