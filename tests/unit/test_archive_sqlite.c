@@ -51,6 +51,118 @@ static void the_index_follows_the_rows(void **s)
 	assert_true(rig_sql(g, "SELECT count(*) FROM memory_words WHERE memory_words MATCH 'boat'") == 25.0);
 }
 
+struct answered {
+	int r, *left;
+};
+
+static void one_answered(void *arg, int r, const struct archive_answer *answer, const struct tr_fault *fault)
+{
+	struct answered *a = arg;
+
+	(void)answer;
+	(void)fault;
+	a->r = r;
+	--*a->left;
+}
+
+struct one_call {
+	enum wire_msg_id id;
+	const void *msg;
+	int r; /* wanted */
+};
+
+/* In one commit: the writer waits for the lock with a call of its own while they queue. */
+static void in_one_commit(struct rig *g, const struct one_call *v, int n)
+{
+	const struct archive_ctx ctx = {g->zone, 0};
+	struct item_new_memory m = said("first in the queue");
+	const struct msg_memory_add first = {.memories = {&m, 1}};
+	struct answered got[16];
+	struct archive_stats before, after;
+	sqlite3 *db = NULL;
+	int i, left = n + 1;
+
+	assert_true(n < 16);
+	archive_stats(g->a, &before);
+	assert_int_equal(sqlite3_open(g->path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+	got[n].left = &left;
+	assert_int_equal(archive_call(g->a, MSG_memory_add, &first, &ctx, one_answered, &got[n]), 0);
+	usleep(20000); /* were it not under way by then, the next ones would come into its commit: that is as good */
+	for (i = 0; i < n; i++) {
+		got[i].left = &left;
+		assert_int_equal(archive_call(g->a, v[i].id, v[i].msg, &ctx, one_answered, &got[i]), 0);
+	}
+	sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
+	sqlite3_close(db);
+	while (left > 0)
+		uv_run(&g->loop, UV_RUN_ONCE);
+	assert_int_equal(got[n].r, 0);
+	for (i = 0; i < n; i++)
+		assert_int_equal(got[i].r, v[i].r);
+	archive_stats(g->a, &after);
+	assert_true(after.commits - before.commits <= 2 || v[1].r == TR_ESTORE);
+}
+
+static void words_hold(struct rig *g, double rows)
+{
+	assert_int_equal(rig_exec(g, "INSERT INTO memory_words(memory_words, rank) VALUES('integrity-check', 1)"),
+			 SQLITE_OK);
+	assert_true(rig_sql(g, "SELECT count(*) FROM thermal_memory_archive") == rows);
+	assert_true(rig_sql(g, "SELECT count(*) FROM memory_words WHERE memory_words MATCH 'harbour'") == rows - 1);
+}
+
+/* Words come at the end of a commit: those of a call that fails do not, and what is forgotten in the same commit has
+ * none. */
+static void the_index_follows_a_batch(void **s)
+{
+	struct rig *g = *s;
+	struct item_new_memory one[2] = {said("harbour one"), said("harbour two")};
+	struct item_new_memory bad[2] = {said("harbour bad"), said("harbour worse")};
+	struct item_new_memory gone = said("harbour gone"), last = said("harbour last");
+	struct msg_memory_add add[4] = {
+		{.memories = {one, 2}}, {.memories = {bad, 2}}, {.memories = {&gone, 1}}, {.memories = {&last, 1}}};
+	struct msg_memory_decide decide = {.text = wire_s("harbour decided"), .by = wire_s("us")};
+	struct msg_memory_forget forget = {.id = wire_s("gone")};
+	const struct one_call calls[] = {
+		{MSG_memory_add, &add[0], 0},
+		{MSG_memory_add, &add[1], TR_EINVAL},
+		{MSG_memory_add, &add[2], 0},
+		{MSG_memory_forget, &forget, 0},
+		{MSG_memory_decide, &decide, 0},
+		{MSG_memory_add, &add[1], TR_EINVAL},
+		{MSG_memory_forget, &forget, TR_ENOTFOUND},
+		{MSG_memory_add, &add[3], 0},
+	};
+
+	bad[1].has_supersedes = true;
+	bad[1].supersedes = wire_s("nobody");
+	gone.has_id = true;
+	gone.id = wire_s("gone");
+	in_one_commit(g, calls, 8);
+	words_hold(g, 5.0);
+}
+
+/* An index that refuses the words of one: its row goes with them, its neighbours stay. */
+static void words_that_fail_take_their_row_along(void **s)
+{
+	struct rig *g = *s;
+	struct item_new_memory m[3] = {said("harbour one"), said("a harbour with five words"), said("harbour two")};
+	struct msg_memory_add add[3] = {{.memories = {&m[0], 1}}, {.memories = {&m[1], 1}}, {.memories = {&m[2], 1}}};
+	const struct one_call calls[] = {
+		{MSG_memory_add, &add[0], 0}, {MSG_memory_add, &add[1], TR_ESTORE}, {MSG_memory_add, &add[2], 0}};
+
+	/* how many words each column has; 5 and none: it cannot be reckoned */
+	assert_int_equal(rig_exec(g, "CREATE INDEX refuses ON memory_words_docsize(abs(CASE hex(sz) WHEN '0500' THEN "
+				     "-9223372036854775807 - 1 END))"),
+			 SQLITE_OK);
+	in_one_commit(g, calls, 3);
+	words_hold(g, 3.0);
+	rig_say(g, "harbour three");
+	words_hold(g, 4.0);
+	assert_int_equal(rig_exec(g, "DROP INDEX refuses"), SQLITE_OK);
+}
+
 static void old_requests_go(void **s)
 {
 	struct rig *g = *s;
@@ -254,9 +366,16 @@ static void schema_1_is_migrated(void **s)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(another_writer_holds_it),    T(the_index_follows_the_rows),   T(old_requests_go),
-		T(the_log_stays_small),        T(nothing_is_left_in_the_pages), T(a_long_search_is_cut),
-		T(restored_rows_are_the_same), T(schema_1_is_migrated),
+		T(another_writer_holds_it),
+		T(the_index_follows_the_rows),
+		T(the_index_follows_a_batch),
+		T(words_that_fail_take_their_row_along),
+		T(old_requests_go),
+		T(the_log_stays_small),
+		T(nothing_is_left_in_the_pages),
+		T(a_long_search_is_cut),
+		T(restored_rows_are_the_same),
+		T(schema_1_is_migrated),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

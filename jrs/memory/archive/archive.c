@@ -333,6 +333,7 @@ static void take_down(struct sql_archive *a)
 	quota_free(a);
 	space_free(a);
 	free(a->heat.v);
+	free(a->words.v);
 	free(a->missed.v);
 	free(a->path_copy);
 	if (a->async != NULL)

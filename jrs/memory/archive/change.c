@@ -2,6 +2,7 @@
 #include "jrs/memory/archive/ahead.h"
 #include "jrs/memory/archive/purge.h"
 #include "jrs/memory/archive/quota.h"
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -90,6 +91,7 @@ int forget_row(struct sql_archive *a, const struct row *row)
 	const struct heat_change c = {.before = row->heat, .was = true, .was_sacred = row->sacred, .gone = true};
 	int r;
 
+	assert(a->words.n == 0); /* words_needed() */
 	ahead_clear(a);
 	/* A decision goes with its memory: it *is* that memory. The words go before the row: they are taken from it. */
 	if ((r = purge_mark(a)) < 0 || (r = quota_remove(a, row)) < 0 ||

@@ -67,6 +67,17 @@ struct heat_changes {
 	bool lost; /* one did not fit into memory */
 };
 
+/* Of rows that this batch has made; texts are the calls'. In the order of seq. */
+struct new_word {
+	int64_t seq;
+	wire_str content, speaker;
+	bool has_speaker;
+};
+struct new_words {
+	struct new_word *v;
+	size_t n, cap;
+};
+
 struct lane {
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
@@ -109,6 +120,7 @@ struct sql_archive {
 	/* writer's thread */
 	struct notes taken;
 	struct heat_changes heat;
+	struct new_words words;
 	struct ahead *ahead; /* NULL: none; ahead.h */
 	struct purge *purge; /* purge.h */
 	struct quota *quota; /* NULL: no limit; quota.h */
@@ -265,6 +277,11 @@ struct import_note {
 	}
 int import_check(struct sql_archive *a, struct job *j, const struct import_note *n);
 int import_brought(struct sql_archive *a, const struct import_note *n, uint64_t added, uint64_t known);
+/* words.c: what has to be found by its words when this batch is committed. An effect that is undone takes back what it
+ * put, by setting words.n. */
+int words_put(struct sql_archive *a, int64_t seq, const struct item_new_memory *m);
+int words_write(struct sql_archive *a); /* before the commit, or an effect that removes rows; outside a savepoint */
+bool words_needed(const struct job *j); /* it may remove rows of this batch, and their words with them */
 /* notes.c */
 int write_notes(struct sql_archive *a, struct notes *n);
 int write_housekeeping(struct sql_archive *a);

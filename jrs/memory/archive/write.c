@@ -243,7 +243,6 @@ int entry_create(struct sql_archive *a, struct job *j, struct entry *e, struct r
 {
 	const struct item_new_memory *m = e->m;
 	struct heat_change c = {.is_sacred = m->has_sacred && m->sacred};
-	struct query q;
 	int r;
 
 	if (m->has_id) {
@@ -261,11 +260,7 @@ int entry_create(struct sql_archive *a, struct job *j, struct entry *e, struct r
 	if (row->seq == 0)
 		row->seq = a->wdb.driver->inserted(&a->wdb);
 	ahead_created(a, row, e->identity);
-	q = q_begin(&a->wdb, SQL_ADD_WORDS);
-	q_i64(&q, row->seq);
-	q_text(&q, m->content.p, m->content.n);
-	q_opt_text(&q, m->has_speaker, m->speaker);
-	if ((r = q_run(&q)) < 0 || (r = supersede(a, j, e, row)) < 0)
+	if ((r = words_put(a, row->seq, m)) < 0 || (r = supersede(a, j, e, row)) < 0)
 		return r;
 	return row->hidden ? 0 : heat_changed(a, &c);
 }

@@ -44,7 +44,7 @@ static bool looks_first(const struct sql_archive *a, const struct job *j)
  * else the call has its own j->r. */
 static int one_effect(struct sql_archive *a, struct job *j)
 {
-	size_t mark = a->heat.n, quota = quota_mark(a);
+	size_t mark = a->heat.n, quota = quota_mark(a), words;
 	bool guarded;
 	int r;
 
@@ -60,6 +60,9 @@ static int one_effect(struct sql_archive *a, struct job *j)
 	}
 	if ((j->r = space_admits(a, j)) < 0)
 		return 0;
+	if (words_needed(j) && (r = words_write(a)) < 0)
+		return r;
+	words = a->words.n;
 	guarded = !looks_first(a, j);
 	if (guarded && (r = db_run(&a->wdb, SQL_EFFECT)) < 0)
 		return r;
@@ -72,6 +75,7 @@ static int one_effect(struct sql_archive *a, struct job *j)
 		return j->r;
 	if (j->r < 0) {
 		a->heat.n = mark;
+		a->words.n = words;
 		quota_undo(a, quota);
 		ahead_clear(a);
 		if (guarded && (r = db_run(&a->wdb, SQL_EFFECT_UNDO)) < 0)
@@ -153,7 +157,7 @@ static int one_transaction(struct sql_archive *a, struct job **v, unsigned n, bo
 	unsigned i;
 	int r;
 
-	a->heat.n = 0;
+	a->heat.n = a->words.n = 0;
 	purge_began(a);
 	quota_began(a);
 	a->now_ms = now > a->now_ms ? now : a->now_ms;
@@ -170,6 +174,8 @@ static int one_transaction(struct sql_archive *a, struct job **v, unsigned n, bo
 		r = one_effect(a, v[i]);
 	if (r == 0 && notes)
 		r = all_notes(a);
+	if (r == 0)
+		r = words_write(a);
 	if (r == 0) {
 		pthread_mutex_lock(&a->hist_lock);
 		if ((r = driver->commit(&a->wdb)) == 0)
