@@ -37,6 +37,19 @@ struct job *jobs_take(struct jobs *q)
 	return j;
 }
 
+void jobs_move(struct jobs *to, struct jobs *from)
+{
+	if (from->n == 0)
+		return;
+	if (to->tail == NULL)
+		to->head = from->head;
+	else
+		to->tail->next = from->head;
+	to->tail = from->tail;
+	to->n += from->n;
+	*from = (struct jobs){NULL, NULL, 0};
+}
+
 int job_fault(struct job *j, int r, const char *field, const char *rule)
 {
 	return tr_fault_set(&j->fault, r, field, "%s", rule);
@@ -99,7 +112,8 @@ int archive_enqueue(struct sql_archive *a, struct lane *lane, struct job *j)
 	} else {
 		jobs_put(&lane->waiting, j);
 		a->unanswered++;
-		pthread_cond_signal(&lane->wake);
+		if (lane->waiting.n >= lane->wanted)
+			pthread_cond_signal(&lane->wake);
 	}
 	pthread_mutex_unlock(&lane->lock);
 	return r;
@@ -129,6 +143,16 @@ void archive_finish(struct sql_archive *a, struct job *j)
 {
 	pthread_mutex_lock(&a->done_lock);
 	jobs_put(&a->done, j);
+	pthread_mutex_unlock(&a->done_lock);
+	uv_async_send(a->async);
+}
+
+void archive_finish_all(struct sql_archive *a, struct jobs *all)
+{
+	if (all->n == 0)
+		return;
+	pthread_mutex_lock(&a->done_lock);
+	jobs_move(&a->done, all);
 	pthread_mutex_unlock(&a->done_lock);
 	uv_async_send(a->async);
 }

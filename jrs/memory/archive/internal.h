@@ -34,7 +34,8 @@ struct jobs { /* first in, first out */
 	unsigned n;
 };
 void jobs_put(struct jobs *q, struct job *j);
-struct job *jobs_take(struct jobs *q); /* NULL: empty */
+struct job *jobs_take(struct jobs *q);              /* NULL: empty */
+void jobs_move(struct jobs *to, struct jobs *from); /* all of them, to the end; from is empty then */
 
 /* Notes waiting for the next commit. */
 struct touch_note {
@@ -81,8 +82,10 @@ struct new_words {
 struct lane {
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
-	struct jobs waiting; /* under lock */
-	bool stop;           /* under lock */
+	/* under lock */
+	struct jobs waiting;
+	unsigned wanted; /* so many must wait before the sleeper is woken; 0 is as good as 1 */
+	bool stop;
 };
 struct lane_thread {
 	pthread_t thread;
@@ -127,6 +130,7 @@ struct sql_archive {
 	struct space *space; /* NULL: not looked at; space.h */
 	char no_space[128];  /* why nothing is written while `low`; written at the start only */
 	int64_t now_ms;      /* commit time of the batch, never falling */
+	unsigned last_calls; /* in the last batch that had any */
 	uint64_t housekeeping_ms, probe_ms;
 
 	/* hist_lock is held by the writer across COMMIT, so rows and hist change together for who holds it */
@@ -186,7 +190,9 @@ static inline void archive_wrote(struct sql_archive *a)
 }
 
 /* archive.c */
-void archive_finish(struct sql_archive *a, struct job *j); /* any thread: hand it back to the loop */
+/* Any thread: hand them back to the loop. */
+void archive_finish(struct sql_archive *a, struct job *j);
+void archive_finish_all(struct sql_archive *a, struct jobs *all); /* at once; all is empty then */
 int job_fault(struct job *j, int r, const char *field, const char *rule);
 void *job_alloc(struct job *j, size_t n); /* zeroed, in the call's zone; NULL: out of memory */
 bool job_late(const struct job *j);

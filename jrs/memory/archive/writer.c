@@ -9,6 +9,7 @@
 #include <time.h>
 
 #define BATCH_MAX       1024   /* calls in one commit */
+#define GATHER_US       200    /* so long the next batch may wait for those who were in the last */
 #define HOUSEKEEPING_MS 60000u /* how often old requests and logs are trimmed */
 #define AWAY_LOOK_MS    10u    /* while the server is away; the driver tries less often */
 #define PROBE_MS        1000u  /* how often an archive that failed is tried again */
@@ -201,7 +202,8 @@ static int transaction(struct sql_archive *a, struct job **v, unsigned n, bool n
 	return r;
 }
 
-static void done(struct sql_archive *a, struct job *j, int r)
+/* Its answer is known: it goes to out, or waits for a purge. */
+static void done(struct sql_archive *a, struct job *j, int r, struct jobs *out)
 {
 	if (r < 0) {
 		memset(&j->fault, 0, sizeof(j->fault));
@@ -211,19 +213,19 @@ static void done(struct sql_archive *a, struct job *j, int r)
 		if (purge_awaits(a, j))
 			return;
 	}
-	archive_finish(a, j);
+	jobs_put(out, j);
 }
 
 /* While the server is away: whose time is up is told so, in v and in the queue. How many are left in v. */
 static unsigned expire(struct sql_archive *a, struct job **v, unsigned n)
 {
-	struct jobs all, kept = {NULL, NULL, 0};
+	struct jobs all, kept = {NULL, NULL, 0}, out = {NULL, NULL, 0};
 	unsigned i, left = 0;
 	struct job *j;
 
 	for (i = 0; i < n; i++) {
 		if (job_gives_up(v[i]))
-			done(a, v[i], TR_EUNAVAILABLE);
+			done(a, v[i], TR_EUNAVAILABLE, &out);
 		else
 			v[left++] = v[i];
 	}
@@ -231,12 +233,13 @@ static unsigned expire(struct sql_archive *a, struct job **v, unsigned n)
 	all = a->writer.waiting;
 	while ((j = jobs_take(&all)) != NULL) {
 		if (job_gives_up(j))
-			done(a, j, TR_EUNAVAILABLE);
+			done(a, j, TR_EUNAVAILABLE, &out);
 		else
 			jobs_put(&kept, j);
 	}
 	a->writer.waiting = kept;
 	pthread_mutex_unlock(&a->writer.lock);
+	archive_finish_all(a, &out);
 	return left;
 }
 
@@ -282,6 +285,7 @@ static void follow(struct sql_archive *a, struct job **v, unsigned n)
 static void batch(struct sql_archive *a, struct job **v, unsigned n)
 {
 	bool notes = !space_low(a); /* else they wait, and what does not fit is dropped */
+	struct jobs out = {NULL, NULL, 0};
 	int r = transaction(a, v, n, notes), back;
 	bool alone;
 	unsigned i;
@@ -298,7 +302,8 @@ static void batch(struct sql_archive *a, struct job **v, unsigned n)
 	healthy(a, r == 0);
 	if (r == 0 || !alone) {
 		for (i = 0; i < n; i++)
-			done(a, v[i], r);
+			done(a, v[i], r, &out);
+		archive_finish_all(a, &out); /* all at once: who calls again at once comes into one batch again */
 		return;
 	}
 	/* It failed as a whole, perhaps because of one (a full disk and a large call): each gets a chance of its own.
@@ -306,7 +311,8 @@ static void batch(struct sql_archive *a, struct job **v, unsigned n)
 	for (i = 0; i < n; i++) {
 		r = transaction(a, &v[i], 1, false);
 		healthy(a, r == 0);
-		done(a, v[i], r);
+		done(a, v[i], r, &out);
+		archive_finish_all(a, &out);
 	}
 }
 
@@ -365,6 +371,28 @@ static uint64_t sleep_until(struct sql_archive *a, uint64_t now)
 	return until <= now ? 0 : until;
 }
 
+/* Under the lock: those who were told of the last batch may be about to call again. Sharing their commit is worth a
+ * moment, which nobody spends who was alone in the last one. */
+static void gather(struct sql_archive *a)
+{
+	struct lane *lane = &a->writer;
+	struct timespec until;
+
+	if (lane->waiting.n == 0 || lane->waiting.n >= a->last_calls)
+		return;
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_nsec += GATHER_US * 1000;
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_nsec -= 1000000000;
+		until.tv_sec++;
+	}
+	lane->wanted = a->last_calls;
+	while (lane->waiting.n < lane->wanted && !lane->stop &&
+	       pthread_cond_timedwait(&lane->wake, &lane->lock, &until) == 0)
+		;
+	lane->wanted = 0;
+}
+
 /* Waits for work; takes calls into v and, when those of last time are written, the notes. */
 static unsigned take(struct sql_archive *a, struct job **v, bool *stop)
 {
@@ -378,8 +406,11 @@ static unsigned take(struct sql_archive *a, struct job **v, bool *stop)
 
 		pthread_cond_timedwait(&lane->wake, &lane->lock, &ts);
 	}
+	gather(a);
 	for (n = 0; n < BATCH_MAX && lane->waiting.n > 0; n++)
 		v[n] = jobs_take(&lane->waiting);
+	if (n > 0)
+		a->last_calls = n;
 	*stop = lane->stop && lane->waiting.n == 0;
 	if (!notes_any(&a->taken)) {
 		notes_free(&a->taken);
