@@ -11,6 +11,7 @@ int main(int argc, char **argv)
 	struct memory *memory = NULL;
 	int r;
 
+	archive_prepare_process();
 	jr_libraries(&library, 1);
 	if ((r = jr_opts_parse(&opts, TR_ROLE_MEMORY, argc, argv)) != 0)
 		return r < 0 ? tr_exit_code(r) : 0;

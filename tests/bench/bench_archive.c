@@ -176,6 +176,7 @@ int main(int argc, char **argv)
 		else
 			width = (size_t)bench_number(argv[i], 1, WIDTH_MAX);
 	}
+	archive_prepare_process(); /* as memory-jr */
 	compose(&b, strtoull(argv[4], NULL, 10));
 	run(&b, argv[1], width);
 	free(b.ns);

@@ -44,6 +44,9 @@ struct archive_cfg {
 	uint64_t min_free_bytes;
 	int (*free_bytes)(const char *path, uint64_t *out);
 };
+/* Once, first thing in a process that is there for an archive: settles what no connection can settle any more. Without it
+ * everything works, a little slower. */
+void archive_prepare_process(void);
 /* Blocks: opens, migrates, rebuilds the running figures. A file that is not ours, damaged or newer than this program is
  * refused with *fault filled and is not changed. On failure *out is untouched. */
 int archive_open(struct archive **out, const struct archive_cfg *cfg, struct tr_fault *fault);

@@ -1,11 +1,17 @@
 /* The door: which archive it is, and its calls passed on. */
 #include "jrs/memory/archive/internal.h"
+#include <sqlite3.h>
 #include <string.h>
 
 bool archive_is_drill(bool has_source, wire_str source)
 {
 	return has_source && source.n >= strlen(ARCHIVE_DRILL_PREFIX) &&
 	       memcmp(source.p, ARCHIVE_DRILL_PREFIX, strlen(ARCHIVE_DRILL_PREFIX)) == 0;
+}
+
+void archive_prepare_process(void)
+{
+	sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0); /* nobody reads them, and each allocation takes a lock for them */
 }
 
 int archive_open(struct archive **out, const struct archive_cfg *cfg, struct tr_fault *fault)
