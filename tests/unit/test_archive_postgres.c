@@ -138,6 +138,33 @@ static void neighbours_survive_a_refusal(void **s)
 	PQfinish(c);
 }
 
+/* A plan made while the tables were empty must not read them whole for ever. */
+static void looks_go_by_keys(void **s)
+{
+	struct rig *g = *s;
+	struct item_new_memory m = said("");
+	struct msg_memory_add msg = {.memories = {&m, 1}, .common = {.has_request_id = true}};
+	uint64_t until = tr_mono_ms() + 20000;
+	PGconn *c = other(g);
+	char text[32];
+	int i;
+
+	run(c, "VACUUM ANALYZE requests"); /* now the server knows that it is empty */
+	PQfinish(c);
+	for (i = 0; i < 40; i++) {
+		snprintf(text, sizeof(text), "fact %d", i);
+		m.content = msg.common.request_id = wire_s(text);
+		rig_call(g, MSG_memory_add, &msg);
+	}
+	archive_close(&g->a); /* a connection that ends tells what it has counted, a little later */
+	while (rig_sql(g, "SELECT seq_scan + idx_scan FROM pg_stat_user_tables WHERE relname = 'requests'") < 40.0 &&
+	       tr_mono_ms() < until)
+		usleep(1000);
+	assert_true(rig_sql(g, "SELECT idx_scan FROM pg_stat_user_tables WHERE relname = 'requests'") >= 40.0);
+	assert_true(rig_sql(g, "SELECT seq_scan FROM pg_stat_user_tables WHERE relname = 'requests'") < 10.0);
+	assert_int_equal(rig_open_again(g, NULL), 0);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, rig_setup, rig_teardown_sound)
 int main(int argc, char **argv)
 {
@@ -145,6 +172,7 @@ int main(int argc, char **argv)
 		T(a_late_commit_is_heard_of),
 		T(an_open_transaction_hides_nothing),
 		T(neighbours_survive_a_refusal),
+		T(looks_go_by_keys),
 	};
 
 	rig_choose(argc, argv);

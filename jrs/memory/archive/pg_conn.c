@@ -239,6 +239,8 @@ static int prepare_all(struct db *db)
 		put(c, item);
 	}
 	c->unsynced = true;
+	if (c->lane == DB_W && (i = db_run(db, SQL_LOOK_BY_KEY)) < 0)
+		return i;
 	if ((i = pg_sync(db)) < 0 || (i = pg_await(db, NULL)) < 0)
 		return i;
 	return db->trouble == DB_FINE ? 0 : TR_ESTORE;
