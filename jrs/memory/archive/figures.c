@@ -1,4 +1,5 @@
-/* Temperatures of the whole archive, from the running histograms; rows are read only where a bin straddles a bound. */
+/* Temperatures of the whole archive, from the running histograms; rows are counted only where a bin straddles a bound.
+ */
 #include "jrs/memory/archive/internal.h"
 #include <string.h>
 
@@ -93,19 +94,38 @@ out:
 	return r < 0 ? r : end;
 }
 
-static int scan(void *arg, bool sacred, double lo, double hi, hist_visit *visit, void *visit_arg)
+static struct query between(struct db *db, enum sql id, bool sacred, double lo, double hi)
 {
-	struct db *db = arg;
-	struct query q = q_begin(db, SQL_HEAT_RANGE);
-	int r;
+	struct query q = q_begin(db, id);
 
 	q_i64(&q, sacred);
 	q_f64(&q, lo);
 	q_f64(&q, hi);
-	while ((r = q_row(&q)) == 1)
-		visit(visit_arg, q_get_f64(&q, 0));
+	return q;
+}
+
+static int range(void *db, bool sacred, double lo, double hi, uint64_t *n, double *excess)
+{
+	struct query q = between(db, SQL_HEAT_RANGE, sacred, lo, hi);
+	int r;
+
+	if ((r = q_row(&q)) == 1) {
+		*n = (uint64_t)q_get_i64(&q, 0);
+		*excess = q_get_f64(&q, 1);
+	}
 	q_end(&q);
-	return r;
+	return r < 0 ? r : 0;
+}
+
+static int coldest(void *db, bool sacred, double lo, double hi, double *out)
+{
+	struct query q = between(db, SQL_COLDEST, sacred, lo, hi);
+	int r;
+
+	if ((r = q_row(&q)) == 1)
+		*out = q_get_f64(&q, 0);
+	q_end(&q);
+	return r < 0 ? r : 0;
 }
 
 /* A snapshot of the rows and the histograms of exactly those rows. */
@@ -188,6 +208,7 @@ int read_thermal(struct sql_archive *a, struct job *j)
 	const struct msg_memory_thermal *msg = j->msg;
 	struct res_memory_thermal *res = job_alloc(j, sizeof(*res));
 	struct item_heat_bin *bins = job_alloc(j, sizeof(*bins) * HIST_STEPS);
+	const struct hist_rows rows = {j->db, range, coldest};
 	struct thermal_figures f;
 	struct thermal_hist *h;
 	int64_t now = a->wall_ms();
@@ -195,7 +216,7 @@ int read_thermal(struct sql_archive *a, struct job *j)
 
 	if (res == NULL || bins == NULL)
 		return TR_ENOMEM;
-	if ((r = look(a, j, &h)) < 0 || (r = hist_figures(h, &a->model, (double)now, scan, j->db, &f)) < 0)
+	if ((r = look(a, j, &h)) < 0 || (r = hist_figures(h, &a->model, (double)now, &rows, &f)) < 0)
 		return r;
 	fill(res, &f, bins, a->model.max);
 	res->timestamp = now;

@@ -90,10 +90,22 @@ void hist_slide(struct thermal_hist *h, const struct thermal_model *m, double t_
 
 struct count {
 	const struct thermal_model *m;
+	const struct hist_rows *rows;
 	double t_ms, sum, min;
 	bool sacred;
 	struct thermal_figures f;
 };
+/* Memories that the figures do not tell apart: lo <= heat_key < hi. */
+struct class
+{
+	enum thermal_stage stage;
+	unsigned step;
+	bool inside;      /* between the clamps: they do differ in temperature */
+	double lo, hi, t; /* t: at lo */
+	uint64_t n;
+	double excess; /* of heat_key less lo, the sum */
+};
+#define CLASSES_MAX (HIST_STEPS + THERMAL_NSTAGES + 2) /* bounds between them, and one more */
 
 static unsigned step_of(const struct thermal_model *m, double t)
 {
@@ -102,51 +114,110 @@ static unsigned step_of(const struct thermal_model *m, double t)
 	return i >= HIST_STEPS ? HIST_STEPS - 1 : (unsigned)i;
 }
 
-static void count_one(void *arg, double heat_key)
+static struct class class_of(const struct count *c, double heat_key)
 {
-	struct count *c = arg;
-	double t = thermal_at(c->m, heat_key, c->sacred, c->t_ms);
+	struct class k = {.t = thermal_at(c->m, heat_key, c->sacred, c->t_ms), .lo = heat_key};
 
-	c->f.stages[thermal_stage_of(c->m, t)]++;
-	c->f.steps[step_of(c->m, t)]++;
-	c->sum += t;
-	c->min = fmin(c->min, t);
+	k.inside = k.t == thermal_raw(c->m, heat_key, c->t_ms);
+	k.stage = thermal_stage_of(c->m, k.t);
+	k.step = step_of(c->m, k.t);
+	return k;
 }
 
-/* Do lowest and hottest memory of a bin share clamp, stage and step? Then, all three being monotone, so do all between.
- */
-static bool uniform(const struct count *c, double lo, double hi)
+static bool same_class(const struct class *a, const struct class *b)
 {
-	double a = thermal_at(c->m, lo, c->sacred, c->t_ms), b = thermal_at(c->m, hi, c->sacred, c->t_ms);
-	bool a_inside = a == thermal_raw(c->m, lo, c->t_ms), b_inside = b == thermal_raw(c->m, hi, c->t_ms);
-
-	if (thermal_stage_of(c->m, a) != thermal_stage_of(c->m, b) || step_of(c->m, a) != step_of(c->m, b))
-		return false;
-	return (a_inside && b_inside) || (!a_inside && !b_inside && a == b);
+	return a->stage == b->stage && a->step == b->step && a->inside == b->inside && (a->inside || a->t == b->t);
 }
 
-static int count_bin(struct count *c, const struct thermal_hist *h, unsigned i, hist_scan *scan, void *arg)
+/* Doubles in their order as numbers without gaps. */
+static uint64_t rank_of(double v)
 {
-	const struct hist_bin *b = &h->bin[c->sacred][i];
-	double lo = lower(h, i), hi = nextafter(upper(h, i), -DBL_MAX);
-	double t = thermal_at(c->m, lo, c->sacred, c->t_ms);
-	bool clamped = t != thermal_raw(c->m, lo, c->t_ms);
-	/* The coldest sacred one is asked for exactly: it is in the first bin that has any. */
-	bool coldest = c->sacred && c->min > DBL_MAX && !clamped;
+	uint64_t bits;
 
-	if (coldest || !uniform(c, lo, hi))
-		return scan(arg, c->sacred, lo, upper(h, i), count_one, c);
-	c->f.stages[thermal_stage_of(c->m, t)] += b->n;
-	c->f.steps[step_of(c->m, t)] += b->n;
-	c->sum += (double)b->n * t + (clamped ? 0.0 : c->m->k * b->sum);
-	c->min = fmin(c->min, t);
+	memcpy(&bits, &v, sizeof(bits));
+	return bits >> 63 != 0 ? ~bits : bits | (uint64_t)1 << 63;
+}
+
+static double ranked(uint64_t rank)
+{
+	uint64_t bits = rank >> 63 != 0 ? rank & ~((uint64_t)1 << 63) : ~rank;
+	double v;
+
+	memcpy(&v, &bits, sizeof(v));
+	return v;
+}
+
+/* Where the class of k->lo ends, at hi at the latest. Temperature never falls with heat, so halving finds it. */
+static double end_of(const struct count *c, const struct class *k, double hi)
+{
+	uint64_t in = rank_of(k->lo), out = rank_of(nextafter(hi, -DBL_MAX));
+	struct class other = class_of(c, ranked(out));
+
+	if (same_class(k, &other))
+		return hi;
+	while (out - in > 1) {
+		uint64_t middle = in + (out - in) / 2;
+
+		other = class_of(c, ranked(middle));
+		if (same_class(k, &other))
+			in = middle;
+		else
+			out = middle;
+	}
+	return ranked(out);
+}
+
+static int take(struct count *c, const struct class *k)
+{
+	double heat;
+	int r;
+
+	if (k->n == 0)
+		return 0;
+	c->f.stages[k->stage] += k->n;
+	c->f.steps[k->step] += k->n;
+	c->sum += (double)k->n * k->t + (k->inside ? c->m->k * k->excess : 0.0);
+	if (!c->sacred || c->min <= DBL_MAX)
+		return 0;
+	c->min = k->t;
+	if (k->inside) { /* the coldest of all is among these: its exact temperature is told */
+		if ((r = c->rows->coldest(c->rows->arg, c->sacred, k->lo, k->hi, &heat)) < 0)
+			return r;
+		c->min = thermal_at(c->m, heat, c->sacred, c->t_ms);
+	}
 	return 0;
 }
 
-int hist_figures(const struct thermal_hist *h, const struct thermal_model *m, double t_ms, hist_scan *scan, void *arg,
+/* Whoever is in none of a bin's hotter classes is in its coldest. Those are reckoned, not counted: where new memories
+ * are, nearly all of them lie there. The open ends keep no sum, but are clamped nearly always. */
+static int count_bin(struct count *c, const struct hist_bin *b, double lo, double hi, bool open_end)
+{
+	struct class v[CLASSES_MAX];
+	unsigned n = 0, i;
+	int r = 0;
+
+	do {
+		v[n] = class_of(c, n == 0 ? lo : v[n - 1].hi);
+		v[n].hi = n + 1 == CLASSES_MAX ? hi : end_of(c, &v[n], hi);
+	} while (v[n++].hi < hi);
+	v[0].n = b->n;
+	v[0].excess = b->sum;
+	for (i = n - 1; i > 0 && r == 0; i--) {
+		r = c->rows->range(c->rows->arg, c->sacred, v[i].lo, v[i].hi, &v[i].n, &v[i].excess);
+		v[0].n -= v[i].n < v[0].n ? v[i].n : v[0].n;
+		v[0].excess -= v[i].excess + (v[i].lo - lo) * (double)v[i].n;
+	}
+	if (r == 0 && open_end && v[0].inside)
+		r = c->rows->range(c->rows->arg, c->sacred, lo, v[0].hi, &v[0].n, &v[0].excess);
+	for (i = 0; i < n && r == 0; i++)
+		r = take(c, &v[i]);
+	return r;
+}
+
+int hist_figures(const struct thermal_hist *h, const struct thermal_model *m, double t_ms, const struct hist_rows *rows,
 		 struct thermal_figures *out)
 {
-	struct count c = {.m = m, .t_ms = t_ms};
+	struct count c = {.m = m, .rows = rows, .t_ms = t_ms};
 	unsigned s, i;
 	int r;
 
@@ -154,11 +225,13 @@ int hist_figures(const struct thermal_hist *h, const struct thermal_model *m, do
 		c.sacred = s == 1;
 		c.min = (double)INFINITY;
 		for (i = 0; i < HIST_BINS + 2; i++) {
-			if (h->bin[s][i].n == 0)
+			const struct hist_bin *b = &h->bin[s][i];
+
+			if (b->n == 0)
 				continue;
-			c.f.total += h->bin[s][i].n;
-			c.f.sacred += c.sacred ? h->bin[s][i].n : 0;
-			if ((r = count_bin(&c, h, i, scan, arg)) < 0)
+			c.f.total += b->n;
+			c.f.sacred += c.sacred ? b->n : 0;
+			if ((r = count_bin(&c, b, lower(h, i), upper(h, i), i == 0 || i > HIST_BINS)) < 0)
 				return r;
 		}
 	}

@@ -1,6 +1,7 @@
 /* Running histograms of heat_key, one for sacred memories and one for the others: mean temperature, stages and entropy
- * of the whole archive at any time without reading it. Pure. A bin whose memories would fall into different classes
- * (stage, clamp, 5-degree step) is read by the caller's scan, so the figures are those of a full recount. */
+ * of the whole archive at any time without reading it. Pure. Where the memories of one bin fall into different classes
+ * (stage, clamp, 5-degree step), the caller counts those of the hotter ones, so the figures are those of a full
+ * recount. */
 #ifndef JRS_MEMORY_THERMAL_HIST_H
 #define JRS_MEMORY_THERMAL_HIST_H
 #include "jrs/memory/thermal/thermal.h"
@@ -34,11 +35,16 @@ struct thermal_figures {
 	uint64_t stages[THERMAL_NSTAGES];
 	uint64_t steps[HIST_STEPS]; /* the last one includes max */
 };
-typedef void hist_visit(void *visit_arg, double heat_key);
-/* Calls visit for every memory of that kind with lo <= heat_key < hi. 0 or a negative error. */
-typedef int hist_scan(void *arg, bool sacred, double lo, double hi, hist_visit *visit, void *visit_arg);
-/* 0, or what scan returned; *out is untouched then. */
-int hist_figures(const struct thermal_hist *h, const struct thermal_model *m, double t_ms, hist_scan *scan, void *arg,
+/* What the histograms were made of, for questions that they cannot answer. 0 or a negative error. */
+struct hist_rows {
+	void *arg;
+	/* Of those with lo <= heat_key < hi: how many, and what they are above lo altogether. */
+	int (*range)(void *arg, bool sacred, double lo, double hi, uint64_t *n, double *excess);
+	/* The lowest heat_key among them; there is one. */
+	int (*coldest)(void *arg, bool sacred, double lo, double hi, double *out);
+};
+/* 0, or what one of rows' questions returned; *out is untouched then. */
+int hist_figures(const struct thermal_hist *h, const struct thermal_model *m, double t_ms, const struct hist_rows *rows,
 		 struct thermal_figures *out);
 
 #endif
