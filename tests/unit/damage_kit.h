@@ -18,6 +18,12 @@ static inline uint64_t kit_random(uint64_t *seed)
 	return *seed * 2685821657736338717u;
 }
 
+static inline void kit_noise(void *p, size_t n, uint64_t *seed)
+{
+	while (n-- > 0)
+		((unsigned char *)p)[n] = (unsigned char)(kit_random(seed) >> 32);
+}
+
 static inline void kit_put(const char *path, const void *p, size_t n)
 {
 	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);

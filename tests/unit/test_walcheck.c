@@ -316,6 +316,82 @@ static void torn_in_every_way(void **s)
 	done(&f);
 }
 
+/* A sector that the power cut tore may end behind the first eight bytes of a frame: noise there, or what an older
+ * generation of the log had there, ends no transaction, whatever became of the page. */
+static void torn_in_a_head(void **s)
+{
+	sqlite3 *db = begin();
+	struct files before, f;
+	uint32_t i, first, n, torn;
+
+	(void)s;
+	commit(db, 3);
+	before = take(db);
+	commit(db, 160);
+	f = take(db);
+	sqlite3_close(db);
+	first = (uint32_t)((before.nwal - WAL_HEAD) / FRAME);
+	n = (uint32_t)((f.nwal - WAL_HEAD) / FRAME);
+	assert_true(n > first + 50);
+	for (i = first; i + 1 < n; i++) {
+		size_t at = WAL_HEAD + (size_t)i * FRAME;
+		unsigned char was[FRAME];
+
+		memcpy(was, f.wal + at, FRAME);
+		for (torn = 0; torn < 2; torn++) {
+			kit_noise(f.wal + at, 8, &seed);
+			if (torn)
+				kit_noise(f.wal + at + 1024, 512, &seed);
+			expect(&f, false, WAL_TORN);
+			memcpy(f.wal + at, was, FRAME);
+		}
+		for (torn = 0; torn < 2 && (at + 8) % 512 == 0; torn++) {
+			memcpy(f.wal + at, (unsigned char[]){0, 0, 0, 3, 0, 0, 0, 9}, 8);
+			if (torn)
+				kit_noise(f.wal + at + 1024, 512, &seed);
+			expect(&f, false, WAL_TORN);
+			memcpy(f.wal + at, was, FRAME);
+		}
+	}
+	done(&before);
+	done(&f);
+}
+
+/* But where nothing was torn, a wrong beginning of the last commit that had its fsync is damage, and what it was is
+ * known. */
+static void damaged_head_of_a_commit(void **s)
+{
+	uint32_t last, i;
+	struct files f = five(&last);
+	size_t at = WAL_HEAD + (size_t)(last - 1) * FRAME;
+	struct walcheck w = check(&f, false);
+	struct wal_frame is = w.v[last - 1];
+
+	(void)s;
+	assert_true(is.commit != 0 && is.ends);
+	walcheck_free(&w);
+	for (i = 0; i < 64; i++) {
+		unsigned char was[8];
+
+		memcpy(was, f.wal + at, 8);
+		if (i < 40)
+			f.wal[at + i % 8] ^= (unsigned char)(0x20u << (i / 16));
+		else
+			kit_noise(f.wal + at, 8, &seed);
+		w = check(&f, false);
+		assert_int_equal(w.verdict, WAL_DAMAGED);
+		assert_int_equal(w.committed, w.nframes);
+		assert_int_equal(sqlite_takes(), w.served);
+		if (w.v[last - 1].intact)
+			assert_true(w.v[last - 1].page == is.page && w.v[last - 1].commit == is.commit);
+		else
+			assert_true(i < 40);
+		walcheck_free(&w);
+		memcpy(f.wal + at, was, 8);
+	}
+	done(&f);
+}
+
 /* Frames of a transaction that was rolled back, and of older generations, lie behind the end: they are nothing. */
 static void leftovers(void **s)
 {
@@ -467,9 +543,18 @@ static void somebody_is_there(void **s)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(sound_and_absent),         T(truncated),         T(flipped),   T(flipped_at_the_end),
-		T(torn_in_every_way),        T(leftovers),         T(torn_head), T(torn_head_over_wiped_pages),
-		T(damage_in_what_was_moved), T(somebody_is_there),
+		T(sound_and_absent),
+		T(truncated),
+		T(flipped),
+		T(flipped_at_the_end),
+		T(torn_in_every_way),
+		T(torn_in_a_head),
+		T(damaged_head_of_a_commit),
+		T(leftovers),
+		T(torn_head),
+		T(torn_head_over_wiped_pages),
+		T(damage_in_what_was_moved),
+		T(somebody_is_there),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -15,6 +15,7 @@
 #define SHM_HEAD 48u /* twice, then the checkpoint's part */
 #define SHM_DMS  128 /* a byte that whoever uses the database has locked */
 #define USUAL    4096u
+#define SECTOR   512u /* a disk that loses its power writes so much as a whole, or not */
 
 struct salts {
 	unsigned char b[8];
@@ -34,6 +35,7 @@ struct walk {
 	bool head_ok;
 	struct salts salts; /* in force */
 	unsigned char *buf; /* one frame */
+	uint32_t pages_max; /* the database may have so many pages at most, as far as is known */
 	/* while walking: the sum carried on as stored, and as reckoned where the stored one may be the damaged one */
 	struct wal_sum stored, reckoned;
 };
@@ -70,6 +72,19 @@ struct wal_sum wal_sum(bool big, struct wal_sum s, const void *bytes, size_t n)
 	for (; p < end; p += 8) {
 		s.a += (big ? be32(p) : le32(p)) + s.b;
 		s.b += (big ? be32(p + 4) : le32(p + 4)) + s.a;
+	}
+	return s;
+}
+
+/* The sum that n bytes carried on to s. */
+static struct wal_sum sum_before(bool big, struct wal_sum s, const void *bytes, size_t n)
+{
+	const unsigned char *p = (const unsigned char *)bytes + n;
+
+	while (p > (const unsigned char *)bytes) {
+		p -= 8;
+		s.b -= (big ? be32(p + 4) : le32(p + 4)) + s.a;
+		s.a -= (big ? be32(p) : le32(p)) + s.b;
 	}
 	return s;
 }
@@ -132,16 +147,20 @@ static bool read_shm(const char *db_path, struct shm *shm)
 	return live;
 }
 
-static uint32_t page_size_of_db(const char *db_path)
+static uint32_t page_size_of_db(const char *db_path, off_t *bytes)
 {
 	unsigned char head[100];
 	struct pagesum_header h = {USUAL, 0};
+	struct stat st = {0};
 	int fd = open_beside(db_path, "");
 
+	*bytes = 0;
 	if (fd < 0)
 		return USUAL;
 	if (pread(fd, head, sizeof(head), 0) == (ssize_t)sizeof(head))
 		pagesum_header(head, sizeof(head), &h);
+	if (fstat(fd, &st) == 0)
+		*bytes = st.st_size;
 	pagesum_close(fd, db_path);
 	return h.page_size;
 }
@@ -157,13 +176,17 @@ static void read_head(struct walk *k, const char *db_path)
 	uint32_t magic = be32(k->head), size = be32(k->head + 8);
 	struct wal_sum zero = {0, 0};
 	unsigned char first[WAL_FRAME_HEAD];
+	off_t bytes;
 
 	k->w.big = (magic & 1) != 0 && (magic & ~1u) == MAGIC;
 	k->reckoned = wal_sum(k->w.big, zero, k->head, 24);
 	k->stored = (struct wal_sum){be32(k->head + 24), be32(k->head + 28)};
 	k->head_ok = (magic & ~1u) == MAGIC && be32(k->head + 4) == FORMAT && page_size_ok(size) &&
 		     same(k->reckoned, k->stored);
-	k->w.page_size = k->head_ok ? size : page_size_of_db(db_path);
+	k->w.page_size = page_size_of_db(db_path, &bytes);
+	if (k->head_ok)
+		k->w.page_size = size;
+	k->pages_max = (uint32_t)(bytes / k->w.page_size) + 1;
 	if (k->head_ok)
 		memcpy(k->salts.b, k->head + 16, 8);
 	else if (k->shm.valid)
@@ -178,6 +201,43 @@ static void read_head(struct walk *k, const char *db_path)
 static int salts_alike(const struct walk *k, const unsigned char *salts)
 {
 	return (memcmp(k->salts.b, salts, 4) == 0) + (memcmp(k->salts.b + 4, salts + 4, 4) == 0);
+}
+
+static bool head_plausible(const struct walk *k, uint32_t page, uint32_t commit)
+{
+	return page > 0 && page <= k->pages_max && (commit == 0 || (commit >= page && commit <= k->pages_max));
+}
+
+/* A frame that does not agree with its sum: does it end a transaction? Its first eight bytes count as they are if they
+ * could be true and the salts, by which it is ours, cannot have come without them. Else they are noise, or an older
+ * frame's, of a sector that a power cut tore: if its page is as it was written, they follow from its sum; if it is not,
+ * that gives 64 bits by chance, which are hardly ever plausible. */
+static void judge_head(const struct walk *k, uint32_t i, const struct wal_sum carried[2])
+{
+	const size_t at = WAL_HEAD + (size_t)i * (WAL_FRAME_HEAD + k->w.page_size);
+	struct wal_frame *f = &k->w.v[i];
+	struct wal_sum after = sum_before(k->w.big, f->stored, k->buf + WAL_FRAME_HEAD, k->w.page_size);
+	bool plausible = head_plausible(k, f->page, f->commit);
+	int by;
+
+	if (plausible && (at + 8) % SECTOR != 0)
+		return;
+	f->ends = false;
+	for (by = 0; by < 2; by++) {
+		uint32_t x = after.a - carried[by].a - carried[by].b, y = after.b - carried[by].b - after.a;
+		uint32_t page = k->w.big ? x : __builtin_bswap32(x), commit = k->w.big ? y : __builtin_bswap32(y);
+
+		if (!head_plausible(k, page, commit))
+			continue;
+		f->ends = commit != 0;
+		if (!plausible) {
+			f->page = page;
+			f->commit = commit;
+			f->before = carried[by];
+			f->intact = true;
+		}
+		return;
+	}
 }
 
 static void judge_frame(struct walk *k, uint32_t i)
@@ -197,10 +257,15 @@ static void judge_frame(struct walk *k, uint32_t i)
 	/* An older generation's frames agree with each other too, but have two other salts. */
 	f->ours = alike == 2 || (alike == 1 && by >= 0 && (i == 0 || k->w.v[i - 1].ours));
 	f->intact = f->ours && by >= 0 && f->page != 0;
+	f->ends = f->ours && f->commit != 0;
 	f->plain = f->intact && by == 0 && alike == 2;
 	f->before = carried[by == 1];
 	if (f->intact && by == 1 && i > 0)
 		k->w.v[i - 1].intact = k->w.v[i - 1].page != 0; /* only its sum was damaged */
+	if (f->intact && f->commit != 0 && f->commit + k->w.nframes > k->pages_max)
+		k->pages_max = f->commit + k->w.nframes; /* each page that is new has a frame */
+	if (f->ours && !f->intact)
+		judge_head(k, i, carried);
 	k->stored = f->stored;
 	k->reckoned = by == 1 ? sum[1] : sum[0];
 }
@@ -214,12 +279,13 @@ static int walk(struct walk *k, off_t size)
 		return 0;
 	if ((k->buf = malloc(one)) == NULL || (k->w.v = calloc(n, sizeof(*k->w.v))) == NULL)
 		return TR_ENOMEM;
+	k->w.nframes = n;
+	k->pages_max += n;
 	for (i = 0; i < n; i++) {
 		if (pread(k->fd, k->buf, one, (off_t)(WAL_HEAD + i * one)) != (ssize_t)one)
 			return -EIO;
 		judge_frame(k, i);
 	}
-	k->w.nframes = n;
 	if (k->shm.valid && memcmp(k->shm.salts.b, k->salts.b, 8) == 0 && k->shm.committed == n && n > 0 &&
 	    !k->w.v[n - 1].intact && same(k->reckoned, k->shm.last))
 		k->w.v[n - 1].intact = true; /* nobody comes behind it who could tell, but this */
@@ -248,7 +314,7 @@ static uint32_t count_followed(const struct walk *k)
 		const struct wal_frame *f = &k->w.v[i], *next = f + 1;
 		bool repeats = next->commit == f->commit && next->page == f->page;
 
-		if (f->ours && f->commit != 0 && next->plain && !repeats)
+		if (f->ends && next->plain && !repeats)
 			n = i + 1;
 	}
 	return n;
@@ -262,9 +328,9 @@ static uint32_t last_whole(const struct walk *k, uint32_t from)
 
 	for (i = from; i < k->w.nframes && k->w.v[i].ours; i++) {
 		whole = whole && k->w.v[i].intact;
-		if (k->w.v[i].commit != 0 && whole)
+		if (k->w.v[i].ends && whole)
 			n = i + 1;
-		whole = whole || k->w.v[i].commit != 0;
+		whole = whole || k->w.v[i].ends;
 	}
 	return n;
 }

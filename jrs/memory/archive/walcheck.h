@@ -36,6 +36,7 @@ struct wal_frame {
 	uint32_t commit;               /* not 0: the last of a transaction; pages of the database behind it */
 	bool ours;                     /* of this generation of the log; behind its end there may be older ones */
 	bool intact;                   /* as it was written, whatever became of its sum or its salts */
+	bool ends;                     /* the last of a transaction, as far as its head can be believed */
 	bool plain;                    /* and SQLite sees it so, if it comes so far */
 	struct wal_sum before, stored; /* sum carried into it, as far as known, and its own */
 };
