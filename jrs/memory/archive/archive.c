@@ -323,8 +323,10 @@ int archive_claim(struct sql_archive *a)
 	if ((r = q_row(&q)) == 1)
 		a->epoch = (uint64_t)q_get_i64(&q, 0);
 	q_end(&q);
-	if (r >= 0 && (r = a->wdb.driver->commit(&a->wdb)) == 0)
+	if (r >= 0 && (r = a->wdb.driver->commit(&a->wdb)) == 0) {
+		a->leads = true;
 		return 0;
+	}
 	a->wdb.driver->rollback(&a->wdb);
 	return r < 0 ? r : TR_ESTORE;
 }
@@ -364,6 +366,7 @@ static void take_down(struct sql_archive *a)
 		uv_close((uv_handle_t *)a->async, free_handle);
 	pthread_mutex_destroy(&a->hist_lock);
 	pthread_mutex_destroy(&a->done_lock);
+	pthread_mutex_destroy(&a->moving);
 	free(a);
 }
 
@@ -373,6 +376,7 @@ static int begin_lanes(struct sql_archive *a, const struct archive_cfg *cfg)
 
 	pthread_mutex_init(&a->hist_lock, NULL);
 	pthread_mutex_init(&a->done_lock, NULL);
+	pthread_mutex_init(&a->moving, NULL);
 	if (lane_init(&a->writer) < 0 || lane_init(&a->reading) < 0 || lane_init(&a->keeper) < 0 ||
 	    lane_init(&a->watcher) < 0)
 		return r;
@@ -390,19 +394,21 @@ static int begin_lanes(struct sql_archive *a, const struct archive_cfg *cfg)
 /* The database is open: what is read from it before anything else happens. */
 static int load(struct sql_archive *a, bool follow, struct tr_fault *fault)
 {
+	const struct db_driver *driver = a->wdb.driver;
 	const struct db *failed = &a->readers[0].db;
 	int r;
 
 	if ((r = load_model(a, fault)) < 0)
 		return r;
-	if ((r = load_counters(a)) == 0 && !follow && !a->damaged) {
+	if ((r = load_counters(a)) == 0 && !follow && !a->damaged &&
+	    (driver->claims_late == NULL || !driver->claims_late(a))) {
 		failed = &a->wdb;
 		r = archive_claim(a);
 	}
 	if (r < 0)
 		return tr_fault_set(fault, r, "archive.url", "cannot be read (%s)", failed->reason);
 	figures_begin(a);
-	a->wdb.driver->proved(a);
+	driver->proved(a);
 	return 0;
 }
 

@@ -58,6 +58,9 @@ struct db_driver {
 	/* Opens the connections of all lanes, migrates, prepares. */
 	int (*open)(struct sql_archive *a, const struct archive_cfg *cfg, struct tr_fault *fault);
 	void (*reread)(const char *path); /* what opening reads next comes from the disk; NULL: a server sees to that */
+	/* Has an earlier life left something to be made good before the first commit? Opening shall not wait for that:
+	 * then the writer's thread claims the lead. NULL: never. */
+	bool (*claims_late)(const struct sql_archive *a);
 	void (*proved)(struct sql_archive *a); /* what was read at the start made sense: closing may tidy up */
 	void (*close)(struct db *db);
 	/* 0, or TR_EUNAVAILABLE: the server is away. Tries to come back, at most as often as is good for it. */
@@ -66,6 +69,7 @@ struct db_driver {
 	 * TR_ESTORE: not to be found out. */
 	int (*outcome)(struct db *db);
 
+	/* Of a write transaction. Makes good before it what an earlier life or a failed transaction left. */
 	int (*begin)(struct db *db);
 	int (*commit)(struct db *db); /* 0: on disk. < 0 and outcome_open(): ask outcome() when it is ready again */
 	void (*rollback)(struct db *db);
@@ -97,9 +101,9 @@ struct db_driver {
 	 * does not */
 	int (*terms)(struct db *db, const struct query_words *words, int64_t memory, struct term *v, double *match);
 
-	void (*commit_hook)(struct sql_archive *a);      /* writer's thread, behind each round */
-	void (*keep)(struct sql_archive *a);             /* keeper's thread: until a->keeper.stop */
-	void (*watch)(struct sql_archive *a);            /* watcher's thread: until a->watcher.stop; NULL: it needs none */
+	void (*commit_hook)(struct sql_archive *a); /* writer's thread, behind each round */
+	void (*keep)(struct sql_archive *a);        /* keeper's thread: until a->keeper.stop */
+	void (*watch)(struct sql_archive *a);       /* watcher's thread: until a->watcher.stop; NULL: it needs none */
 	int (*purge)(struct sql_archive *a, bool first); /* writer's thread: a step of a pass; enum purge_step, < 0 */
 };
 extern const struct db_driver db_sqlite, db_postgres;

@@ -110,7 +110,8 @@ struct sql_archive {
 	uint64_t phase_known;
 	double phase_sum;
 	uint64_t wanted_epoch;
-	uint64_t epoch; /* ours, once we lead; writer's thread */
+	uint64_t epoch;    /* ours, once we lead; writer's thread */
+	atomic_bool leads; /* it has been claimed */
 
 	struct lane writer, reading, keeper, watcher;
 	struct lane_thread writing, keeping, watching;
@@ -156,6 +157,8 @@ struct sql_archive {
 	atomic_bool hurry;            /* SQLite: what is in the log is to be moved now */
 	atomic_uint wal_pages;        /* SQLite: in the log */
 	atomic_uint moved_pages;      /* of them in the database already */
+	atomic_bool log_firm;   /* SQLite: what earlier lives left in the log is moved; before, nothing is written */
+	pthread_mutex_t moving; /* SQLite: whoever moves the log */
 	/* damage; SQLite: sqlite_watch.c */
 	const char *path; /* of the database file, in path_copy */
 	char *path_copy;

@@ -5,6 +5,8 @@
 #define AWAY_LOOK_MS   20   /* while the server is away */
 #define COUNT_AGAIN_MS 1000 /* after a failure */
 #define FOLLOW_LOOK_MS 100
+#define CLAIM_MS       2000 /* so long the first count waits for the lead to be claimed */
+#define CLAIM_LOOK_MS  5
 
 static int read_one(struct sql_archive *a, struct job *j)
 {
@@ -91,9 +93,15 @@ static void first_count(struct sql_archive *a)
 {
 	struct jobs parked;
 	struct job *j;
+	unsigned i;
 
 	while (a->following) { /* nobody asks a follower for figures, and it would have to count again */
 		if (lane_sleep(&a->keeper, FOLLOW_LOOK_MS))
+			return;
+	}
+	/* Whoever counts long uses the log, which a claim that comes late has to empty. */
+	for (i = 0; !a->leads && !a->damaged && i < CLAIM_MS / CLAIM_LOOK_MS; i++) {
+		if (lane_sleep(&a->keeper, CLAIM_LOOK_MS))
 			return;
 	}
 	while (figures_count(a) < 0 && !a->closing) {

@@ -32,7 +32,7 @@ static int truncate_log(struct sql_archive *a)
 		return SQLITE_READONLY;
 	sqlite3_busy_timeout(db, 0);
 	for (;;) {
-		rc = sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+		rc = sqlite_move_log(a, &a->wdb, SQLITE_CHECKPOINT_TRUNCATE);
 		passed = tr_mono_ms() - began;
 		if ((rc & 0xff) != SQLITE_BUSY || passed >= HOLD_MS || (passed >= HOLD_BUSY_MS && somebody_waits(a)))
 			break;

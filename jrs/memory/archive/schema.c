@@ -304,6 +304,12 @@ int schema_migrate_to(sqlite3 *db, int newest, int64_t now_ms, struct tr_fault *
 	return 0;
 }
 
+bool schema_is_old(sqlite3 *db)
+{
+	return number(db, "SELECT count(*) FROM sqlite_schema WHERE name = 'schema_migrations'") != 1 ||
+	       number(db, "SELECT coalesce(max(version), 0) FROM schema_migrations") < NEWEST;
+}
+
 int schema_migrate(sqlite3 *db, int64_t now_ms, struct tr_fault *fault)
 {
 	return schema_migrate_to(db, NEWEST, now_ms, fault);

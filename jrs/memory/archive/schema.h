@@ -17,6 +17,7 @@ int schema_check_file(const char *path, struct tr_fault *fault);
 /* Gives an empty database our name, before anything else is in it. TR_ESTORE with *fault for one that is neither empty
  * nor ours. */
 int schema_make_ours(sqlite3 *db, struct tr_fault *fault);
+bool schema_is_old(sqlite3 *db); /* schema_migrate() would write */
 /* Brings an open database to the newest version. TR_ESTORE with *fault when that cannot be done. */
 int schema_migrate(sqlite3 *db, int64_t now_ms, struct tr_fault *fault);
 /* The same up to version `newest` of an older program: what its archives look like. */

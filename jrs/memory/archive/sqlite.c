@@ -191,6 +191,11 @@ static int open_connections(struct sql_archive *a, const struct archive_cfg *cfg
 		goto suspect;
 	if (sqlite3_exec(h, "PRAGMA journal_mode = WAL", NULL, NULL, NULL) != SQLITE_OK)
 		return refused(&a->wdb, fault, "cannot be read");
+	if (schema_is_old(h) && !a->damaged) { /* it is about to write */
+		if (sqlite_log_firm(a, &a->wdb) != SQLITE_OK)
+			return refused(&a->wdb, fault, "cannot be written");
+		a->log_firm = !cfg->follow;
+	}
 	if ((r = schema_migrate(h, a->wall_ms(), fault)) < 0)
 		goto suspect;
 	if ((r = sqlite_prepare(&a->wdb, DB_W, fault)) < 0)
@@ -221,11 +226,16 @@ static int open_all(struct sql_archive *a, const struct archive_cfg *cfg, struct
 	return sqlite_log_open(a);
 }
 
-/* A follower and a damaged archive never tidy up. */
+/* A follower and a damaged archive never tidy up, nor does who has not made the log firm. */
 static void proved(struct sql_archive *a)
 {
-	if (!a->following && !a->damaged)
+	if (!a->following && !a->damaged && a->log_firm)
 		sqlite3_db_config(sqlite_of(&a->wdb), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
+}
+
+static bool claims_late(const struct sql_archive *a)
+{
+	return !a->log_firm && sqlite_log_any(&a->wdb);
 }
 
 static int ready(struct db *db)
@@ -246,16 +256,6 @@ static bool inside(const struct db *db)
 	return sqlite3_get_autocommit(sqlite_of(db)) == 0;
 }
 
-static int begin(struct db *db)
-{
-	return db_run(db, SQL_BEGIN);
-}
-
-static int commit(struct db *db)
-{
-	return db_run(db, SQL_COMMIT);
-}
-
 static void rollback(struct db *db)
 {
 	enum db_trouble trouble = db->trouble;
@@ -266,6 +266,25 @@ static void rollback(struct db *db)
 	db_run(db, SQL_ROLLBACK);
 	db->trouble = trouble;
 	db->code = code;
+}
+
+static int begin(struct db *db)
+{
+	struct sqlite_conn *c = conn_of(db);
+	int rc;
+
+	if (!c->a->log_firm) {
+		if ((rc = sqlite_log_firm(c->a, db)) != SQLITE_OK)
+			return sqlite_failed(db, rc);
+		sqlite_log_was_cut(c->a);
+		c->a->log_firm = true;
+	}
+	return db_run(db, SQL_BEGIN);
+}
+
+static int commit(struct db *db)
+{
+	return db_run(db, SQL_COMMIT);
 }
 
 static int look(struct db *db)
@@ -379,6 +398,7 @@ static int64_t inserted(struct db *db)
 const struct db_driver db_sqlite = {
 	.open = open_all,
 	.reread = sqlite_reread,
+	.claims_late = claims_late,
 	.proved = proved,
 	.close = close_db,
 	.ready = ready,

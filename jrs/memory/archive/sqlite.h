@@ -20,7 +20,12 @@ int sqlite_failed(struct db *db, int rc); /* SQLite's code -> ours, noted in db 
 int sqlite_prepare(struct db *db, enum db_lane lane, struct tr_fault *fault);
 
 /* sqlite_log.c */
-int sqlite_log_open(struct sql_archive *a);  /* hooks; the log's file is made large, and stays */
+int sqlite_log_open(struct sql_archive *a); /* hooks; the log's file is made large, and stays */
+/* The one way to a checkpoint, of any thread: SQLite's codes. BUSY: another is under way, or it is too early. */
+int sqlite_move_log(struct sql_archive *a, struct db *db, int mode);
+/* Before the first commit: of what an earlier life left in the log nothing is needed any more. SQLite's codes. */
+int sqlite_log_firm(struct sql_archive *a, struct db *db);
+bool sqlite_log_any(const struct db *db);    /* is there something in it? */
 void sqlite_log_turn(struct sql_archive *a); /* writer's thread */
 void sqlite_log_keep(struct sql_archive *a); /* keeper's thread */
 /* Writer's thread. Are more than so many pages to be moved? Then the keeper shall do it now. */

@@ -4,13 +4,18 @@
 #include "jrs/memory/archive/sqlite.h"
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #define QUIET_MS      1000u /* so long after the last write even a small log is moved */
 #define CHECKPOINT_AT 1000u /* pages: moved at once */
 #define TRUNCATE_AT \
-	1000u           /* pages: cut back to nothing when it is quiet: who starts after a crash reads the whole log */
-#define TURN_AT   2048u /* pages in the log from which it shall begin anew ... */
-#define TURN_REST 512u  /* ... when so few are left to move */
+	1000u /* pages: cut back to nothing when it is quiet: who starts after a crash reads the whole log */
+#define TURN_AT       2048u /* pages in the log from which it shall begin anew ... */
+#define TURN_REST     512u  /* ... when so few are left to move */
+#define FIRM_AGAIN_US 500
+
+/* The first part of the shared memory, as SQLite's description of the WAL format has it. All in the machine's order. */
+enum { INDEX_BYTES = 32768, INDEX_FRAMES = 16, INDEX_MOVED = 96 };
 
 /* Pages in the log that the database does not have. A log shorter than what was moved has begun anew. */
 static unsigned behind(const struct sql_archive *a)
@@ -66,6 +71,98 @@ static int on_wal(void *arg, sqlite3 *db, const char *name, int pages)
 	return SQLITE_OK;
 }
 
+/* ---- when a sync has failed ---- */
+/* NULL: it has none (it is not open for writing, or not in WAL mode). */
+static unsigned char volatile *log_index(sqlite3 *h)
+{
+	sqlite3_file *file = NULL;
+	void volatile *p = NULL;
+
+	if (sqlite3_file_control(h, "main", SQLITE_FCNTL_FILE_POINTER, &file) != SQLITE_OK || file == NULL ||
+	    file->pMethods == NULL || file->pMethods->iVersion < 2 ||
+	    file->pMethods->xShmMap(file, 0, INDEX_BYTES, 0, &p) != SQLITE_OK)
+		return NULL;
+	return p;
+}
+
+static uint32_t index_frames(unsigned char volatile *index)
+{
+	return __atomic_load_n((uint32_t volatile *)(void volatile *)(index + INDEX_FRAMES), __ATOMIC_SEQ_CST);
+}
+
+/* nBackfill: so many frames are in the database. No reader relies on it for what he reads next, and no mark of a reader
+ * is below it, so that what is moved again is as new as what is there. */
+static void move_all_again(sqlite3 *h)
+{
+	unsigned char volatile *index = log_index(h);
+
+	if (index != NULL)
+		__atomic_store_n((uint32_t volatile *)(void volatile *)(index + INDEX_MOVED), 0, __ATOMIC_SEQ_CST);
+}
+
+/* Every checkpoint, whoever makes it. A sync of the database that failed leaves pages clean in the cache that are not
+ * on the disk, among them those that earlier checkpoints had moved in part, without a sync; SQLite would move only the
+ * rest again, and then let the log go. */
+static int move(struct sql_archive *a, sqlite3 *h, int mode)
+{
+	int rc;
+
+	if (pthread_mutex_trylock(&a->moving) != 0)
+		return SQLITE_BUSY;
+	rc = sqlite3_wal_checkpoint_v2(h, NULL, mode, NULL, NULL);
+	if (rc != SQLITE_OK && (rc & 0xff) != SQLITE_BUSY && (rc & 0xff) != SQLITE_LOCKED)
+		move_all_again(h);
+	pthread_mutex_unlock(&a->moving);
+	return rc;
+}
+
+int sqlite_move_log(struct sql_archive *a, struct db *db, int mode)
+{
+	return a->log_firm ? move(a, sqlite_of(db), mode) : SQLITE_BUSY;
+}
+
+bool sqlite_log_any(const struct db *db)
+{
+	unsigned char volatile *index = log_index(sqlite_of(db));
+
+	return index != NULL && index_frames(index) > 0;
+}
+
+/* What it was cut to is on the disk, too. */
+static int sync_log(sqlite3 *h)
+{
+	sqlite3_file *log = NULL;
+	int rc = sqlite3_file_control(h, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log);
+
+	if (rc != SQLITE_OK || log == NULL || log->pMethods == NULL)
+		return rc;
+	return log->pMethods->xSync(log, SQLITE_SYNC_NORMAL);
+}
+
+/* A sync of the log that failed leaves frames clean in the cache that never reach the disk. Within that life SQLite
+ * writes over them; but whoever opens the archive next reads them from the cache and counts them, and what is committed
+ * then would lie behind a hole. So the whole log goes into the database, which is synced, and nothing is left of it. It
+ * is not written again in place: a power cut while that is done could hurt what was safe. */
+int sqlite_log_firm(struct sql_archive *a, struct db *db)
+{
+	uint64_t until = tr_mono_ms() + WRITE_WAIT_MS;
+	sqlite3 *h = sqlite_of(db);
+	int rc;
+
+	if (!sqlite_log_any(db))
+		return SQLITE_OK;
+	sqlite3_busy_timeout(h, 0);
+	for (;;) {
+		rc = move(a, h, SQLITE_CHECKPOINT_TRUNCATE);
+		if ((rc & 0xff) != SQLITE_BUSY || a->closing || tr_mono_ms() >= until)
+			break;
+		usleep(FIRM_AGAIN_US); /* readers, who leave it soon: those that come now do not use it */
+	}
+	sqlite3_busy_timeout(h, WRITE_WAIT_MS);
+	return rc == SQLITE_OK ? sync_log(h) : rc;
+}
+
+/* ---- moving it ---- */
 int sqlite_log_open(struct sql_archive *a)
 {
 	sqlite3_wal_hook(sqlite_of(&a->wdb), on_wal, a);
@@ -78,8 +175,7 @@ int sqlite_log_open(struct sql_archive *a)
 void sqlite_log_turn(struct sql_archive *a)
 {
 	if (a->wal_pages >= TURN_AT && behind(a) <= TURN_REST && archive_may_write(a)) {
-		if (sqlite3_wal_checkpoint_v2(sqlite_of(&a->wdb), NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL) ==
-		    SQLITE_OK)
+		if (sqlite_move_log(a, &a->wdb, SQLITE_CHECKPOINT_PASSIVE) == SQLITE_OK)
 			a->moved_pages = a->wal_pages;
 		archive_wrote(a);
 	}
@@ -97,8 +193,7 @@ static void checkpoint(struct sql_archive *a, bool quiet)
 		a->moved_pages = pages;
 		return;
 	}
-	rc = sqlite3_wal_checkpoint_v2(sqlite_of(&a->kdb), NULL,
-				       cut ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+	rc = sqlite_move_log(a, &a->kdb, cut ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE);
 	archive_wrote(a);
 	a->moved_pages = pages; /* also after a failure: it is tried again when more has come */
 	if (rc != SQLITE_OK && (rc & 0xff) != SQLITE_BUSY)
@@ -130,28 +225,10 @@ static bool await_pages(struct sql_archive *a, bool *stop)
 	return rc != 0;
 }
 
-/* A log that an earlier life left is moved now, and counts as one page behind, so that it is cut once it is quiet. */
-static void inherit(struct sql_archive *a)
-{
-	unsigned none = 0;
-	int pages = 0;
-
-	if (!archive_may_write(a))
-		return;
-	if (sqlite3_wal_checkpoint_v2(sqlite_of(&a->kdb), NULL, SQLITE_CHECKPOINT_PASSIVE, &pages, NULL) != SQLITE_OK)
-		pages = 0;
-	archive_wrote(a);
-	if (pages <= 0)
-		return;
-	a->moved_pages = (unsigned)pages - 1;
-	atomic_compare_exchange_strong(&a->wal_pages, &none, (unsigned)pages); /* the writer's word is newer */
-}
-
 void sqlite_log_keep(struct sql_archive *a)
 {
 	bool stop = false, quiet;
 
-	inherit(a);
 	for (;;) {
 		quiet = await_pages(a, &stop);
 		if (stop)

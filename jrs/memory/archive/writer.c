@@ -190,13 +190,24 @@ static int one_transaction(struct sql_archive *a, struct job **v, unsigned n, bo
 	return r;
 }
 
+/* Nothing is written by who has not claimed the lead; opening may have left that to us. */
+static int lead(struct sql_archive *a)
+{
+	int r = 0;
+
+	if (!a->leads && (r = archive_claim(a)) == 0)
+		a->wdb.driver->proved(a);
+	return r;
+}
+
 static int transaction(struct sql_archive *a, struct job **v, unsigned n, bool notes)
 {
 	int r = TR_EUNAVAILABLE;
 
 	a->wdb.trouble = DB_FINE;
 	if (archive_may_write(a)) {
-		r = one_transaction(a, v, n, notes);
+		if ((r = lead(a)) == 0)
+			r = one_transaction(a, v, n, notes);
 		archive_wrote(a);
 	}
 	return r;
@@ -324,7 +335,8 @@ int writer_own(struct sql_archive *a, int (*fn)(struct sql_archive *a, void *arg
 	if (!archive_may_write(a))
 		return TR_EUNAVAILABLE;
 	a->wdb.trouble = DB_FINE;
-	r = driver->begin(&a->wdb);
+	if ((r = lead(a)) == 0)
+		r = driver->begin(&a->wdb);
 	if (r == 0 && (r = check_epoch(a, ask_epoch(a))) == 0 && (r = fn(a, arg)) == 0)
 		r = driver->commit(&a->wdb);
 	if (r < 0)
@@ -428,6 +440,10 @@ void *writer_main(void *arg)
 	bool stop = false;
 
 	a->housekeeping_ms = a->probe_ms = tr_mono_ms();
+	if (!a->following && archive_may_write(a)) {
+		healthy(a, lead(a) == 0);
+		archive_wrote(a);
+	}
 	while (!stop) {
 		unsigned n = take(a, v, &stop);
 
