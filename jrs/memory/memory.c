@@ -183,24 +183,6 @@ static void on_answer(void *arg, int r, const struct archive_answer *answer, con
 	free(p);
 }
 
-static void on_call(void *arg, struct chan_call *call, const void *msg)
-{
-	struct memory *m = arg;
-	struct pending *p = calloc(1, sizeof(*p));
-	uint32_t left = chan_call_left_ms(call);
-	struct archive_ctx ctx = {chan_call_zone(call), left == UINT32_MAX ? 0 : tr_mono_ms() + left};
-	int r = TR_ENOMEM;
-
-	if (p != NULL) {
-		*p = (struct pending){m, call, msg, tr_mono_ns()};
-		r = archive_call(m->archive, chan_call_id(call), msg, &ctx, on_answer, p);
-	}
-	if (r < 0) {
-		free(p);
-		fail(m, call, r, NULL);
-	}
-}
-
 static void flush_company(void *arg)
 {
 	struct memory *m = arg;
@@ -208,6 +190,60 @@ static void flush_company(void *arg)
 
 	while (entangle_take(m->entangle, &change))
 		archive_entangled(m->archive, &change);
+}
+
+static int pass_on(struct pending *p)
+{
+	uint32_t left = chan_call_left_ms(p->call);
+	struct archive_ctx ctx = {chan_call_zone(p->call), left == UINT32_MAX ? 0 : tr_mono_ms() + left};
+
+	if (chan_call_id(p->call) == MSG_memory_backup) {
+		work_backup(p->m->work, p->call, p->msg);
+		free(p);
+		return 0;
+	}
+	return archive_call(p->m->archive, chan_call_id(p->call), p->msg, &ctx, on_answer, p);
+}
+
+/* An archive that cannot be written has nothing that is not in it yet. */
+static void on_settled(void *arg, int r, uint64_t epoch, const struct tr_fault *fault)
+{
+	struct pending *p = arg;
+
+	(void)epoch;
+	if (r == TR_ECLOSED || (r = pass_on(p)) < 0) {
+		fail(p->m, p->call, r, r == TR_ECLOSED ? fault : NULL);
+		free(p);
+	}
+}
+
+/* Does it copy the archive? Then what is only in our memory so far goes there before. Later pages of an export go on
+ * with what the first one began. */
+static bool copies(const struct pending *p)
+{
+	const struct msg_memory_export *page = p->msg;
+
+	return chan_call_id(p->call) == MSG_memory_backup ||
+	       (chan_call_id(p->call) == MSG_memory_export && !page->has_after);
+}
+
+static void on_call(void *arg, struct chan_call *call, const void *msg)
+{
+	struct memory *m = arg;
+	struct pending *p = calloc(1, sizeof(*p));
+	int r = TR_ENOMEM;
+
+	if (p != NULL) {
+		*p = (struct pending){m, call, msg, tr_mono_ns()};
+		if (copies(p))
+			flush_company(m);
+		if (!copies(p) || (r = archive_settle(m->archive, on_settled, p)) < 0)
+			r = pass_on(p);
+	}
+	if (r < 0) {
+		free(p);
+		fail(m, call, r, NULL);
+	}
 }
 
 static void on_figures(void *arg, int r, const struct archive_answer *answer, const struct tr_fault *fault)
@@ -366,10 +402,10 @@ static int open_archive(struct memory *m)
 int memory_new(struct memory **out, struct jr *jr)
 {
 	static const enum wire_msg_id served[] = {
-		MSG_memory_add,          MSG_memory_get,     MSG_memory_recall,     MSG_memory_thermal,
-		MSG_memory_decide,       MSG_memory_patch,   MSG_memory_forget,     MSG_memory_decisions,
-		MSG_memory_samples,      MSG_memory_explain, MSG_memory_export,     MSG_memory_restore,
-		MSG_memory_import_begin, MSG_memory_imports, MSG_memory_import_undo};
+		MSG_memory_add,          MSG_memory_get,     MSG_memory_recall,      MSG_memory_thermal,
+		MSG_memory_decide,       MSG_memory_patch,   MSG_memory_forget,      MSG_memory_decisions,
+		MSG_memory_samples,      MSG_memory_explain, MSG_memory_export,      MSG_memory_restore,
+		MSG_memory_import_begin, MSG_memory_imports, MSG_memory_import_undo, MSG_memory_backup};
 	struct memory *m = calloc(1, sizeof(*m));
 	struct archive_stats stats;
 	struct work_cfg work;

@@ -160,6 +160,10 @@ static bool may_begin(struct work *w, struct chan_call *call, wire_str id)
 		chan_failf(call, TR_EINVAL, "work", "must be a UUID in lower case");
 		return false;
 	}
+	if (w->stopped) {
+		chan_failf(call, TR_ECLOSED, "", "%s", tr_strerror(TR_ECLOSED));
+		return false;
+	}
 	if (j == NULL)
 		return true;
 	if (strlen(j->id) == id.n && memcmp(j->id, id.p, id.n) == 0) { /* sent again */
@@ -221,10 +225,8 @@ static void start(struct work *w, struct chan_call *call, enum backup_kind kind)
 
 /* ---- messages ---- */
 
-static void on_backup(void *arg, struct chan_call *call, const void *msg)
+void work_backup(struct work *w, struct chan_call *call, const struct msg_memory_backup *m)
 {
-	const struct msg_memory_backup *m = msg;
-	struct work *w = arg;
 	bool sql = m->has_sql && m->sql;
 
 	if (sql && w->conninfo == NULL)
@@ -335,7 +337,6 @@ int work_new(struct work **out, const struct work_cfg *cfg)
 	if ((r = loop_timer_new(&w->lease, jr_loop(cfg->jr), look_after, w)) < 0)
 		goto fail;
 	work_sweep(w, "");
-	jr_handle(cfg->jr, MSG_memory_backup, on_backup, w);
 	jr_handle(cfg->jr, MSG_memory_verify, on_verify, w);
 	jr_handle(cfg->jr, MSG_memory_switch, on_switch, w);
 	jr_handle(cfg->jr, MSG_memory_work, on_work, w);
@@ -348,7 +349,10 @@ fail:
 
 void work_stop(struct work *w)
 {
-	if (w == NULL || w->job == NULL || at_rest(w->job))
+	if (w == NULL)
+		return;
+	w->stopped = true;
+	if (w->job == NULL || at_rest(w->job))
 		return;
 	w->job->watch.stop = true;
 	pthread_join(w->job->thread, NULL);

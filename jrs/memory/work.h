@@ -1,6 +1,6 @@
 /* Long work on the archive: a backup, its verification, a restore. One at a time, in a thread of its own with
- * connections of its own; the archive goes on meanwhile. Serves memory.backup, memory.verify, memory.switch and
- * memory.work.
+ * connections of its own; the archive goes on meanwhile. Serves memory.verify, memory.switch and memory.work;
+ * memory.backup comes through work_backup(), behind what the archive did not have yet.
  *
  * A work belongs to whoever asked for it: who does not ask memory.work for a minute, or for a few seconds while another
  * wants to begin, has lost it. What a work leaves half done is named *.part or `restoring`, and is removed later.
@@ -21,6 +21,7 @@ struct work_cfg {
 	const char *conninfo; /* NULL, or where it is in PostgreSQL: path is unused then; borrowed */
 };
 int work_new(struct work **out, const struct work_cfg *cfg);
+void work_backup(struct work *w, struct chan_call *call, const struct msg_memory_backup *m); /* answers call */
 /* Gives up what is not yet certain; afterwards no thread of ours has the archive open. NULL is fine. */
 void work_stop(struct work *w);
 /* After work_stop() and after the archive was closed. NULL is fine. */

@@ -46,6 +46,7 @@ struct work {
 	uv_async_t *async;    /* own allocation: outlives us until libuv has closed it */
 	struct loop_timer *lease;
 	struct work_job *job; /* NULL: none */
+	bool stopped;         /* we leave: nothing begins any more */
 	bool due;             /* job is a restore that is to be carried out; the Jr is leaving */
 };
 

@@ -1,5 +1,6 @@
 """tribectl where it stays a while or looks around: top and drill under a real pseudo-terminal, followers, export, explain, doctor,
 config, every exit status, the man pages and the completion."""
+import contextlib
 import fcntl
 import json
 import os
@@ -8,6 +9,7 @@ import re
 import select
 import shutil
 import signal
+import sqlite3
 import struct
 import subprocess
 import sys
@@ -234,6 +236,20 @@ class Drill(LiveCase):
 
 
 class Memories(LiveCase):
+    def test_export_has_the_last_minute(self):
+        """Whom a memory was recalled with is gathered for a minute; who copies the archive gets it all the same."""
+        ids = self.tribe.remember("the ferryman counts lanterns", "the ferryman mends lanterns", source="shore")
+        for turn in range(3):
+            self.tribe.post("/api/v1/ask", {"question": "What does the ferryman do with lanterns?"})
+            lines = {line["id"]: line for line in map(json.loads, self.text("export").splitlines())}
+            newer = lines[ids[1]]  # it names the older one
+            self.assertEqual({(c["id"], c["times"]) for c in newer.get("company", [])}, {(ids[0], turn + 1)}, newer)
+        self.tribe.post("/api/v1/ask", {"question": "What does the ferryman do with lanterns?"})
+        path = os.path.join(self.tribe.base, "minute.db")
+        self.text("backup", path)
+        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
+            self.assertIn((4,), db.execute("SELECT times FROM entanglements").fetchall())
+
     def test_export_is_every_memory(self):
         ids = self.tribe.remember(*[f"pebble number {n} \N{SNOWMAN}\nsecond line" for n in range(1200)], source="beach", tags=["a", "b"])
         self.text("decide", "We", "keep the pebbles.", "--by", "crew")

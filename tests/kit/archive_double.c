@@ -164,6 +164,9 @@ static void one_job(struct dbl *d, struct dbl_job *j)
 		j->r = dbl_read(d, j);
 	} else if (j->kind == DBL_TAIL) {
 		one_tail(d, j);
+	} else if (j->kind == DBL_SETTLE) {
+		j->r = leads(d) ? 0 : TR_EUNAVAILABLE;
+		j->epoch = d->epoch;
 	} else {
 		one_lead(d, j);
 	}
@@ -177,7 +180,7 @@ static void tell(struct dbl_job *j)
 		tr_fault_set(&j->fault, j->r, "", "%s", tr_strerror(j->r));
 	if (j->kind == DBL_TAIL)
 		j->tail_cb(j->arg, j->r, j->r < 0 ? NULL : &j->tail, fault);
-	else if (j->kind == DBL_LEAD)
+	else if (j->kind == DBL_LEAD || j->kind == DBL_SETTLE)
 		j->lead_cb(j->arg, j->r, j->epoch, fault);
 	else
 		j->cb(j->arg, j->r, j->r < 0 ? NULL : &j->answer, fault);
@@ -290,6 +293,13 @@ static int lead(struct archive *a, archive_lead_cb *cb, void *arg)
 	return queue(dbl_of(a), &j);
 }
 
+static int settle(struct archive *a, archive_lead_cb *cb, void *arg)
+{
+	struct dbl_job j = {.kind = DBL_SETTLE, .lead_cb = cb, .arg = arg};
+
+	return queue(dbl_of(a), &j);
+}
+
 /* Room for one more note; NULL: there are too many. */
 static void *note(struct dbl *d, struct dbl_list *l)
 {
@@ -377,7 +387,7 @@ static void finish(struct archive *a)
 	free(d);
 }
 
-static const struct archive_ops ops = {call, tail, lead, touch, recalled, entangled, heat_map, stats, model, finish};
+static const struct archive_ops ops = {call, tail, lead, settle, touch, recalled, entangled, heat_map, stats, model, finish};
 
 void archive_double_inside(const struct archive *a, struct archive_double_inside *out)
 {

@@ -59,7 +59,7 @@ struct dbl_book {
 	enum archive_double_fault fault;
 };
 
-enum dbl_kind { DBL_READ, DBL_WRITE, DBL_TAIL, DBL_LEAD };
+enum dbl_kind { DBL_READ, DBL_WRITE, DBL_TAIL, DBL_SETTLE, DBL_LEAD };
 struct dbl_job {
 	struct dbl_job *next;
 	enum dbl_kind kind;

@@ -23,7 +23,7 @@ static int tail(struct archive *a, const struct archive_mark *from, unsigned lim
 	return TR_EUNAVAILABLE;
 }
 
-static int lead(struct archive *a, archive_lead_cb *cb, void *arg)
+static int lead(struct archive *a, archive_lead_cb *cb, void *arg) /* and settle */
 {
 	(void)a, (void)cb, (void)arg;
 	return TR_EUNAVAILABLE;
@@ -68,6 +68,7 @@ static const struct archive_ops ops = {
 	.call = call,
 	.tail = tail,
 	.lead = lead,
+	.settle = lead,
 	.touch = touch,
 	.recalled = recalled,
 	.entangled = entangled,

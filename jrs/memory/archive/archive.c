@@ -167,6 +167,7 @@ static void answer(struct sql_archive *a, struct job *j)
 		free((void *)(uintptr_t)j->tail.v);
 		break;
 	case JOB_LEAD:
+	case JOB_SETTLE:
 		j->lead_cb(j->arg, j->r, j->r < 0 ? 0 : a->epoch, fault);
 		break;
 	default:
@@ -487,6 +488,7 @@ static const struct archive_ops ops = {
 	.call = call,
 	.tail = follow_tail,
 	.lead = follow_lead,
+	.settle = follow_settle,
 	.touch = note_touch,
 	.recalled = note_recalled,
 	.entangled = note_entangled,

@@ -35,8 +35,8 @@ struct archive_cfg {
 	bool *damaged;            /* NULL, or set when opening failed because what is stored is damaged */
 	/* SQLite looks itself through so often, and rests so long between pieces; 0: after a minute, daily, 10 ms */
 	uint32_t scrub_first_ms, scrub_every_ms, scrub_rest_ms;
-	uint64_t purge_after_ms;  /* what is forgotten begins to be purged from the files so late at most. 0: 50 minutes
-				   */
+	uint64_t purge_after_ms; /* what is forgotten begins to be purged from the files so late at most. 0: 50 minutes
+				  */
 	/* Memories, and bytes of their content and metadata, that one source may have; 0: no limit */
 	uint64_t source_rows_max, source_bytes_max;
 	/* SQLite: below so many free bytes on the disk nothing is written but what frees room; 0: not looked at.
@@ -44,8 +44,8 @@ struct archive_cfg {
 	uint64_t min_free_bytes;
 	int (*free_bytes)(const char *path, uint64_t *out);
 };
-/* Once, first thing in a process that is there for an archive: settles what no connection can settle any more. Without it
- * everything works, a little slower. */
+/* Once, first thing in a process that is there for an archive: settles what no connection can settle any more. Without
+ * it everything works, a little slower. */
 void archive_prepare_process(void);
 /* Blocks: opens, migrates, rebuilds the running figures. A file that is not ours, damaged or newer than this program is
  * refused with *fault filled and is not changed. On failure *out is untouched. */
@@ -88,6 +88,10 @@ void archive_recalled(struct archive *a,
 		      const struct item_recall_sample *log); /* counts one, and a line in recall_log */
 void archive_entangled(struct archive *a, const struct entangle_change *change);
 void archive_heat_map(struct archive *a, const struct res_memory_thermal *figures); /* a line in thermal_heat_map */
+typedef void archive_lead_cb(void *arg, int r, uint64_t epoch, const struct tr_fault *fault);
+/* cb when what was noted before is committed, as far as it is not kept back by a disk that is nearly full. < 0: cb is
+ * never called. */
+int archive_settle(struct archive *a, archive_lead_cb *cb, void *arg);
 
 /* ---- following: what others committed, in the order of their commits ---- */
 /* Up to where a follower has seen everything. Zero: nothing yet. Meaning is the database's own: compare with nothing.
@@ -115,7 +119,6 @@ struct archive_tail {
 typedef void archive_tail_cb(void *arg, int r, const struct archive_tail *tail, const struct tr_fault *fault);
 /* At most about `limit` changes after *from (copied). Like archive_call: < 0: cb is never called. */
 int archive_tail(struct archive *a, const struct archive_mark *from, unsigned limit, archive_tail_cb *cb, void *arg);
-typedef void archive_lead_cb(void *arg, int r, uint64_t epoch, const struct tr_fault *fault);
 /* A follower takes the lead: waits for the write lock of whoever led before, raises the epoch (from then on the other
  * can commit nothing more) and starts to write. In cb archive_tail() sees all that was ever acknowledged. */
 int archive_lead(struct archive *a, archive_lead_cb *cb, void *arg);

@@ -51,6 +51,11 @@ int archive_lead(struct archive *a, archive_lead_cb *cb, void *arg)
 	return a->ops->lead(a, cb, arg);
 }
 
+int archive_settle(struct archive *a, archive_lead_cb *cb, void *arg)
+{
+	return a->ops->settle(a, cb, arg);
+}
+
 void archive_touch(struct archive *a, int64_t memory, int64_t at_ms)
 {
 	a->ops->touch(a, memory, at_ms);

@@ -23,7 +23,7 @@ int follow_tail(struct archive *door, const struct archive_mark *from, unsigned 
 	return r;
 }
 
-int follow_lead(struct archive *door, archive_lead_cb *cb, void *arg)
+static int ask_writer(struct archive *door, enum job_kind kind, archive_lead_cb *cb, void *arg)
 {
 	struct sql_archive *a = (struct sql_archive *)door;
 	struct job *j = calloc(1, sizeof(*j));
@@ -31,10 +31,20 @@ int follow_lead(struct archive *door, archive_lead_cb *cb, void *arg)
 
 	if (j == NULL)
 		return r;
-	*j = (struct job){.kind = JOB_LEAD, .lead_cb = cb, .arg = arg};
+	*j = (struct job){.kind = kind, .lead_cb = cb, .arg = arg};
 	if ((r = archive_enqueue(a, &a->writer, j)) < 0)
 		free(j);
 	return r;
+}
+
+int follow_lead(struct archive *door, archive_lead_cb *cb, void *arg)
+{
+	return ask_writer(door, JOB_LEAD, cb, arg);
+}
+
+int follow_settle(struct archive *door, archive_lead_cb *cb, void *arg)
+{
+	return ask_writer(door, JOB_SETTLE, cb, arg);
 }
 
 /* One number of a statement without parameters; 0 when there is no row. */

@@ -10,7 +10,7 @@
 #include <stdatomic.h>
 
 /* One call on its way through a lane and back. */
-enum job_kind { JOB_CALL, JOB_TAIL, JOB_LEAD };
+enum job_kind { JOB_CALL, JOB_TAIL, JOB_LEAD, JOB_SETTLE };
 struct job {
 	struct job *next;
 	enum job_kind kind;
@@ -216,6 +216,7 @@ void *watcher_main(void *arg);
 /* follow.c */
 int follow_tail(struct archive *door, const struct archive_mark *from, unsigned limit, archive_tail_cb *cb, void *arg);
 int follow_lead(struct archive *door, archive_lead_cb *cb, void *arg);
+int follow_settle(struct archive *door, archive_lead_cb *cb, void *arg);
 int read_tail(struct sql_archive *a, struct job *j);
 
 /* notes.c: what nobody waits for */

@@ -9,6 +9,7 @@ struct archive_ops {
 		    archive_cb *cb, void *arg);
 	int (*tail)(struct archive *a, const struct archive_mark *from, unsigned limit, archive_tail_cb *cb, void *arg);
 	int (*lead)(struct archive *a, archive_lead_cb *cb, void *arg);
+	int (*settle)(struct archive *a, archive_lead_cb *cb, void *arg);
 	void (*touch)(struct archive *a, int64_t memory, int64_t at_ms);
 	void (*recalled)(struct archive *a, const struct item_recall_sample *log);
 	void (*entangled)(struct archive *a, const struct entangle_change *change);

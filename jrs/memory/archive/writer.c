@@ -51,8 +51,8 @@ static int one_effect(struct sql_archive *a, struct job *j)
 
 	memset(&j->fault, 0, sizeof(j->fault));
 	memset(&j->answer, 0, sizeof(j->answer));
-	if (j->kind != JOB_CALL) { /* the lead is asked to lead */
-		j->r = TR_ECONFLICT;
+	if (j->kind != JOB_CALL) { /* the lead is asked to lead, or only for the notes that go along */
+		j->r = j->kind == JOB_LEAD ? TR_ECONFLICT : 0;
 		return 0;
 	}
 	if (job_late(j)) {
