@@ -1,8 +1,12 @@
 #include "common/base/version.h"
 #include "common/base/text.h"
+#include <dlfcn.h>
 #include <elf.h>
+#include <limits.h>
 #include <link.h>
+#include <openssl/crypto.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <tribe/version.h>
 
@@ -54,6 +58,52 @@ bool tr_build_id(char out[TR_BUILD_ID_LEN])
 	return dl_iterate_phdr(visit, out) == 1;
 }
 
+/* The shared libraries that we may have linked, and the function of theirs that names their version; without one, what
+ * the name of its file says. */
+static const struct {
+	const char *file, *name, *function;
+} shared[] = {
+	{"libuv.so", "libuv", "uv_version_string"},
+	{"libmsgpackc.so", "msgpack-c", "msgpack_version"},
+	{"libsqlite3.so", "SQLite", "sqlite3_libversion"},
+	{"libjansson.so", "jansson", "jansson_version_str"},
+	{"libyaml-0.so", "libyaml", "yaml_get_version_string"},
+	{"libutf8proc.so", "utf8proc", "utf8proc_version"},
+	{"libcrypto.so", "OpenSSL", NULL},
+	{"libsystemd.so", "libsystemd", NULL},
+	{"libmd4c.so", "md4c", NULL},
+	{"libstemmer.so", "libstemmer", NULL},
+};
+
+static const char *version_of(const char *file, const char *function, char path[PATH_MAX])
+{
+	const char *(*version)(void) = NULL;
+	const char *dot;
+
+	if (function != NULL)
+		*(void **)&version = dlsym(RTLD_DEFAULT, function); /* POSIX's own way to get a function out of it */
+	if (version != NULL)
+		return version();
+	if (strstr(file, "libcrypto.so") != NULL)
+		return OpenSSL_version(OPENSSL_VERSION_STRING);
+	dot = realpath(file, path) == NULL ? NULL : strstr(path, ".so.");
+	return dot == NULL ? "unknown" : dot + strlen(".so.");
+}
+
+static int print_shared(struct dl_phdr_info *info, size_t size, void *arg)
+{
+	const char *slash = strrchr(info->dlpi_name, '/'), *file = slash == NULL ? info->dlpi_name : slash + 1;
+	char path[PATH_MAX];
+
+	(void)size;
+	(void)arg;
+	for (size_t i = 0; i < sizeof(shared) / sizeof(shared[0]); i++) {
+		if (strncmp(file, shared[i].file, strlen(shared[i].file)) == 0)
+			printf("%s %s\n", shared[i].name, version_of(info->dlpi_name, shared[i].function, path));
+	}
+	return 0;
+}
+
 void tr_version_print(const char *program, const struct tr_library *libs, size_t n)
 {
 	char id[TR_BUILD_ID_LEN];
@@ -62,4 +112,5 @@ void tr_version_print(const char *program, const struct tr_library *libs, size_t
 	printf("build id %s\n", tr_build_id(id) ? id : "none");
 	for (size_t i = 0; i < n; i++)
 		printf("%s %s\n", libs[i].name, libs[i].version);
+	(void)dl_iterate_phdr(print_shared, NULL);
 }

@@ -144,8 +144,7 @@ out:
 
 int main(int argc, char **argv)
 {
-	const struct tr_library libs[] = {
-		{"llhttp", http_parser_version()}, {"jansson", jansson_version_str()}, {"openssl", http_tls_version()}};
+	const struct tr_library libs[] = {{"llhttp", http_parser_version()}};
 	struct face f = {0};
 	struct jr_opts opts;
 	int r;

@@ -23,7 +23,7 @@ struct jr_opts {
 };
 
 struct tr_library; /* common/base/version.h */
-/* What -V names beside the kit's own libraries; call before jr_opts_parse(). Borrowed. */
+/* What is compiled in, for -V; shared libraries tell it themselves. Call before jr_opts_parse(). Borrowed. */
 void jr_libraries(const struct tr_library *libs, size_t n);
 /* -V and -h print and return 1; -n checks the configuration and returns 1. Started by hand (no channel): one clear line on
  * stderr. Fills opts from the environment. TR_ECONFIG for that and for anything malformed. */

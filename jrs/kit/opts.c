@@ -49,11 +49,7 @@ static const struct option options[] = {
 
 static void print_version(const char *program)
 {
-	const struct tr_library own[] = {{"libuv", uv_version_string()}, {"msgpack-c", msgpack_version()}};
-
-	tr_version_print(program, own, 2);
-	for (size_t i = 0; i < nlibraries; i++)
-		printf("%s %s\n", libraries[i].name, libraries[i].version);
+	tr_version_print(program, libraries, nlibraries);
 }
 
 static void print_help(const char *program)

@@ -5,14 +5,12 @@
 
 int main(int argc, char **argv)
 {
-	const struct tr_library library = archive_library();
 	struct jr_opts opts;
 	struct jr *jr = NULL;
 	struct memory *memory = NULL;
 	int r;
 
 	archive_prepare_process();
-	jr_libraries(&library, 1);
 	if ((r = jr_opts_parse(&opts, TR_ROLE_MEMORY, argc, argv)) != 0)
 		return r < 0 ? tr_exit_code(r) : 0;
 	if ((r = jr_open(&jr, &opts)) < 0 || (r = memory_new(&memory, jr)) < 0 || (r = jr_ready(jr)) < 0)

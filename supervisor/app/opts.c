@@ -40,9 +40,7 @@ static void help(void)
 
 static void version(void)
 {
-	const struct tr_library libs[] = {{"libuv", uv_version_string()}, {"msgpack-c", msgpack_version()}};
-
-	tr_version_print("tribed", libs, sizeof(libs) / sizeof(libs[0]));
+	tr_version_print("tribed", NULL, 0);
 }
 
 /* 0, 1 (said all) or TR_ECONFIG (getopt or we said what is wrong). */

@@ -8,16 +8,11 @@
 
 static enum ctl_exit inform(const struct ctl_args *args)
 {
-	const struct tr_library libs[] = {
-		{"libuv", uv_version_string()},
-		{"msgpack-c", msgpack_version()},
-		{"jansson", jansson_version_str()},
-	};
 	struct buf out = {.max = 0};
 	enum ctl_exit e = CTL_DONE;
 
 	if (ctl_flag(args, "version")) {
-		tr_version_print("tribectl", libs, sizeof(libs) / sizeof(libs[0]));
+		tr_version_print("tribectl", NULL, 0);
 	} else if (args->command != NULL) {
 		ctl_help_command(&out, ctl_globals, args->command);
 	} else {

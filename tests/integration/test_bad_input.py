@@ -358,6 +358,15 @@ class Started(unittest.TestCase):
                 self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
         self.assertEqual(os.listdir(tribe.dir), [])
 
+    @staticmethod
+    def linked(name):
+        """As -V calls them: what the program's own file says it needs, and is not the C library."""
+        names = {"libmsgpackc": "msgpack-c", "libsqlite3": "SQLite", "libjansson": "jansson", "libyaml-0": "libyaml", "libutf8proc": "utf8proc",
+                 "libcrypto": "OpenSSL", "libssl": "OpenSSL", "libmd4c": "md4c"}
+        said = subprocess.run(["readelf", "-d", program(name)], capture_output=True, text=True, timeout=60, check=True).stdout
+        files = {line.split("[")[1].split(".so")[0] for line in said.splitlines() if "(NEEDED)" in line}
+        return {names.get(file, file) for file in files - {"libc", "libm", "libasan", "libubsan"}}
+
     def test_versions_and_help(self):
         for name in PROGRAMS + ("tribed", "tribectl"):
             for flag in ("-V", "--version"):
@@ -365,6 +374,8 @@ class Started(unittest.TestCase):
                 self.assertEqual(done.returncode, 0, done)
                 self.assertRegex(done.stdout, rf"^{name} \d+\.\d+\.\d+")
                 self.assertRegex(done.stdout, r"(?i)build.id[: ]+[0-9a-f]{40}")
+                self.assertEqual({line.split()[0] for line in done.stdout.splitlines()[2:]} - {"llhttp"}, self.linked(name))
+                self.assertNotIn("unknown", done.stdout)
             for flag in ("-h", "--help"):
                 done = subprocess.run([program(name), flag], capture_output=True, text=True, timeout=60, check=False)
                 self.assertEqual((done.returncode, done.stderr), (0, ""), done)

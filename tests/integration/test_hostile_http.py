@@ -381,6 +381,14 @@ class Pipelines(HostileCase):
             while b"\r\n\r\n" not in client.left:
                 self.assertTrue(client.more())
             self.assertTrue(client.left.startswith(b"HTTP/1.1 413 "), client.left)
+        for head, status in ((MEMORIES.replace(b"/memories", b"/nothing"), 404), (MEMORIES.replace(b"/json", b"/xml"), 415),
+                             (MEMORIES.replace(b"localhost", b"elsewhere.example"), 421), (MEMORIES.replace(b"POST", b"PUT"), 405),
+                             (MEMORIES + b"Accept: text/html\r\n", 406)):
+            with Client(self.tribe) as client:
+                client.say(head + b"Expect: 100-continue\r\nContent-Length: 13\r\n\r\n")
+                while client.more():
+                    pass
+                self.assertTrue(client.left.startswith(b"HTTP/1.1 %d " % status), client.left)
         with Client(self.tribe) as client:  # unknown to HTTP/1.0
             client.say(MEMORIES.replace(b"1.1", b"1.0") + b"Expect: 100-continue\r\nContent-Length: 13\r\n\r\n" + BODY)
             while client.more():

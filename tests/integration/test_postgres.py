@@ -92,12 +92,18 @@ class OnPostgres(unittest.TestCase):
         tribe.remember("before")
         self.pg.stop()
         answers = []
-        asking = threading.Thread(target=lambda: answers.append(tribe.post("/api/v1/memories", {"content": "patient"})))
+        add = lambda: tribe.http("POST", "/api/v1/memories", {"content": "patient"}, headers={"Idempotency-Key": "once"})
+        asking = threading.Thread(target=lambda: answers.append(add()))
         asking.start()
         wait_for(lambda: tribe.get("/api/v1/status").json()["archive_healthy"] is False, "it has noticed")
+        again = add()  # the first one is still under way
+        self.assertEqual(again.status, 409, again)
+        self.assertIn("still being carried out", problem_of(again)["detail"])
         self.pg.start()
         asking.join(60)
-        self.assertEqual([a.status for a in answers], [201])
+        answers.append(add())
+        self.assertEqual([a.status for a in answers], [201, 201])
+        self.assertEqual(answers[0].body, answers[1].body)
 
     def test_a_commit_whose_answer_is_lost(self):
         """The commit happens, then waits for a standby that does not exist; there the connection is cut."""

@@ -33,7 +33,7 @@ int api_new(struct api **out, const struct api_cfg *cfg);
 void api_request(void *arg, struct http_req *req); /* arg: struct api; for http_server_cfg.on_request */
 void api_refused(void *arg, int status);           /* for http_server_cfg.on_refused */
 void api_dropped(void *arg, enum http_drop why);   /* for http_server_cfg.on_dropped */
-/* For http_server_cfg.wants_body: who has no token need not send one. */
+/* For http_server_cfg.wants_body: who has no token need not send one, nor who asks first and would be refused anyway. */
 bool api_wants_body(void *arg, const struct http_req *req);
 /* Connections that are open, for /metrics; may stay unset. */
 void api_conns(struct api *api, const uint32_t *conns);

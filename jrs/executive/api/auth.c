@@ -77,29 +77,48 @@ static bool token_ok(const struct api *api, const struct http_req *req)
 	       (authorization.p != NULL && auth_token_ok(api->token_hash, authorization.p));
 }
 
+static bool origin_ok(const struct api *api, const struct http_req *req)
+{
+	struct http_str host = http_host(req), origin = http_header(req, "origin");
+
+	return origin.p == NULL || (host.p != NULL && auth_same_origin(origin.p, http_secure(req), host.p)) ||
+	       (!api->has_token && check_origin(origin.p, api->listen_host[0] != '\0' ? api->listen_host : NULL));
+}
+
+/* 0, or the status it is refused with. */
+static int verdict(const struct api *api, const struct http_req *req)
+{
+	struct http_str host = http_host(req);
+
+	if (host.p != NULL && !host_ok(api, req, host.p))
+		return 421;
+	if (!origin_ok(api, req))
+		return 403;
+	return token_ok(api, req) ? 0 : 401;
+}
+
+/* A client that waits for "100 Continue" hears at once what its head alone is refused for. */
 bool api_wants_body(void *arg, const struct http_req *req)
 {
-	return token_ok(arg, req);
+	if (!http_expects_continue(req))
+		return token_ok(arg, req);
+	return verdict(arg, req) == 0 && api_head_ok(req);
 }
 
 bool auth_check(struct api_call *call)
 {
-	struct http_str host = http_host(call->req), origin = http_header(call->req, "origin");
-	const struct api *api = call->api;
-
-	if (host.p != NULL && !host_ok(api, call->req, host.p)) {
+	switch (verdict(call->api, call->req)) {
+	case 0:
+		return true;
+	case 421:
 		api_refuse(call, 421, NULL, "the Host header names none of this server's names and addresses");
 		return false;
-	}
-	if (origin.p != NULL && !(host.p != NULL && auth_same_origin(origin.p, http_secure(call->req), host.p)) &&
-	    !(!api->has_token && check_origin(origin.p, api->listen_host[0] != '\0' ? api->listen_host : NULL))) {
+	case 403:
 		api_refuse(call, 403, NULL, "the Origin header must name this server");
 		return false;
-	}
-	if (!token_ok(api, call->req)) {
+	default:
 		api_refuse(call, 401, "WWW-Authenticate: Bearer\r\n",
 			   "the header Authorization: Bearer TOKEN with a valid token is needed");
 		return false;
 	}
-	return true;
 }

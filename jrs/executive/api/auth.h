@@ -7,6 +7,8 @@
 bool auth_token_ok(const unsigned char hash[TR_SHA256_LEN], const char *authorization);
 /* Is the Origin header the origin of this Host header itself? Pure. */
 bool auth_same_origin(const char *origin, bool tls, const char *host);
+/* router.c: would a body of the type that the head names be taken by a route? Pure. */
+bool api_head_ok(const struct http_req *req);
 /* Before routing. false: the call is answered (421, 403 or 401). */
 bool auth_check(struct api_call *call);
 

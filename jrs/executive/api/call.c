@@ -40,6 +40,27 @@ struct api_call *api_call_new(struct api *api, struct http_req *req)
 	return call;
 }
 
+void api_call_keyed(struct api_call *call)
+{
+	struct api *api = call->api;
+
+	call->has_key = true;
+	call->next = api->keyed;
+	if (api->keyed != NULL)
+		api->keyed->prev = call;
+	api->keyed = call;
+}
+
+static void unlink_keyed(struct api_call *call)
+{
+	if (call->prev != NULL)
+		call->prev->next = call->next;
+	else
+		call->api->keyed = call->next;
+	if (call->next != NULL)
+		call->next->prev = call->prev;
+}
+
 struct http_req *api_call_end(struct api_call *call, int status)
 {
 	struct api *api = call->api;
@@ -49,6 +70,8 @@ struct http_req *api_call_end(struct api_call *call, int status)
 	api->requests[row][api_method_row(http_method(req).p)][http_status_row(status)]++;
 	metrics_observe(&api->latency[row], (double)(tr_mono_ns() - http_started_ns(req)) / 1e9);
 	api->inflight--;
+	if (call->has_key)
+		unlink_keyed(call);
 	if (api->cfg.on_done != NULL)
 		api->cfg.on_done(api->cfg.arg, status >= 500);
 	for (size_t i = 0; i < call->ndocs; i++)
@@ -215,7 +238,10 @@ void api_forward(struct api_call *call, struct peer *peer, enum wire_msg_id id, 
 		common->has_request_id = true;
 	}
 	r = api_ask(call->api, peer, id, msg, left < timeout_ms ? left : timeout_ms, on_answer, call);
-	if (r < 0)
+	if (r == TR_ETOOBIG)
+		api_failf(call, r, "", "what the body says must come to at most %u bytes; send it in several requests",
+			  wire_methods[id].cap);
+	else if (r < 0)
 		api_failf(call, r, "", "%s", tr_strerror(r));
 }
 

@@ -44,6 +44,7 @@ struct api {
 	const uint32_t *conns; /* borrowed; NULL: not told */
 	uint64_t dropped[HTTP_NDROPS];
 	unsigned inflight;            /* HTTP calls */
+	struct api_call *keyed;       /* those of them that have a client's Idempotency-Key */
 	unsigned asks;                /* RPC questions */
 	bool without_integration;     /* said once, when it begins and when it ends */
 	int64_t archive_ms;           /* wall clock of memory-jr's last good answer; 0: none yet */
@@ -73,6 +74,7 @@ struct api_call {
 	size_t ndocs;
 	char effect_id[KEY_MAX + 1]; /* request_id of an effect on the wire: makes it happen once */
 	bool has_key;                /* it is the client's Idempotency-Key */
+	struct api_call *prev, *next; /* in api->keyed, when it has one */
 	const char *refused_as;      /* problem type that TR_EREFUSED becomes here; NULL: its own */
 	struct peer *peer;           /* being asked by api_forward() */
 	void (*rename)(struct api_call *call, struct tr_fault *fault); /* fields of its faults; NULL: they are ours */
@@ -100,6 +102,7 @@ void api_reply_empty(struct api_call *call, const char *extra); /* 204 */
 struct api_call *api_call_new(struct api *api, struct http_req *req);
 /* Counts and frees the call; the request, still to be answered, is handed back. */
 struct http_req *api_call_end(struct api_call *call, int status);
+void api_call_keyed(struct api_call *call); /* its effect_id is now the client's */
 uint32_t api_left_ms(const struct api_call *call);
 msgpack_zone *api_zone(struct api_call *call); /* NULL: out of memory */
 /* Keeps doc until the call ends; TR_ENOMEM: the reference is dropped. */

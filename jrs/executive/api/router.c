@@ -153,14 +153,26 @@ static bool check_query(struct api_call *call)
 	return true;
 }
 
+static bool type_ok(const struct route *route, const struct http_req *req)
+{
+	struct http_str type = http_header(req, "content-type");
+
+	return route->takes == 0 || (type.p != NULL && (check_content_type(type.p) & route->takes) != 0 &&
+				     http_header(req, "content-encoding").p == NULL);
+}
+
+bool api_head_ok(const struct http_req *req)
+{
+	const struct route *route = find(req, http_method(req).p);
+
+	return route != NULL && check_accept(http_header(req, "accept").p, route->gives) && type_ok(route, req);
+}
+
 static bool check_body(struct api_call *call)
 {
-	struct http_str type = http_header(call->req, "content-type");
-	struct http_str encoding = http_header(call->req, "content-encoding");
-
 	if (call->route->takes == 0)
 		return true;
-	if (type.p == NULL || (check_content_type(type.p) & call->route->takes) == 0 || encoding.p != NULL) {
+	if (!type_ok(call->route, call->req)) {
 		api_refuse(call, 415, NULL, "the body must be application/json%s in UTF-8, not compressed",
 			   (call->route->takes & MEDIA_NDJSON) != 0 ? " or application/x-ndjson" : "");
 		return false;
@@ -176,10 +188,11 @@ static bool check_body(struct api_call *call)
 	return true;
 }
 
-/* Reading needs no key. */
+/* Reading needs no key. A request that is sent again while the first one is still being carried out has no answer yet. */
 static bool check_idempotency(struct api_call *call)
 {
 	struct http_str key = http_header(call->req, "idempotency-key");
+	struct api_call *other;
 
 	if (key.p == NULL || strcmp(call->route->method, "GET") == 0)
 		return true;
@@ -187,7 +200,14 @@ static bool check_idempotency(struct api_call *call)
 		api_failf(call, TR_EINVAL, "Idempotency-Key", "must be 1 to %d visible ASCII characters", KEY_MAX);
 		return false;
 	}
-	call->has_key = true;
+	for (other = call->api->keyed; other != NULL; other = other->next) {
+		if (strcmp(other->effect_id, call->effect_id) == 0) {
+			api_failf(call, TR_ECONFLICT, "Idempotency-Key",
+				  "is that of a request which is still being carried out");
+			return false;
+		}
+	}
+	api_call_keyed(call);
 	return true;
 }
 

@@ -11,7 +11,6 @@
 #include <uv.h>
 
 const char *http_parser_version(void); /* of llhttp, which is built in: "8.1.0" */
-const char *http_tls_version(void);    /* of OpenSSL */
 
 struct http_server;
 struct http_req; /* one request in flight; freed by http_respond() */
@@ -96,6 +95,8 @@ const char *http_request_id(
 	const struct http_req *req); /* X-Request-Id if it was sane (1..128 of [A-Za-z0-9._-]), else a new UUID */
 uint64_t http_started_ns(const struct http_req *req); /* first byte seen, CLOCK_MONOTONIC */
 bool http_secure(const struct http_req *req);         /* came by TLS */
+/* The client sends its body only when it is told to ("Expect: 100-continue"). */
+bool http_expects_continue(const struct http_req *req);
 /* The address that was dialled, as a Host header names it: "10.0.0.1", "[::1]". false: lost. */
 #define HTTP_ADDRESS_MAX 64
 bool http_local_address(const struct http_req *req, char out[HTTP_ADDRESS_MAX]);

@@ -183,6 +183,11 @@ uint64_t http_started_ns(const struct http_req *req)
 	return req->started_ns;
 }
 
+bool http_expects_continue(const struct http_req *req)
+{
+	return req->ps.expect_continue;
+}
+
 bool http_secure(const struct http_req *req)
 {
 	return req->conn != NULL && req->conn->tls != NULL;

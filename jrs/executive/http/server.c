@@ -13,11 +13,6 @@ const char *const http_drop_names[HTTP_NDROPS] = {
 #undef X
 };
 
-const char *http_tls_version(void)
-{
-	return tls_version();
-}
-
 static uint32_t tick_of(const struct http_server_cfg *cfg)
 {
 	uint32_t least = cfg->head_timeout_ms;

@@ -142,6 +142,5 @@ struct archive_stats {
 };
 void archive_stats(struct archive *a, struct archive_stats *out);
 const struct thermal_model *archive_model(const struct archive *a);
-struct tr_library archive_library(void); /* what it is made of, for -V */
 
 #endif

@@ -430,8 +430,3 @@ const struct db_driver db_sqlite = {
 	.watch = sqlite_watch,
 	.purge = sqlite_purge,
 };
-
-struct tr_library archive_library(void)
-{
-	return (struct tr_library){"SQLite", sqlite3_libversion()};
-}
