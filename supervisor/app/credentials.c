@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
@@ -16,6 +17,7 @@
 #define HASH_FILE        "admin-token.sha256"
 #define FILE_BYTES       (1u << 20) /* no certificate chain is longer */
 #define TOKEN_BYTES      32
+#define TOKEN_CHARS_MIN  16 /* of a token that somebody else made */
 
 /* ---- files ---- */
 
@@ -81,19 +83,30 @@ static int write_file(const char *dir, const char *name, const char *p, size_t n
 	return r;
 }
 
+/* What the service manager handed over (LoadCredential= of systemd): false, no such file. */
+static bool handed_over(char path[4200], const char *name)
+{
+	const char *dir = getenv("CREDENTIALS_DIRECTORY");
+
+	if (dir == NULL || dir[0] == '\0')
+		return false;
+	snprintf(path, 4200, "%s/%s", dir, name);
+	return access(path, F_OK) == 0;
+}
+
 /* ---- the certificate ---- */
 
-static int read_configured(struct credentials *c, const struct tr_config *cfg, char *why, size_t size)
+static int read_pair(struct credentials *c, const char *certificate, const char *key, char *why, size_t size)
 {
 	const char *wrong;
 	int r;
 
-	if ((r = read_file(cfg->http_certificate, &c->certificate)) < 0) {
-		snprintf(why, size, "http.certificate: %s: %s", cfg->http_certificate, tr_strerror(r));
+	if ((r = read_file(certificate, &c->certificate)) < 0) {
+		snprintf(why, size, "http.certificate: %s: %s", certificate, tr_strerror(r));
 		return TR_ECONFIG;
 	}
-	if ((r = read_file(cfg->http_private_key, &c->private_key)) < 0) {
-		snprintf(why, size, "http.private_key: %s: %s", cfg->http_private_key, tr_strerror(r));
+	if ((r = read_file(key, &c->private_key)) < 0) {
+		snprintf(why, size, "http.private_key: %s: %s", key, tr_strerror(r));
 		return TR_ECONFIG;
 	}
 	wrong = certificate_fault(&c->certificate, &c->private_key);
@@ -181,14 +194,40 @@ static int make_token(struct credentials *c, const char *state)
 	return write_file(state, HASH_FILE, text, (size_t)n);
 }
 
+/* The token that was handed over itself: its hash. */
+static int hash_token(struct credentials *c, const char *path, char *why, size_t size)
+{
+	unsigned char hash[TR_SHA256_LEN];
+	struct buf text;
+	size_t n;
+	int r;
+
+	buf_init(&text, 0);
+	if ((r = read_file(path, &text)) < 0) {
+		snprintf(why, size, "%s: %s", path, tr_strerror(r));
+	} else if ((n = strcspn(text.len > 0 ? text.p : "", "\r\n")) < TOKEN_CHARS_MIN) {
+		snprintf(why, size, "%s: must be at least %d characters", path, TOKEN_CHARS_MIN);
+		r = TR_ECONFIG;
+	} else if ((r = tr_sha256(text.p, n, hash)) == 0) {
+		tr_hex(hash, sizeof(hash), c->token_hash);
+	}
+	if (text.len > 0)
+		explicit_bzero(text.p, text.len);
+	buf_free(&text);
+	return r;
+}
+
 static int load_token(struct credentials *c, const char *state, char *why, size_t size)
 {
 	struct buf text;
 	char path[4200];
 	int r;
 
+	if (!handed_over(path, HASH_FILE) && handed_over(path, TOKEN_FILE))
+		return hash_token(c, path, why, size);
 	buf_init(&text, 0);
-	snprintf(path, sizeof(path), "%s/" HASH_FILE, state);
+	if (!handed_over(path, HASH_FILE))
+		snprintf(path, sizeof(path), "%s/" HASH_FILE, state);
 	r = read_file(path, &text);
 	if (r == -ENOENT) {
 		if ((r = make_token(c, state)) < 0)
@@ -214,6 +253,7 @@ int credentials_load(struct credentials *out, const struct tr_config *cfg, const
 		     const struct credentials *before, char *why, size_t size)
 {
 	struct credentials c = {.own = false};
+	char certificate[4200], key[4200];
 	struct sockaddr_storage at;
 	bool beyond;
 	int r;
@@ -224,7 +264,9 @@ int credentials_load(struct credentials *out, const struct tr_config *cfg, const
 	buf_init(&c.certificate, 0);
 	buf_init(&c.private_key, 0);
 	if (cfg->http_certificate[0] != '\0')
-		r = read_configured(&c, cfg, why, size);
+		r = read_pair(&c, cfg->http_certificate, cfg->http_private_key, why, size);
+	else if (handed_over(certificate, CERTIFICATE_FILE) | handed_over(key, KEY_FILE))
+		r = read_pair(&c, certificate, key, why, size);
 	else if (beyond)
 		r = own_certificate(&c, &at, state, before == NULL, why, size);
 	if (r == 0 && before != NULL)

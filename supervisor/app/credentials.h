@@ -12,9 +12,10 @@ struct credentials {
 	bool own;                            /* the certificate is of our own making */
 };
 
-/* Reads what is there and makes what is missing, in the state directory, 0600. Under the state lock. On failure `why`
- * is a line for a person and *out is untouched: TR_ECONFIG when a configured file is wrong. before (may be NULL): those
- * in force, whose token stays. */
+/* Reads what is there and makes what is missing, in the state directory, 0600. In $CREDENTIALS_DIRECTORY
+ * certificate.pem with private_key.pem (unless http.certificate is set) and admin-token.sha256 or admin-token go before
+ * those. Under the state lock. On failure `why` is a line for a person and *out is untouched: TR_ECONFIG when a
+ * configured file is wrong. before (may be NULL): those in force, whose token stays. */
 int credentials_load(struct credentials *out, const struct tr_config *cfg, const char *state,
 		     const struct credentials *before, char *why, size_t size);
 bool credentials_same(const struct credentials *a, const struct credentials *b);

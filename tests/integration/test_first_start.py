@@ -10,6 +10,7 @@ import ssl
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import unittest
@@ -185,6 +186,32 @@ class Given(unittest.TestCase):
             shutil.copy(os.path.join(one.state, CERTIFICATE), certificate)
             self.assertEqual(tribe.call("control.sock", "reload"), {"changed": ["http.certificate"]})
             self.assertEqual(tribe.given()["files"]["certificate"], one.kept(CERTIFICATE))
+
+    def test_what_the_service_manager_hands_over(self):
+        with tempfile.TemporaryDirectory() as handed, Beyond(fakes=ROLES) as one:
+            for name in (CERTIFICATE, KEY):
+                shutil.copy(os.path.join(one.state, name), handed)
+            with Beyond(fakes=ROLES, env={"CREDENTIALS_DIRECTORY": handed}, start=False) as tribe:
+                with open(os.path.join(handed, TOKEN), "w", encoding="ascii") as f:
+                    f.write("too short\n")
+                self.assertEqual(tribe.spawn().wait(60), 2)
+                self.assertIn("must be at least 16 characters", tribe.logs())
+                with open(os.path.join(handed, TOKEN), "w", encoding="ascii") as f:
+                    f.write("a token of the operator's\n")
+                tribe.start()
+                given = tribe.given()["files"]
+                self.assertEqual((given["certificate"], given["private_key"]), (one.kept(CERTIFICATE), one.kept(KEY)))
+                self.assertEqual(given["token_hash"], hashlib.sha256(b"a token of the operator's").hexdigest())
+                self.assertEqual([name for name in FILES if os.path.exists(os.path.join(tribe.state, name))], [])
+                self.assertNotIn("operator's", tribe.logs())
+                tribe.stop()
+                with open(os.path.join(handed, HASH), "w", encoding="ascii") as f:
+                    f.write("ab" * 32 + "\n")
+                tribe.start()
+                self.assertEqual(tribe.given()["files"]["token_hash"], "ab" * 32)
+                tribe.stop()
+                os.unlink(os.path.join(handed, KEY))
+                self.assertEqual(tribe.spawn().wait(60), 2)
 
     def test_wrong_ones_are_refused_in_one_line(self):
         tribe = Tribe(start=False)
