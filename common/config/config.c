@@ -243,26 +243,30 @@ static const char *rule_mcp(const struct tr_config *cfg, char why[CFG_RULE_MAX])
 static const struct {
 	const char *key;
 	rule_fn *holds;
+	const char *other; /* it ties the key to this one, which was set when the key was not */
 } rules[] = {
-	{"http.listen", rule_listen},
-	{"http.certificate", rule_certificate},
-	{"http.private_key", rule_private_key},
-	{"hang_after_ms", rule_hang},
-	{"archive.url", rule_archive},
-	{"understudies", rule_understudies},
-	{"log.level", rule_log},
-	{"llm.url", rule_llm},
-	{"embeddings.url", rule_embeddings},
-	{"mcp.conformance", rule_mcp},
+	{"http.listen", rule_listen, NULL},
+	{"http.certificate", rule_certificate, NULL},
+	{"http.private_key", rule_private_key, NULL},
+	{"hang_after_ms", rule_hang, "heartbeat_ms"},
+	{"archive.url", rule_archive, NULL},
+	{"understudies", rule_understudies, NULL},
+	{"log.level", rule_log, NULL},
+	{"llm.url", rule_llm, NULL},
+	{"embeddings.url", rule_embeddings, NULL},
+	{"mcp.conformance", rule_mcp, NULL},
 };
 
 /* Names the place the value came from. */
-static int broken(const struct cfg_origins *origins, const char *key, const char *rule, struct cfg_error *err)
+static int broken(const struct cfg_origins *origins, const char *key, const char *other, const char *rule,
+		  struct cfg_error *err)
 {
 	int row = cfg_find(key, strlen(key));
 	const char *where = NULL;
 
 	assert(row >= 0);
+	if (origins != NULL && origins->of[row] == CFG_DEFAULT && other != NULL)
+		row = cfg_find(other, strlen(other));
 	if (origins != NULL && origins->of[row] != CFG_DEFAULT)
 		where = origins->of[row] == CFG_FILE ? origins->file : "--set";
 	return cfg_fail(err, where, where == NULL ? 0 : origins->line[row], key, strlen(key), "%s", rule);
@@ -275,7 +279,7 @@ int cfg_check_at(const struct tr_config *cfg, const struct cfg_origins *origins,
 		const char *wrong = rules[i].holds(cfg, why);
 
 		if (wrong != NULL)
-			return broken(origins, rules[i].key, wrong, err);
+			return broken(origins, rules[i].key, rules[i].other, wrong, err);
 	}
 	return 0;
 }
@@ -309,11 +313,11 @@ int cfg_check_places(const struct tr_config *cfg, const struct cfg_origins *orig
 	if (strcmp(dir, state) == 0) /* made by the start */
 		return 0;
 	if (stat(dir, &st) < 0)
-		return broken(origins, "archive.url",
+		return broken(origins, "archive.url", NULL,
 			      errno == ENOENT ? "the directory its path names does not exist"
 					      : "the directory its path names cannot be reached",
 			      err);
 	if (!S_ISDIR(st.st_mode))
-		return broken(origins, "archive.url", "the directory its path names is not a directory", err);
+		return broken(origins, "archive.url", NULL, "the directory its path names is not a directory", err);
 	return 0;
 }

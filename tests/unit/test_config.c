@@ -257,6 +257,14 @@ static void places_of_rules(void **state)
 	assert_string_equal(err.text, "--set: hang_after_ms: must be at least three times heartbeat_ms, here 300");
 	assert_int_equal(cfg_set(&cfg, &o, "heartbeat_ms=20", &err), 0);
 	assert_int_equal(cfg_check_at(&cfg, &o, &err), 0);
+	/* the one that was set is shown when the other one is the default */
+	assert_int_equal(load(&cfg, &o, "\nheartbeat_ms: 900\n", &err), 0);
+	assert_int_equal(cfg_check_at(&cfg, &o, &err), TR_ECONFIG);
+	assert_string_equal(err.text,
+			    "tribe.yaml:2: hang_after_ms: must be at least three times heartbeat_ms, here 2700");
+	assert_int_equal(load(&cfg, &o, "log.level: chatty\n", &err), 0);
+	assert_int_equal(cfg_check_at(&cfg, &o, &err), TR_ECONFIG);
+	assert_string_equal(err.text, "tribe.yaml:1: log.level: must be error, warn, info or debug");
 }
 
 static void command_line(void **state)
