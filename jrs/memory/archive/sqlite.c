@@ -40,6 +40,7 @@ static enum db_trouble trouble_of(int rc)
 
 int sqlite_failed(struct db *db, int rc)
 {
+	struct sqlite_conn *c = conn_of(db);
 	int r;
 
 	switch (rc & 0xff) {
@@ -60,6 +61,8 @@ int sqlite_failed(struct db *db, int rc)
 		r = TR_ESTORE;
 	}
 	sqlite_suspect(db, rc);
+	if (c != NULL && c->writing)
+		c->suspect = c->suspect || trouble_of(rc) != DB_CALL || r == TR_ENOMEM;
 	return db_failed(db, trouble_of(rc), rc, sqlite3_errstr(rc), r);
 }
 
@@ -97,6 +100,7 @@ static int open_db(struct sql_archive *a, struct db *db, const char *path, bool 
 	int flags =
 		SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE | (create ? SQLITE_OPEN_CREATE : 0);
 	struct sqlite_conn *c = calloc(1, sizeof(*c));
+	struct db why;
 
 	memset(db, 0, sizeof(*db));
 	if (c == NULL)
@@ -120,8 +124,9 @@ static int open_db(struct sql_archive *a, struct db *db, const char *path, bool 
 	}
 	return 0;
 fail:
+	why = *db;
 	close_db(db);
-	return TR_ESTORE;
+	return db_failed(db, why.trouble, why.code, why.reason, TR_ESTORE);
 }
 
 int sqlite_prepare(struct db *db, enum db_lane lane, struct tr_fault *fault)
@@ -258,33 +263,72 @@ static bool inside(const struct db *db)
 
 static void rollback(struct db *db)
 {
+	struct sqlite_conn *c = conn_of(db);
 	enum db_trouble trouble = db->trouble;
 	int code = db->code;
 
-	if (!inside(db))
-		return; /* after some failures SQLite has done it by itself */
-	db_run(db, SQL_ROLLBACK);
+	if (!inside(db)) { /* after some failures SQLite has done it by itself, in the middle of a statement */
+		c->suspect = c->suspect || c->writing;
+		c->writing = false;
+		return;
+	}
+	c->writing = false;
+	c->suspect = db_run(db, SQL_ROLLBACK) < 0 || c->suspect;
 	db->trouble = trouble;
 	db->code = code;
+}
+
+/* The connection anew. What FTS5 keeps in memory is wrong when a read of it failed: an I/O error rolls everything back
+ * in the middle of its work, and behind that it takes the averages that it could not read for zeros (SQLite 3.40). */
+static int begin_afresh(struct db *db)
+{
+	struct sqlite_conn *old = conn_of(db);
+	struct db fresh, gone = {.driver = db->driver, .conn = old};
+	int r, quiet = 1;
+
+	if ((r = open_db(old->a, &fresh, old->a->path, false, NULL)) == 0)
+		r = sqlite_prepare(&fresh, DB_W, NULL);
+	if (r < 0) { /* the next transaction tries again */
+		db_failed(db, fresh.trouble > DB_CALL ? fresh.trouble : DB_STORAGE, fresh.code, fresh.reason, r);
+		db_close(&fresh);
+		return r;
+	}
+	sqlite3_db_config(old->h, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, -1, &quiet);
+	sqlite3_db_config(sqlite_of(&fresh), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, quiet, NULL);
+	db->conn = fresh.conn;
+	sqlite_log_open(old->a);
+	db_close(&gone);
+	return 0;
 }
 
 static int begin(struct db *db)
 {
 	struct sqlite_conn *c = conn_of(db);
-	int rc;
+	int rc, r;
 
+	if (c->suspect) {
+		if ((r = begin_afresh(db)) < 0)
+			return r;
+		c = conn_of(db);
+	}
 	if (!c->a->log_firm) {
 		if ((rc = sqlite_log_firm(c->a, db)) != SQLITE_OK)
 			return sqlite_failed(db, rc);
 		sqlite_log_was_cut(c->a);
 		c->a->log_firm = true;
 	}
-	return db_run(db, SQL_BEGIN);
+	if ((r = db_run(db, SQL_BEGIN)) == 0)
+		c->writing = true;
+	return r;
 }
 
 static int commit(struct db *db)
 {
-	return db_run(db, SQL_COMMIT);
+	int r = db_run(db, SQL_COMMIT);
+
+	if (r == 0)
+		conn_of(db)->writing = false;
+	return r;
 }
 
 static int look(struct db *db)

@@ -11,6 +11,8 @@ struct sqlite_conn {
 	sqlite3 *h;
 	sqlite3_stmt *st[SQL_NSTATEMENTS]; /* of this connection's lane; the others NULL */
 	struct sql_archive *a;
+	bool writing; /* a write transaction has begun and has not been committed */
+	bool suspect; /* something failed within one: what the connection keeps in memory may be wrong */
 };
 static inline sqlite3 *sqlite_of(const struct db *db)
 {
