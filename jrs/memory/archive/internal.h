@@ -170,6 +170,7 @@ struct sql_archive {
 	atomic_bool damaged, frozen; /* proved: nobody begins to write; and nobody does */
 	char damage[96];             /* why; set before damaged */
 	atomic_ullong scrubs;        /* finished */
+	atomic_ullong words_made;    /* so often they did not agree with the memories */
 	atomic_ullong recalls_total, changes, commits, committed_calls, notes_dropped;
 	atomic_ullong quota_refused;
 	atomic_llong purge_due_ms; /* purge.c: as in archive_stats */

@@ -248,6 +248,7 @@ static void make_words(struct sql_archive *a)
 	sqlite3 *db = NULL;
 	int rc = SQLITE_BUSY;
 
+	a->words_made++;
 	if (!a->log_firm || !archive_may_write(a))
 		return;
 	if (sqlite3_open_v2(a->path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE,
