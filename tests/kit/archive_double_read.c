@@ -252,7 +252,7 @@ static int imports(struct dbl *d, struct dbl_job *j)
 	return 0;
 }
 
-/* ---- a sample: as many memories, evenly over the numbers ---- */
+/* ---- a sample: as many memories as there are and are wanted, evenly over the archive ---- */
 static void sample(struct dbl *d, struct dbl_job *j, const struct dbl_row *row, int64_t now, struct item_sample *out)
 {
 	*out = (struct item_sample){.id = dbl_copy(j, row->id),
@@ -270,16 +270,17 @@ static void sample_memories(struct dbl *d, struct dbl_job *j, uint32_t want, str
 	const struct dbl_list *l = &d->book->list[ROWS];
 	const struct dbl_row *rows = l->v;
 	struct item_sample *v = dbl_alloc(j, sizeof(*v) * want);
-	int64_t first = l->n > 0 ? rows[0].number : 0, span = l->n > 0 ? rows[l->n - 1].number - first + 1 : 0;
-	uint32_t n = 0, i;
-	size_t at = 0;
+	size_t visible = 0, seen = 0, at;
+	uint32_t n = 0;
 
-	for (i = 0; i < want; i++) {
-		while (at < l->n && (dbl_hidden(&rows[at]) || rows[at].number < first + span * i / want))
-			at++;
-		if (at == l->n)
-			break;
-		sample(d, j, &rows[at++], d->wall_ms(), &v[n++]);
+	for (at = 0; at < l->n; at++)
+		visible += !dbl_hidden(&rows[at]);
+	want = want < visible ? want : (uint32_t)visible;
+	for (at = 0; n < want; at++) {
+		if (dbl_hidden(&rows[at]))
+			continue;
+		if (seen++ == n * visible / want)
+			sample(d, j, &rows[at], d->wall_ms(), &v[n++]);
 	}
 	res->memories.v = v;
 	res->memories.n = n;

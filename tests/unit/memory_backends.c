@@ -264,5 +264,4 @@ const struct rig_backend rig_postgresql = {.name = "postgresql",
 					   .sound = nothing,
 					   .look = pg_look,
 					   .sql = pg_number,
-					   .refuses = pg_refuses,
-					   .leaves_gaps = true};
+					   .refuses = pg_refuses};

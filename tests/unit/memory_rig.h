@@ -35,8 +35,7 @@ struct rig_backend {
 	double (*look)(struct rig *g, unsigned what);
 	double (*sql)(struct rig *g, const char *sql); /* NULL: it has none */
 	bool (*refuses)(struct rig *g, const char *sql);
-	bool ranks;       /* by the figures of the double: BM25 over stems */
-	bool leaves_gaps; /* large ones, between the numbers of memories: a sample may then hold fewer than there are */
+	bool ranks; /* by the figures of the double: BM25 over stems */
 };
 extern const struct rig_backend *rig_backend; /* the one in use */
 

@@ -326,6 +326,40 @@ static void samples(void **s)
 	assert_int_equal(res->memories.n, 96); /* each once */
 }
 
+/* Whatever is missing between them: as many as are asked for, where there are so many; each once, oldest first. */
+static void samples_leap_gaps(void **s)
+{
+	struct rig *g = *s;
+	struct msg_memory_samples msg = {.has_memories = true};
+	const struct res_memory_samples *res;
+	struct item_new_memory m = said("");
+	char text[40][16];
+	uint32_t want, i;
+
+	for (i = 0; i < 40; i++) {
+		snprintf(text[i], sizeof(text[i]), "%02u", i);
+		m.content = m.id = wire_s(text[i]);
+		m.has_id = true;
+		rig_add(g, &m);
+		if (i == 20)
+			rig_reopen(g); /* a server's numbers leave a gap here */
+	}
+	for (i = 3; i < 30; i++) {
+		const struct msg_memory_forget forget = {.id = wire_s(text[i])};
+
+		if (i != 20)
+			rig_call(g, MSG_memory_forget, &forget);
+	}
+	for (want = 1; want <= 16; want++) { /* 0, 1, 2, 20 and 30 to 39 are left */
+		msg.memories = want;
+		res = rig_call(g, MSG_memory_samples, &msg);
+		assert_int_equal(res->memories.n, want < 14 ? want : 14);
+		assert_true(same(res->memories.v[0].id, "00"));
+		for (i = 1; i < res->memories.n; i++)
+			assert_true(memcmp(res->memories.v[i - 1].id.p, res->memories.v[i].id.p, 2) < 0);
+	}
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, rig_setup, rig_teardown_sound)
 int main(int argc, char **argv)
 {
@@ -340,6 +374,7 @@ int main(int argc, char **argv)
 		T(figures_agree),
 		T(empty_archive),
 		T(samples),
+		T(samples_leap_gaps),
 	};
 
 	rig_choose(argc, argv);
