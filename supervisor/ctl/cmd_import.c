@@ -40,6 +40,32 @@ static enum ctl_exit complain(struct import *im, int r, const struct tr_fault *f
 	return ctl_complain(im->c, r, fault);
 }
 
+/* What the archive counted: answers cannot be added up for that, since what an earlier run left half done is answered
+ * again. One that was undone and begun anew meanwhile counts something else. */
+static void on_counted(void *arg, const void *res)
+{
+	const struct item_import *m = &((const struct res_memory_import_begin *)res)->import;
+	struct import *im = arg;
+
+	if (m->started != im->begun_at)
+		return;
+	im->added = m->added - im->before_added;
+	im->known = m->known - im->before_known;
+	im->skipped = m->skipped - im->before_skipped;
+}
+
+static enum ctl_exit count(struct import *im)
+{
+	struct msg_memory_import_begin msg = {.id = wire_s(im->id), .name = wire_s(im->title), .size = im->size};
+	struct tr_fault fault;
+	int r;
+
+	if (im->id[0] == '\0' || im->finished_before)
+		return CTL_DONE;
+	r = ctl_call(im->c, MSG_memory_import_begin, &msg, on_counted, im, &fault);
+	return r < 0 ? complain(im, r, &fault) : CTL_DONE;
+}
+
 /* Nothing to remember, but the import is further: some of the material was left out here. */
 static enum ctl_exit note(struct import *im, uint64_t position, uint64_t skipped)
 {
@@ -421,6 +447,8 @@ static enum ctl_exit run(struct import *im, const struct ctl_args *a)
 		e = send_file(im, &im->files.v[i], base);
 		base += im->files.v[i].size;
 	}
+	if (e == CTL_DONE)
+		e = count(im);
 	import_hide_progress(im);
 	if (e == CTL_DONE)
 		e = import_report(im);

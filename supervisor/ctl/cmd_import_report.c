@@ -170,14 +170,17 @@ static int report_json(const struct import *im, struct buf *out)
 	json_t *doc;
 	int r;
 
-	doc = json_pack("{s:s, s:s, s:I, s:I, s:I, s:o, s:I, s:I, s:o, s:I, s:I, s:b, s:b, s:f}", "import_id", im->id,
-			"name", im->title, "added", (json_int_t)im->added, "known",
+	doc = json_pack("{s:s, s:s, s:I, s:I, s:I, s:o, s:I, s:I, s:o, s:I, s:I, s:b, s:b, s:{s:I, s:I, s:I}, s:f}",
+			"import_id", im->id, "name", im->title, "added", (json_int_t)im->added, "known",
 			(json_int_t)(before ? im->before_added + im->before_known : im->known), "skipped",
 			(json_int_t)(before ? im->before_skipped : im->skipped), "reasons", reasons_json(im), "files",
 			(json_int_t)im->done, "files_skipped", (json_int_t)files_skipped(im), "files_skipped_reasons",
 			files_json(im), im->commits ? "commits" : "bytes", (json_int_t)im->size, "resumed_at",
-			(json_int_t)im->start, "resumed", im->start > 0 && !before, "finished_before", before,
-			"seconds", (double)(tr_mono_ms() - im->begun_ms) / 1e3);
+			(json_int_t)im->start, "resumed", im->start > 0 && !before, "finished_before", before, "total",
+			"added", (json_int_t)(im->before_added + im->added), "known",
+			(json_int_t)(im->before_known + im->known), "skipped",
+			(json_int_t)(im->before_skipped + im->skipped), "seconds",
+			(double)(tr_mono_ms() - im->begun_ms) / 1e3);
 	r = doc == NULL ? TR_ENOMEM : json_print(doc, out);
 	json_decref(doc);
 	return r < 0 ? r : buf_puts(out, "\n");

@@ -22,7 +22,7 @@ struct import {
 	const char *source; /* NULL: none */
 	struct file_list files;
 	size_t done;                    /* files */
-	uint64_t added, known, skipped; /* in this run */
+	uint64_t added, known, skipped; /* in this run; first as answered, in the end as the archive counted */
 	struct reason reasons[REASONS_KEPT];
 	unsigned nreasons;
 	const char *name;    /* of the file in hand */

@@ -468,6 +468,44 @@ class KilledTribed(ImportCase):
         self.assertEqual(self.total(), LINES - LINES // 1000)
 
 
+    def test_what_it_says_after_a_death_in_a_piece(self):
+        """Batches of a piece are durable before its end is: the next run is answered for them again."""
+        name = "piece.jsonl"
+        path = self.lines(name, 4 * LINES)
+        with open(path, "rb") as f:
+            data = f.read()
+
+        def half(entry):
+            done = data[:entry["position"]]
+            return "finished" not in entry and entry["added"] > done.count(b"\n") - done.count(b"rubbish\n")
+
+        def in_a_piece():
+            entries = self.tribe.call("memory.sock", "memory.imports", {})["imports"]
+            return process.poll() is not None or any(entry["name"] == name and half(entry) for entry in entries)
+
+        before = {"position": 0, "added": 0}
+        for _ in range(5):
+            process = self.start(path)
+            try:
+                wait_for(in_a_piece, "a piece is half done")
+                self.tribe.kill()
+                self.tribe.wait_gone()
+            finally:
+                process.kill()
+                process.communicate()
+            self.tribe.start()
+            before = self.one(name)
+            if half(before):
+                break
+        self.assertTrue(half(before), before)
+        last = self.ctl("import", path)
+        entry = self.one(name)
+        counts = {key: entry[key] for key in ("added", "known", "skipped")}
+        self.assertEqual(counts, {"added": 4 * (LINES - LINES // 1000), "known": 0, "skipped": 4 * LINES // 1000})
+        self.assertEqual(last["total"], counts)
+        self.assertEqual(last["added"], counts["added"] - before["added"], "of this run alone")
+
+
 class RoundTrip(ImportCase):
     def fill(self):
         answer = self.tribe.post(MEMORIES, [

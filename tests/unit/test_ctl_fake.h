@@ -40,9 +40,10 @@ static struct fake {
 	uint32_t generation[TR_NROLES];
 	unsigned stale[TR_NROLES]; /* so many pings are still answered by the life before */
 	unsigned faults, status_calls, beats_sent;
-	struct buf seen; /* what came in, as JSON lines */
-	int refuse;      /* TR_* to answer to memory.add; 0: none */
-	bool silent;     /* memory.thermal gets no answer */
+	struct buf seen;                /* what came in, as JSON lines */
+	uint64_t added, known, skipped; /* of this command's import */
+	int refuse;                     /* TR_* to answer to memory.add; 0: none */
+	bool silent;                    /* memory.thermal gets no answer */
 	struct chan_call *held;
 	unsigned pages;
 	bool big;      /* memory.export refuses pages of more than 100 */
@@ -163,6 +164,7 @@ static void on_add(void *arg, struct chan_call *call, const void *msg)
 
 	(void)arg;
 	note(MSG_memory_add, msg);
+	fake.skipped += ((const struct msg_memory_add *)msg)->import_skipped;
 	if (fake.refuse != 0)
 		chan_failf(call, fake.refuse, "memories[0].sacred", "not with this authority");
 	else
@@ -211,15 +213,23 @@ static void on_import(void *arg, struct chan_call *call, const void *msg)
 			return;
 		}
 	}
+	fake.added += r.added;
+	fake.known += r.known;
+	fake.skipped += r.skipped;
 	chan_reply(call, &r);
 }
 
-/* Every import is a new one. */
+/* Every command's import is a new one. */
 static void on_begin(void *arg, struct chan_call *call, const void *msg)
 {
 	const struct msg_memory_import_begin *m = msg;
-	struct res_memory_import_begin r = {
-		.import = {.id = m->id, .name = m->name, .size = m->size, .started = 1795453200000}};
+	struct res_memory_import_begin r = {.import = {.id = m->id,
+						       .name = m->name,
+						       .size = m->size,
+						       .added = fake.added,
+						       .known = fake.known,
+						       .skipped = fake.skipped,
+						       .started = 1795453200000}};
 
 	(void)arg;
 	chan_reply(call, &r);
@@ -509,6 +519,7 @@ static enum ctl_exit run(struct buf *out, const char *in, const char *runtime, c
 		argv[argc++] = w;
 	argv[argc] = NULL;
 	buf_clear(&fake.seen);
+	fake.added = fake.known = fake.skipped = 0;
 	(void)fflush(stdout);
 	assert_true(dup2(fileno(tmp), STDOUT_FILENO) >= 0);
 	if (input != NULL) {
