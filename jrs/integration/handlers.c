@@ -25,6 +25,7 @@ struct job {
 	struct import_rows rows;
 	uint32_t place[IMPORT_BATCH]; /* of each row still in the batch, among those import_batch() gave */
 	bool more, asking;
+	bool looking;       /* only at what would be skipped */
 	bool noting, noted; /* the position: goes with the last batch; is durable */
 	uint32_t token;
 	uint64_t round; /* number of the request, part of its id */
@@ -112,8 +113,9 @@ static void job_done(struct job *j)
 	struct res_integration_import res = {.added = j->added, .known = j->known, .skipped = skips->total};
 
 	res.reasons = (struct list_skipped){skips->v, skips->n};
-	log_info("imported added=%llu known=%llu skipped=%llu", (unsigned long long)j->added,
-		 (unsigned long long)j->known, (unsigned long long)skips->total);
+	if (!j->looking)
+		log_info("imported added=%llu known=%llu skipped=%llu", (unsigned long long)j->added,
+			 (unsigned long long)j->known, (unsigned long long)skips->total);
 	chan_reply(j->call, &res);
 	job_free(j);
 }
@@ -218,7 +220,7 @@ static void end(struct job *j)
 {
 	int r;
 
-	if (j->noted || !j->msg->has_import_id || !j->msg->has_import_position) {
+	if (j->looking || j->noted || !j->msg->has_import_id || !j->msg->has_import_position) {
 		job_done(j);
 		return;
 	}
@@ -237,6 +239,8 @@ static void turn(void *arg)
 	msgpack_zone_clear(j->zone);
 	r = import_batch(j->import, j->zone, &j->rows);
 	j->more = r > 0;
+	if (j->looking)
+		j->rows.n = 0;
 	for (uint32_t i = 0; i < j->rows.n; i++)
 		j->place[i] = i;
 	if (r >= 0 && j->rows.n > 0)
@@ -256,6 +260,7 @@ static void turn(void *arg)
 static bool drop_refused(struct job *j, const struct tr_fault *fault)
 {
 	struct import_rows *rows = &j->rows;
+	const char *field = strchr(fault->field, '.');
 	char reason[256];
 	unsigned at;
 
@@ -264,7 +269,8 @@ static bool drop_refused(struct job *j, const struct tr_fault *fault)
 	    (sscanf(fault->field, "memories[%u]", &at) != 1 && sscanf(fault->field, "records[%u]", &at) != 1) ||
 	    at >= rows->n)
 		return false;
-	snprintf(reason, sizeof reason, "%s", fault->rule[0] != '\0' ? fault->rule : tr_strerror(fault->code));
+	snprintf(reason, sizeof reason, "%s%s%s", field != NULL ? field + 1 : "", field != NULL ? ": " : "",
+		 fault->rule[0] != '\0' ? fault->rule : tr_strerror(fault->code));
 	import_refused(j->import, j->place[at], reason);
 	rows->n--;
 	memmove(&j->place[at], &j->place[at + 1], (rows->n - at) * sizeof j->place[0]);
@@ -337,6 +343,7 @@ static int job_new(struct job **out, struct integration *in, struct chan_call *c
 	j->in = in;
 	j->call = call;
 	j->msg = m;
+	j->looking = m->has_look && m->look;
 	j->next = in->jobs;
 	j->link = &in->jobs;
 	in->jobs = j;

@@ -291,11 +291,12 @@
 	F(REQ, str, answer, 1, 200000) F(REQ, f64, confidence, 0, 1) F(REQ, str, confidence_basis, 1, 256)        \
 	F(REQ, strs, cited, 0, 64) F(REQ, str, synthesis, 1, 16)
 /* One piece: whole lines of a JSONL or MCP memory file, a whole text or Markdown document, or records of commits (described in
- * jrs/integration/import/import.h). first_line: number of its first line (or commit) in the file. */
+ * jrs/integration/import/import.h). first_line: number of its first line (or commit) in the file. look: only say what the reader
+ * skips and why; nothing is remembered or noted. */
 #define FIELDS_integration_import(F, I, L)                                                                      \
 	F(REQ, str, name, 1, WIRE_NAME_MAX) F(REQ, str, format, 1, 16) F(REQ, bin, data, 0, 8388608)              \
 	F(OPT, u64, first_line, 0, 0) F(OPT, str, source, 1, WIRE_NAME_MAX)                                       \
-	F(OPT, str, import_id, 1, WIRE_ID_MAX) F(OPT, u64, import_position, 0, 0)
+	F(OPT, str, import_id, 1, WIRE_ID_MAX) F(OPT, u64, import_position, 0, 0) F(OPT, flag, look, 0, 0)
 #define RESULT_integration_import(F, I, L)                                                                      \
 	F(REQ, u64, added, 0, 0) F(REQ, u64, known, 0, 0) F(REQ, u64, skipped, 0, 0) L(REQ, skipped, reasons, 0, 100)
 

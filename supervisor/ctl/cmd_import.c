@@ -16,6 +16,15 @@
 
 /* ---- one request ---- */
 
+static void take_reasons(struct import *im, const struct res_integration_import *r)
+{
+	for (uint32_t i = 0; i < r->reasons.n; i++) {
+		const struct item_skipped *s = &r->reasons.v[i];
+
+		import_reason(im, s->line, s->reason.p, s->reason.n, s->has_count ? s->count : 0);
+	}
+}
+
 static void on_imported(void *arg, const void *res)
 {
 	const struct res_integration_import *r = res;
@@ -24,17 +33,22 @@ static void on_imported(void *arg, const void *res)
 	im->added += r->added;
 	im->known += r->known;
 	im->skipped += r->skipped;
-	for (uint32_t i = 0; i < r->reasons.n; i++) {
-		const struct item_skipped *s = &r->reasons.v[i];
+	take_reasons(im, r);
+}
 
-		import_reason(im, s->line, s->reason.p, s->reason.n, s->has_count ? s->count : 0);
-	}
+static void on_looked(void *arg, const void *res)
+{
+	const struct res_integration_import *r = res;
+	struct import *im = arg;
+
+	im->looked += r->skipped;
+	take_reasons(im, r);
 }
 
 static enum ctl_exit complain(struct import *im, int r, const struct tr_fault *fault)
 {
 	import_hide_progress(im);
-	if (im->size > 0 && im->id[0] != '\0')
+	if (im->position < im->size && im->id[0] != '\0')
 		ctl_say(im->c, "stopped at %.0f %%; the same command goes on from there",
 			100.0 * (double)im->position / (double)im->size);
 	return ctl_complain(im->c, r, fault);
@@ -76,8 +90,13 @@ static enum ctl_exit note(struct import *im, uint64_t position, uint64_t skipped
 				     .has_import_skipped = true,
 				     .import_skipped = skipped};
 	struct tr_fault fault;
-	int r = ctl_call(im->c, MSG_memory_add, &msg, NULL, NULL, &fault);
+	int r;
 
+	if (position <= im->position) { /* noted by an earlier run */
+		im->looked += skipped;
+		return CTL_DONE;
+	}
+	r = ctl_call(im->c, MSG_memory_add, &msg, NULL, NULL, &fault);
 	if (r < 0)
 		return complain(im, r, &fault);
 	im->position = position;
@@ -99,13 +118,31 @@ static int request_id(const struct import *im, uint64_t position, char out[2 * T
 	return r;
 }
 
-enum ctl_exit import_send_piece(struct import *im, const char *format, const struct buf *piece, size_t n,
-				uint64_t first_line, uint64_t position)
+static int deliver(struct import *im, struct msg_integration_import *msg, uint64_t position, struct tr_fault *fault)
 {
 	char id[2 * TR_SHA256_LEN + 1] = "";
 	bool has_id = request_id(im, position, id) == 0; /* before it is looked at below */
+	int r;
+
+	msg->common.has_request_id = has_id;
+	msg->common.request_id = wire_s(id);
+	msg->has_import_id = msg->has_import_position = true;
+	msg->import_id = wire_s(im->id);
+	msg->import_position = position;
+	r = ctl_call(im->c, MSG_integration_import, msg, on_imported, im, fault);
+	if (r == TR_EMISMATCH) { /* another version of integration-jr had begun it: its rows are known then */
+		msg->common.has_request_id = false;
+		r = ctl_call(im->c, MSG_integration_import, msg, on_imported, im, fault);
+	}
+	if (r == 0)
+		im->position = position;
+	return r;
+}
+
+enum ctl_exit import_send_piece(struct import *im, const char *format, const struct buf *piece, size_t n,
+				uint64_t first_line, uint64_t position)
+{
 	struct msg_integration_import msg = {
-		.common = {.has_request_id = has_id, .request_id = wire_s(id)},
 		.name = wire_s(im->name),
 		.format = wire_s(format),
 		.data = {piece->p, (uint32_t)n},
@@ -113,22 +150,15 @@ enum ctl_exit import_send_piece(struct import *im, const char *format, const str
 		.first_line = first_line,
 		.has_source = im->source != NULL,
 		.source = wire_s(im->source),
-		.has_import_id = true,
-		.import_id = wire_s(im->id),
-		.has_import_position = true,
-		.import_position = position,
 	};
 	struct tr_fault fault;
-	int r = ctl_call(im->c, MSG_integration_import, &msg, on_imported, im, &fault);
+	int r;
 
-	if (r == TR_EMISMATCH) { /* another version of integration-jr had begun it: its rows are known then */
-		msg.common.has_request_id = false;
-		r = ctl_call(im->c, MSG_integration_import, &msg, on_imported, im, &fault);
-	}
-	if (r == 0) {
-		im->position = position;
+	msg.has_look = msg.look = position <= im->position;
+	r = msg.look ? ctl_call(im->c, MSG_integration_import, &msg, on_looked, im, &fault)
+		     : deliver(im, &msg, position, &fault);
+	if (r == 0)
 		return CTL_DONE;
-	}
 	if (r != TR_EINVAL && r != TR_EMALFORMED && r != TR_ETOOBIG && r != TR_EUNSUPPORTED)
 		return complain(im, r, &fault);
 	if (im->refused != im->name) /* once for all its pieces */
@@ -201,7 +231,7 @@ static enum ctl_exit send_lines(struct import *im, const struct file_entry *f, u
 	bool graph = strcmp(f->format, "mcp-memory") == 0;
 	size_t room = PIECE_BYTES, longest = graph ? FILES_BYTES_MAX : PIECE_BYTES;
 	const char *why = graph ? "a line over 8 MiB" : "a line over 1 MiB";
-	uint64_t at = im->position > base ? im->position : base, line, lines = 0, dropped;
+	uint64_t at = im->look || im->position < base ? base : im->position, line, lines = 0, dropped;
 	struct buf *b = &im->data;
 	enum ctl_exit e = CTL_DONE;
 	bool more = true;
@@ -256,18 +286,18 @@ static enum ctl_exit send_file(struct import *im, const struct file_entry *f, ui
 
 	im->name = f->name;
 	if (f->revision[0] != '\0') {
-		if (base + f->size > im->position)
+		if (im->look || base + f->size > im->position)
 			e = import_send_git(im, f, base);
 		im->done += e == CTL_DONE;
 		return e;
 	}
-	if (f->size > 0 && base + f->size > im->position) {
+	if (f->size > 0 && (im->look || base + f->size > im->position)) {
 		import_show_progress(im);
 		err = files_open(f, &fd);
 		if (err == 0)
 			e = files_in_lines(f) ? send_lines(im, f, base, fd, &err)
 					      : send_document(im, f, base, fd, &err);
-		if (e == CTL_DONE && err == 0 && im->position != base + f->size)
+		if (e == CTL_DONE && err == 0 && im->position < base + f->size)
 			err = TR_ECONFLICT;
 		if (fd >= 0)
 			(void)close(fd);
@@ -401,6 +431,7 @@ static void on_begun(void *arg, const void *res)
 	im->before_added = m->added;
 	im->before_known = m->known;
 	im->before_skipped = m->skipped;
+	im->look = m->skipped > 0;
 	im->begun_at = m->started;
 	im->finished_before = m->has_finished;
 	im->finished_at = m->has_finished ? m->finished : 0;
@@ -431,24 +462,38 @@ static enum ctl_exit begin(struct import *im, const char *how)
 	return CTL_DONE;
 }
 
+/* What the archive refused in an earlier run, the material alone does not tell. */
+static void rest_of_reasons(struct import *im)
+{
+	static const char why[] =
+		"refused by the archive in an earlier run (its id, supersedes or the limit of its source)";
+
+	im->name = NULL;
+	if (im->look && im->looked < im->before_skipped)
+		import_reason(im, 0, why, strlen(why), im->before_skipped - im->looked);
+}
+
 static enum ctl_exit run(struct import *im, const struct ctl_args *a)
 {
 	FILE *spooled = NULL;
 	struct buf how = {.max = 0};
 	enum ctl_exit e = gather(im, a, &spooled, &how);
 	uint64_t base = 0;
+	bool nothing;
 
 	if (e == CTL_DONE)
 		e = begin(im, how.p);
 	im->sending_ms = tr_mono_ms();
-	if (e == CTL_DONE && im->finished_before)
+	nothing = im->finished_before && !im->look;
+	if (e == CTL_DONE && nothing)
 		im->done = im->files.n;
-	for (size_t i = 0; e == CTL_DONE && !im->finished_before && i < im->files.n; i++) {
+	for (size_t i = 0; e == CTL_DONE && !nothing && i < im->files.n; i++) {
 		e = send_file(im, &im->files.v[i], base);
 		base += im->files.v[i].size;
 	}
 	if (e == CTL_DONE)
 		e = count(im);
+	rest_of_reasons(im);
 	import_hide_progress(im);
 	if (e == CTL_DONE)
 		e = import_report(im);

@@ -305,10 +305,12 @@ static enum ctl_exit send_all(struct sending *s, int *err)
 
 enum ctl_exit import_send_git(struct import *im, const struct file_entry *f, uint64_t base)
 {
-	struct sending s = {.im = im, .f = f, .base = base, .done = im->position > base ? im->position - base : 0};
+	struct sending s = {.im = im, .f = f, .base = base};
 	enum ctl_exit e = CTL_DONE;
 	int err = TR_ENOMEM;
 
+	if (im->position > base && !im->look)
+		s.done = im->position - base;
 	s.bytes = malloc(READ_BYTES);
 	if (s.bytes != NULL)
 		e = send_all(&s, &err);

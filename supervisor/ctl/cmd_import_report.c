@@ -27,7 +27,7 @@ void import_reason(struct import *im, uint64_t line, const char *text, size_t n,
 		r->text = strndup(text, n);
 	}
 	r->count += count;
-	if (r->nplaces < REASON_PLACES) {
+	if (im->name != NULL && r->nplaces < REASON_PLACES) {
 		r->places[r->nplaces].name = strdup(im->name);
 		r->places[r->nplaces++].line = line;
 	}

@@ -36,11 +36,14 @@ struct import {
 	uint64_t before_added, before_known, before_skipped;
 	int64_t begun_at, finished_at; /* wall clock, ms */
 	bool finished_before;          /* it was done when this run began */
+	bool look;       /* something was skipped before `start`: that part is read again, for the reasons alone */
+	uint64_t looked; /* rows found skipped in it */
 	/* progress */
 	uint64_t begun_ms, sending_ms, shown_ms; /* monotonic */
 };
 
-/* One more row left out (or `count` of them; 0: only a further place of a reason counted already). */
+/* One more row left out (or `count` of them; 0: only a further place of a reason counted already). Without a place
+ * where im->name is NULL. */
 void import_reason(struct import *im, uint64_t line, const char *text, size_t n, uint64_t count);
 /* On a terminal, at most each 100 ms: a line that is written over. */
 void import_show_reading(struct import *im, uint64_t bytes);
@@ -49,8 +52,9 @@ void import_hide_progress(struct import *im);
 enum ctl_exit import_report(struct import *im);
 void import_reasons_free(struct import *im);
 
-/* One piece, which brings the import to `position`. What integration-jr finds wrong with a document is a skipped file;
- * anything else ends the import, for now. first_line: number of its first line or commit. */
+/* One piece, which brings the import to `position`; one that an earlier run brought so far is only looked at. What
+ * integration-jr finds wrong with a document is a skipped file; anything else ends the import, for now. first_line:
+ * number of its first line or commit. */
 enum ctl_exit import_send_piece(struct import *im, const char *format, const struct buf *piece, size_t n,
 				uint64_t first_line, uint64_t position);
 

@@ -106,6 +106,14 @@ class Import(ImportCase):
         self.assertEqual(self.one("mixed")["skipped"], 3)
         text = self.tribe.ctl("import", self.path("mixed")).stdout
         self.assertIn("nothing to do", text)
+        self.assertIn("skipped 2: content must be", text)
+        self.assertIn("a.jsonl:2, a.jsonl:3", text)
+        self.assertEqual(self.ctl("import", self.path("mixed"))["reasons"], first["reasons"])
+        self.write("newer.jsonl", '{"content":"Plovers nest on sand.","supersedes":"nobody"}\n{"content":"Terns dive."}\n')
+        text = self.tribe.ctl("import", self.path("newer.jsonl")).stdout
+        self.assertIn("skipped 1: supersedes: must be the id of an earlier memory: newer.jsonl:1\n", text)
+        text = self.tribe.ctl("import", self.path("newer.jsonl")).stdout
+        self.assertIn("skipped 1: refused by the archive in an earlier run", text)
         self.write("binary.txt", "a\0b\n")
         done = self.tribe.ctl("import", self.path("binary.txt"))
         self.assertEqual(done.returncode, 1, "a script must see that nothing was remembered")
@@ -235,6 +243,7 @@ class Git(ImportCase):
 
         again = self.ctl("import", "--format", "git", path)
         self.assertEqual((again["added"], again["finished_before"]), (0, True))
+        self.assertEqual([reason["count"] for reason in again["reasons"]], [1], "said again, though nothing is done again")
         self.git("-C", path, "fast-import", "--quiet", "--force", input=b"commit HEAD\ncommitter B <b@c> 1 +0000\ndata 8\nOne more"
                  b"\nfrom HEAD^0\n")
         more = self.ctl("import", "--format", "git", path)
@@ -249,6 +258,7 @@ class Git(ImportCase):
         entry = self.one("git:many")
         self.assertIn("finished", entry)
         self.assertTrue(last["resumed"] or last["finished_before"], last)
+        self.assertEqual([reason["count"] for reason in last["reasons"]], [skipped], "those of the earlier runs too")
         self.assertEqual((entry["size"], entry["added"], entry["known"], entry["skipped"]), (COMMITS, COMMITS - skipped, 0, skipped))
         self.assertEqual(self.total(), before + COMMITS - skipped)
         log = self.git("-C", path, "log", "--format=%H %s").decode()

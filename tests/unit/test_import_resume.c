@@ -44,10 +44,10 @@ static struct tribe {
 		uint64_t first_line, position;
 		unsigned lines;
 	} pieces[PIECES_MAX];
-	unsigned npieces;
-	unsigned fail_at; /* this piece gets an error, 1 the first; 0: none */
-	bool fail_late;   /* ... though it was done and noted */
-	unsigned notes;   /* memory.add of nothing */
+	unsigned npieces, looks; /* looks: pieces only looked at, sent before */
+	unsigned fail_at;        /* this piece gets an error, 1 the first; 0: none */
+	bool fail_late;          /* ... though it was done and noted */
+	unsigned notes;          /* memory.add of nothing */
 } tribe;
 
 static void put(char *out, size_t size, wire_str s)
@@ -130,10 +130,17 @@ static void on_import(void *arg, struct chan_call *call, const void *msg)
 	const struct msg_integration_import *m = msg;
 	struct item_skipped why[2] = {{.line = m->first_line, .reason = wire_s("bad"), .has_count = true, .count = 4},
 				      {.line = m->first_line + 1, .reason = wire_s("bad")}};
-	struct piece *p = &tribe.pieces[tribe.npieces++];
-	bool fails = tribe.fail_at == tribe.npieces;
+	struct piece *p = &tribe.pieces[tribe.npieces];
+	bool fails;
 
 	(void)arg;
+	if (m->has_look && m->look) {
+		assert_false(m->has_import_id || m->has_import_position);
+		tribe.looks++;
+		chan_reply(call, &(struct res_integration_import){.skipped = 4, .reasons = {why, 2}});
+		return;
+	}
+	fails = tribe.fail_at == ++tribe.npieces;
 	assert_true(tribe.npieces <= PIECES_MAX);
 	assert_true(m->common.has_request_id && m->has_import_id && m->has_import_position);
 	put(p->name, sizeof p->name, m->name);
@@ -239,7 +246,7 @@ static enum ctl_exit import(json_t **out, const char *line)
 	for (char *w = strtok_r(words, "|", &next); w != NULL; w = strtok_r(NULL, "|", &next))
 		argv[argc++] = w;
 	argv[argc] = NULL;
-	tribe.npieces = tribe.notes = 0;
+	tribe.npieces = tribe.notes = tribe.looks = 0;
 	(void)fflush(stdout);
 	assert_true(dup2(fileno(tmp), STDOUT_FILENO) >= 0);
 	if (ctl_parse(&args, ctl_globals, ctl_commands, argc, argv, &err) == 0) {
@@ -261,6 +268,18 @@ static enum ctl_exit import(json_t **out, const char *line)
 static long number(const json_t *j, const char *key)
 {
 	return (long)json_integer_value(json_object_get(j, key));
+}
+
+/* The result names a reason for everything that was skipped in all. */
+static void check_reasons(const json_t *j, long skipped)
+{
+	const json_t *all = json_object_get(j, "reasons");
+	long sum = 0;
+
+	for (size_t i = 0; i < json_array_size(all); i++)
+		sum += number(json_array_get(all, i), "count");
+	assert_int_equal(number(json_object_get(j, "total"), "skipped"), skipped);
+	assert_int_equal(sum, skipped);
 }
 
 /* A directory of a document, 10,000 lines and another document. */
@@ -307,9 +326,11 @@ static void goes_on_where_it_stopped(void **state)
 	(void)snprintf(id, sizeof id, "%s", json_string_value(json_object_get(j, "import_id")));
 	json_decref(j);
 
-	/* once more: it is done, and nothing is sent */
+	/* once more: it is done, and nothing is sent but for the reasons */
 	assert_int_equal(import(&j, where), CTL_DONE);
 	assert_int_equal(tribe.npieces, 0);
+	assert_int_equal(tribe.looks, n);
+	check_reasons(j, 20);
 	assert_true(json_is_true(json_object_get(j, "finished_before")));
 	assert_true(number(j, "added") == 0 && number(j, "known") == (long)tribe.added);
 	json_decref(j);
@@ -331,6 +352,8 @@ static void goes_on_where_it_stopped(void **state)
 			assert_string_equal(tribe.id, id);
 			rest = tribe.npieces;
 			assert_int_equal(rest, n - done);
+			assert_int_equal(tribe.looks, done);
+			check_reasons(j, 4 * (long)n);
 			for (unsigned i = 0; i < rest; i++) { /* the very same pieces */
 				assert_string_equal(tribe.pieces[i].name, whole[done + i].name);
 				assert_int_equal(tribe.pieces[i].first_line, whole[done + i].first_line);
@@ -381,6 +404,14 @@ static void a_line_too_long_is_noted(void **state)
 	assert_int_equal(tribe.pieces[1].first_line, 3);
 	assert_true(tribe.finished);
 	assert_int_equal(number(j, "skipped"), 9);
+	json_decref(j);
+	assert_int_equal(import(&j, path), CTL_DONE); /* and named again when nothing is to be done */
+	assert_int_equal(tribe.npieces + tribe.notes, 0);
+	check_reasons(j, 9);
+	json_decref(j);
+	tribe.skipped += 2; /* by the archive: the material does not tell why */
+	assert_int_equal(import(&j, path), CTL_DONE);
+	check_reasons(j, 11);
 	json_decref(j);
 	(void)snprintf(path, sizeof path, "%s/empty.txt", dir);
 	f = fopen(path, "we");

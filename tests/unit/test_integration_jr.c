@@ -287,13 +287,34 @@ static void one_refused_memory_does_not_spoil_the_rest(void **state)
 	assert_int_equal(s->r, 0);
 	assert_int_equal(s->got.added, 2);
 	assert_int_equal(s->got.skipped, 1);
-	assert_string_equal(s->reason, "2: is known with another content");
+	assert_string_equal(s->reason, "2: id: is known with another content");
 	assert_string_equal(s->rows[1], "|c");
 	s->refuse_call = s->calls + 1; /* the only one of its batch */
 	tr_fault_set(&s->fault, TR_ECONFLICT, "memories[0]", "no");
 	import(s, "jsonl", "{\"content\":\"d\"}\n", "r2");
 	assert_int_equal(s->r, 0);
 	assert_int_equal(s->got.skipped, 1);
+}
+
+static void a_look_remembers_nothing(void **state)
+{
+	struct msg_integration_import m = {.name = wire_s("x.jsonl"),
+					   .format = wire_s("jsonl"),
+					   .data = wire_s("{\"content\":\"a\"}\nrubbish\n{\"content\":\"\"}\n"),
+					   .has_first_line = true,
+					   .first_line = 10,
+					   .has_look = true,
+					   .look = true};
+	struct site *s = *state;
+
+	memory_comes(s);
+	assert_int_equal(peer_call(s->j.caller, MSG_integration_import, &m, 15000, on_imported, s, NULL), 0);
+	SPIN(&s->j.w, s->done);
+	assert_int_equal(s->r, 0);
+	assert_int_equal(s->got.added + s->got.known, 0);
+	assert_int_equal(s->got.skipped, 2);
+	assert_int_equal(strncmp(s->reason, "11: ", 4), 0);
+	assert_int_equal(s->calls, 0);
 }
 
 static void an_archive_error_goes_back(void **state)
@@ -369,7 +390,7 @@ static void exported_rows_are_restored(void **state)
 	import_to(s, RECORD("e") RECORD("f") RECORD("g"), "r2", 99);
 	assert_int_equal(s->restored, 6);
 	assert_int_equal(s->got.skipped, 1);
-	assert_string_equal(s->reason, "2: is known with another content");
+	assert_string_equal(s->reason, "2: id: is known with another content");
 }
 
 static void formats_are_checked(void **state)
@@ -489,6 +510,7 @@ int main(void)
 		T(memory_dies_in_the_middle),
 		T(memory_away_is_an_error_in_time),
 		T(one_refused_memory_does_not_spoil_the_rest),
+		T(a_look_remembers_nothing),
 		T(an_archive_error_goes_back),
 		T(only_the_last_batch_says_how_far),
 		T(a_refused_last_row_does_not_lose_the_position),
