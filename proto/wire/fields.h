@@ -168,13 +168,14 @@
 
 /* ---- control.sock ---- */
 #define FIELDS_status(F, I, L)
-/* status: operational (all four up and the archive healthy), degraded, down (no memory-jr or no executive-jr) */
+/* status: operational (all four up and the archive healthy), degraded, down (no memory-jr or no executive-jr); http_tls: the API
+ * speaks TLS alone */
 #define RESULT_status(F, I, L)                                                                                  \
 	F(REQ, str, status, 1, 16) F(OPT, flag, archive_healthy, 0, 0) F(OPT, str, archive_reason, 1, 128)        \
 	I(REQ, role_flags, jrs_running)                                                                           \
 	I(REQ, jrs, jrs) I(REQ, sentience, sentience) F(REQ, u64, uptime_s, 0, 0) F(REQ, u32, supervisor_pid, 0, 0) \
 	F(REQ, u64, supervisor_rss_bytes, 0, 0) F(REQ, str, version, 1, 64) F(REQ, time, timestamp, 0, 0)         \
-	F(OPT, str, http_address, 1, 64)
+	F(OPT, str, http_address, 1, 64) F(OPT, flag, http_tls, 0, 0)
 #define FIELDS_heartbeats(F, I, L) F(OPT, flag, follow, 0, 0)
 #define RESULT_heartbeats(F, I, L) L(REQ, beat, heartbeats, 0, 64)
 #define FIELDS_jr_restart(F, I, L) F(REQ, str, jr, 1, 32)

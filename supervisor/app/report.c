@@ -171,4 +171,5 @@ void report_fill(struct report *r, struct tribe *t)
 	res->version = wire_s(TRIBE_VERSION);
 	res->timestamp = tr_wall_ms();
 	PUT(res, http_address, wire_s(t->listeners.http_address));
+	PUT(res, http_tls, t->credentials.certificate.len > 0);
 }

@@ -166,6 +166,32 @@ static void show_reason(struct buf *out, wire_str s)
 	}
 }
 
+/* An address that a client of this machine can use: nobody can connect to "all of them". */
+static void show_api(struct buf *out, const struct res_status *r)
+{
+	static const struct {
+		const char *host, *use, *means;
+	} all[] = {{"0.0.0.0:", "127.0.0.1:", "every IPv4 address"}, {"[::]:", "[::1]:", "every address"}};
+	wire_str at = r->http_address;
+	const char *use = "", *means = NULL;
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		size_t n = strlen(all[i].host);
+
+		if (at.n < n || memcmp(at.p, all[i].host, n) != 0)
+			continue;
+		use = all[i].use;
+		means = all[i].means;
+		at = (wire_str){at.p + n, at.n - (uint32_t)n};
+		break;
+	}
+	(void)buf_printf(out, "API          %s://%s%.*s", r->has_http_tls && r->http_tls ? "https" : "http", use,
+			 (int)at.n, at.p);
+	if (means != NULL)
+		(void)buf_printf(out, "   listens on %s", means);
+	(void)buf_puts(out, "\n");
+}
+
 void show_status(struct buf *out, const struct show_style *s, const void *res)
 {
 	const struct res_status *r = res;
@@ -179,7 +205,7 @@ void show_status(struct buf *out, const struct show_style *s, const void *res)
 	(void)buf_printf(out, "   version %.*s   up %s   tribed pid %u, %s\n", (int)r->version.n, r->version.p, up,
 			 r->supervisor_pid, mem);
 	if (r->has_http_address)
-		(void)buf_printf(out, "API          http://%.*s\n", (int)r->http_address.n, r->http_address.p);
+		show_api(out, r);
 	(void)buf_puts(out, "\n");
 	show_paint(out, s, SHOW_BOLD, "%-12s %-9s %8s %8s %9s %10s %10s", "JR", "STATE", "PID", "AGE", "RESTARTS",
 		   "LAST BEAT", "MEMORY");

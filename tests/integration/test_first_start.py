@@ -80,6 +80,7 @@ class FirstStart(unittest.TestCase):
             port = tribe.address()[1]
             self.assertEqual(said.count(f'Authorization: Bearer {token}" https://localhost:{port}/'), 1)
             self.assertIn(f"--cacert '{tribe.state}/{CERTIFICATE}'", said)
+            self.assertIn(f" https://127.0.0.1:{port}   listens on every IPv4 address\n", tribe.ctl("status").stdout)
             given = tribe.given()
             self.assertEqual(given["files"]["certificate"], tribe.kept(CERTIFICATE))
             self.assertEqual(given["files"]["private_key"], tribe.kept(KEY))
@@ -150,6 +151,7 @@ class FirstStart(unittest.TestCase):
                 self.assertFalse(os.path.exists(os.path.join(tribe.state, name)), name)
             self.assertEqual(set(tribe.given()["files"]), {"config"})
             self.assertNotIn("curl", tribe.logs())
+            self.assertIn(f" http://127.0.0.1:{tribe.address()[1]}\n", tribe.ctl("status").stdout)
 
 
 class Given(unittest.TestCase):
@@ -173,6 +175,7 @@ class Given(unittest.TestCase):
             self.assertNotIn("token_hash", given, "tokens are for beyond loopback")
             self.assertFalse(os.path.exists(os.path.join(tribe.state, CERTIFICATE)))
             self.assertEqual(tribe.call("control.sock", "reload"), {"changed": []})
+            self.assertIn(f" https://127.0.0.1:{tribe.address()[1]}\n", tribe.ctl("status").stdout)
             # half renewed: the key is another's
             one.stop()
             os.unlink(os.path.join(one.state, CERTIFICATE))

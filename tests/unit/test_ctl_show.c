@@ -212,6 +212,39 @@ static void status_fits_a_screen(void **state)
 	buf_free(&b);
 }
 
+static void the_address_can_be_used(void **state)
+{
+	static const struct {
+		const char *address, *shown;
+		bool tls;
+	} cases[] = {
+		{"127.0.0.1:8000", "API          http://127.0.0.1:8000\n", false},
+		{"127.0.0.1:8000", "API          https://127.0.0.1:8000\n", true},
+		{"[fd00::1]:65535", "API          https://[fd00::1]:65535\n", true},
+		{"0.0.0.0:65535", "API          https://127.0.0.1:65535   listens on every IPv4 address\n", true},
+		{"[::]:1", "API          https://[::1]:1   listens on every address\n", true},
+		{"10.0.0.0:80", "API          http://10.0.0.0:80\n", false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct item_jr j = a_jr("up");
+		struct res_status r = {.status = wire_s("operational"),
+				       .jrs = {j, j, j, j},
+				       .version = wire_s("1"),
+				       .has_http_address = true,
+				       .http_address = wire_s(cases[i].address),
+				       .has_http_tls = true,
+				       .http_tls = cases[i].tls};
+		struct buf b = {.max = 0};
+
+		show_status(&b, &plain, &r);
+		if (b.p == NULL || strstr(b.p, cases[i].shown) == NULL)
+			fail_msg("not '%s' in '%s'", cases[i].shown, b.p == NULL ? "" : b.p);
+		buf_free(&b);
+	}
+}
+
 static void lists_are_clean(void **state)
 {
 	static const char evil[] = "so\x1b[2J\x1b]0;x\x07\nit goes";
@@ -304,6 +337,7 @@ int main(void)
 		cmocka_unit_test(long_text_is_cut_in_characters),
 		cmocka_unit_test(small_parts),
 		cmocka_unit_test(status_fits_a_screen),
+		cmocka_unit_test(the_address_can_be_used),
 		cmocka_unit_test(lists_are_clean),
 		cmocka_unit_test(probes_are_well_formed),
 	};
