@@ -48,7 +48,7 @@ enum ctl_exit cmd_remember(struct ctl *c, const struct ctl_args *a)
 	}
 	one.has_tags = one.tags.n > 0;
 	one.tags.v = tags;
-	e = ctl_ask(c, MSG_memory_add, &msg, show_added);
+	e = ctl_ask(c, MSG_memory_add, &msg, one.has_id ? show_added_by_id : show_added);
 out:
 	buf_free(&text);
 	return e;

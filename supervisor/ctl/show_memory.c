@@ -19,19 +19,30 @@ static void line_of(struct buf *out, const char *lead, const wire_str *text)
 	clean_text(out, text->p, text->n, " ", 120);
 }
 
-void show_added(struct buf *out, const struct show_style *s, const void *res)
+static void added(struct buf *out, const struct show_style *s, const void *res, const char *known)
 {
 	const struct res_memory_add *r = res;
 
 	for (uint32_t i = 0; i < r->memories.n; i++) {
 		const struct item_added *a = &r->memories.v[i];
 
-		(void)buf_puts(out, a->created ? "remembered " : "known already, warmed: ");
+		(void)buf_puts(out, a->created ? "remembered " : known);
 		clean_text(out, a->id.p, a->id.n, " ", 0);
 		show_paint(out, s, show_heat(a->temperature), "  %.1f %.*s", a->temperature, (int)a->stage.n,
 			   a->stage.p);
 		(void)buf_puts(out, "\n");
 	}
+}
+
+void show_added(struct buf *out, const struct show_style *s, const void *res)
+{
+	added(out, s, res, "known already, warmed: ");
+}
+
+/* The same id again is the same call again: it changes nothing. */
+void show_added_by_id(struct buf *out, const struct show_style *s, const void *res)
+{
+	added(out, s, res, "known already, left as it is: ");
 }
 
 void show_recall(struct buf *out, const struct show_style *s, const void *res)

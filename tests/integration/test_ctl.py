@@ -66,6 +66,17 @@ class Commands(CtlCase):
         self.assertEqual(answer["synthesis"], "extractive")
         self.assertLessEqual(len(answer["sources"]), 2)
 
+    def test_known_already(self):
+        heat = lambda key: self.tribe.get(f"/api/v1/memories/{key}?touch=false").json()["access_count"]
+        self.assertTrue(self.text("remember", "The quay is wet.", "--id", "quay").startswith("remembered quay "))
+        self.assertTrue(self.text("remember", "The quay is wet.", "--id", "quay").startswith("known already, left as it is: quay "))
+        self.assertEqual(heat("quay"), 1)
+        key = self.text("remember", "The pier is dry.").split()[1]
+        self.assertTrue(self.text("remember", "The pier is dry.").startswith(f"known already, warmed: {key} "))
+        self.assertEqual(heat(key), 2)
+        other = self.tribe.ctl("remember", "The quay is dry.", "--id", "quay")
+        self.assertEqual((other.returncode, other.stdout), (FAILED, ""), other)
+
     def test_nothing_found_is_an_answer(self):
         self.assertTrue(self.text("ask", "xylophone", "quasar", "zymurgy?").strip())
         self.assertEqual(self.json("ask", "xylophone quasar zymurgy?")["sources"], [])
