@@ -1,4 +1,5 @@
 #include "supervisor/ctl/ctl.h"
+#include "common/base/clock.h"
 #include "common/base/text.h"
 #include "common/loop/loop.h"
 #include "proto/json/json.h"
@@ -15,6 +16,7 @@
 #include <unistd.h>
 
 #define WAITING_MAX 8
+#define PATIENCE_MS 1000 /* then a call asks whether the Jr that it waits for is to come back at all */
 
 /* A configuration named on the command line must be right; one that only lies there is tribed's business (and that of
  * `config`, where no tribe answers). */
@@ -164,6 +166,8 @@ void ctl_close(struct ctl **c)
 		came = 0;
 		uv_close((uv_handle_t *)&(*c)->wake, NULL);
 	}
+	if ((*c)->patient)
+		uv_close((uv_handle_t *)&(*c)->patience, NULL);
 	for (int i = 0; i < CTL_NENDS; i++)
 		peer_free(&(*c)->peers[i]);
 	if (loop_finish(&(*c)->loop) < 0)
@@ -254,20 +258,86 @@ static int reach(struct ctl *c, int end, struct tr_fault *fault)
 	return tr_fault_set(fault, r, "", "%s", tr_strerror(r));
 }
 
+static void on_patience(uv_timer_t *t)
+{
+	(void)t;
+}
+
+static void start_patience(struct ctl *c)
+{
+	if (!c->patient && uv_timer_init(&c->loop, &c->patience) == 0) {
+		uv_unref((uv_handle_t *)&c->patience);
+		c->patient = true;
+	}
+	if (c->patient)
+		(void)uv_timer_start(&c->patience, on_patience, PATIENCE_MS, 0);
+}
+
+struct coming {
+	int role;
+	bool down, failed;
+};
+
+static void on_coming(void *arg, const void *res)
+{
+	struct coming *g = arg;
+	const struct item_jr *j = status_jr(res, g->role);
+
+	g->down = status_is(j, "down");
+	g->failed = status_is(j, "failed");
+}
+
+/* A Jr that was stopped, or has failed too often, is not waited for: 0, or < 0 with *fault filled. */
+static int still_coming(struct ctl *c, int role, struct tr_fault *fault)
+{
+	struct msg_status msg = {.common = {.has_request_id = false}};
+	struct coming g = {.role = role};
+	uint32_t timeout_ms = c->timeout_ms;
+	struct tr_fault ignored;
+
+	c->timeout_ms = PATIENCE_MS;
+	(void)ctl_call(c, MSG_status, &msg, on_coming, &g, &ignored);
+	c->timeout_ms = timeout_ms;
+	c->asked = role;
+	if (g.down)
+		return tr_fault_set(fault, TR_EUNAVAILABLE, "", "%s is stopped; start it with: tribectl start %s",
+				    tr_roles[role].program, tr_roles[role].name);
+	if (g.failed)
+		return tr_fault_set(fault, TR_EUNAVAILABLE, "", "%s has failed too often; see tribectl status",
+				    tr_roles[role].program);
+	return 0;
+}
+
 int ctl_call(struct ctl *c, enum wire_msg_id id, const void *msg, ctl_result_fn *fn, void *arg, struct tr_fault *fault)
 {
 	struct waiting w = {.fn = fn, .arg = arg, .fault = fault};
 	int end = ctl_end_of(id), r;
+	uint64_t begun_ms = tr_mono_ms();
+	bool looked = end == CTL_CONTROL;
+	struct tr_fault absent;
 	uint32_t token;
 
+	c->asked = end;
 	*fault = (struct tr_fault){.code = 0};
 	if ((r = wire_validate(wire_methods[id].params, msg, fault)) < 0 || (r = reach(c, end, fault)) < 0)
 		return r;
 	r = peer_call(c->peers[end], id, msg, c->timeout_ms, on_answer, &w, &token);
 	if (r < 0)
 		return tr_fault_set(fault, r, "", "%s", tr_strerror(r));
-	while (!w.done && !ctl_interrupted())
+	if (!looked)
+		start_patience(c);
+	while (!w.done && !ctl_interrupted()) {
 		(void)uv_run(&c->loop, UV_RUN_ONCE);
+		if (w.done || looked || tr_mono_ms() - begun_ms < PATIENCE_MS)
+			continue;
+		looked = true;
+		r = still_coming(c, end, &absent);
+		if (r < 0 && !w.done) {
+			peer_cancel(c->peers[end], token);
+			*fault = absent;
+			return r;
+		}
+	}
 	if (w.done)
 		return w.r;
 	peer_cancel(c->peers[end], token);
@@ -302,7 +372,9 @@ static enum ctl_exit unreachable(const struct ctl *c, int r)
 enum ctl_exit ctl_complain(const struct ctl *c, int r, const struct tr_fault *fault)
 {
 	int code = tr_exit_code(r);
+	char control[CTL_PATH_MAX];
 
+	ctl_socket_path(c, CTL_CONTROL, control);
 	if (r == UV_ENOENT || r == UV_ECONNREFUSED || r == UV_ENOTDIR)
 		return unreachable(c, r);
 	if (r == UV_EACCES || r == UV_EPERM) {
@@ -310,11 +382,15 @@ enum ctl_exit ctl_complain(const struct ctl *c, int r, const struct tr_fault *fa
 		return CTL_REFUSED;
 	}
 	if (r == TR_EDEADLINE)
-		ctl_say(c, "no answer within %.1f s; tribectl status shows what is up", (double)c->timeout_ms / 1e3);
+		ctl_say(c, "no answer%s%s within %.1f s; tribectl status shows what is up",
+			c->asked == CTL_CONTROL ? "" : " of ",
+			c->asked == CTL_CONTROL ? "" : tr_roles[c->asked].program, (double)c->timeout_ms / 1e3);
 	else
 		ctl_say(c, "%s%s%s", fault->field, fault->field[0] != '\0' ? ": " : "",
 			fault->rule[0] != '\0' ? fault->rule : tr_strerror(r));
-	return r == TR_EDEADLINE ? CTL_UNREACHABLE : code == 0 ? CTL_INTERNAL : (enum ctl_exit)code;
+	if (r == TR_EDEADLINE || r == TR_EUNAVAILABLE || r == TR_ECLOSED)
+		return c->asked != CTL_CONTROL && ctl_probe(control) == 0 ? CTL_FAILED : CTL_UNREACHABLE;
+	return code == 0 ? CTL_INTERNAL : (enum ctl_exit)code;
 }
 
 int ctl_json(struct buf *out, const struct wire_shape *shape, const void *value)

@@ -26,6 +26,9 @@ struct ctl {
 	struct peer *peers[CTL_NENDS]; /* owned, made on first use */
 	uv_async_t wake;               /* ends the turn of the loop when a signal came; open when catching */
 	bool catching;
+	uv_timer_t patience; /* open from the first call that waits for a Jr; wakes its loop */
+	bool patient;
+	int asked; /* the end of the last call */
 };
 
 /* Reads the flags that every command takes. On failure the reason has been printed and *out is untouched. */
@@ -49,7 +52,8 @@ typedef void ctl_result_fn(void *arg, const void *res);
 /* msg is checked against its table first, so a wrong value is named before anything is sent. 0, or < 0 with *fault
  * filled. */
 int ctl_call(struct ctl *c, enum wire_msg_id id, const void *msg, ctl_result_fn *fn, void *arg, struct tr_fault *fault);
-/* Prints why it failed and says with which status to leave. */
+/* Prints why it failed and says with which status to leave: a part that is away or gives no answer, of a tribe that is
+ * there, is a failure and not an unreachable tribe. */
 enum ctl_exit ctl_complain(const struct ctl *c, int r, const struct tr_fault *fault);
 /* "tribectl: COMMAND: ..." on stderr. */
 void ctl_say(const struct ctl *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

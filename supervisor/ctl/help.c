@@ -108,7 +108,7 @@ void ctl_near_option(char *out, size_t size, const struct ctl_option *globals, c
 
 const char *const ctl_exit_text[CTL_NEXITS] = {
 	[CTL_DONE] = "done",
-	[CTL_FAILED] = "what was asked for failed",
+	[CTL_FAILED] = "what was asked for failed, or a Jr that it needs is away or late",
 	[CTL_USAGE] = "usage or configuration",
 	[CTL_UNREACHABLE] = "cannot reach the tribe",
 	[CTL_REFUSED] = "refused",

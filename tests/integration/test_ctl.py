@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "kit"))
@@ -161,6 +162,20 @@ class Life(CtlCase):
             self.json("start", spelling)
             self.tribe.wait_new(role, new)
         self.assertEqual(self.tribe.status()["status"], "operational")
+
+    def test_a_part_that_is_away_is_1(self):
+        self.assertEqual(self.text("stop", "memory").strip(), "down")
+        for words in (("remember", "x"), ("ask", "Is it there?"), ("thermal",), ("import", __file__, "--format", "text")):
+            begun = time.monotonic()
+            done = self.tribe.ctl(*words)
+            self.assertEqual((done.returncode, done.stdout), (FAILED, ""), (words, done))
+            self.assertRegex(done.stderr, "memory.jr is (stopped; start it with: tribectl start memory|down)", words)
+            self.assertLess(time.monotonic() - begun, 8, "nobody waits for what does not come")
+        done = self.tribe.ctl("remember", "x", "--timeout", "0.2")
+        self.assertEqual(done.returncode, FAILED, done)
+        self.assertIn("no answer of memory-jr within 0.2 s", done.stderr)
+        self.assertEqual(self.text("start", "memory").strip(), "up")
+        self.assertTrue(self.text("remember", "Now it is there."))
 
     def test_drill_kill(self):
         old = self.tribe.pids()

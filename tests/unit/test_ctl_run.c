@@ -42,7 +42,7 @@ static void failures_have_their_status(void **state)
 	expect("decide|x", NULL, CTL_FAILED, NULL); /* no such method on this tribe */
 	expect("stop|meta|--timeout|0.1", NULL, CTL_FAILED, NULL);
 	fake.silent = true;
-	expect("thermal|--timeout|0.1", NULL, CTL_UNREACHABLE, NULL);
+	expect("thermal|--timeout|0.1", NULL, CTL_FAILED, NULL); /* the tribe is there, a part of it is late */
 	fake.silent = false;
 	expect("drill|--jr|memory|--kills|1", NULL, CTL_USAGE, NULL);
 	assert_int_equal(fake.faults, 0);
