@@ -65,7 +65,10 @@ def by_target(rows):
     out = {}
     for target in sorted({row["target"] for row in rows}):
         mine = [row for row in rows if row["target"] == target]
-        out[target] = {"kills": len(mine)}
+        early = sum(bool(row["early"]) for row in mine)  # of a successor that was still starting: a kill without a row
+        out[target] = {"kills": len(mine) + early}
+        if early:
+            out[target]["early"] = early
         for name in ("ready_ms", "first_reply_ms"):
             took = [row[name] for row in mine if row[name] is not None]
             if took:

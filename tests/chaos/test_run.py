@@ -2,6 +2,7 @@
 import itertools
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -62,6 +63,8 @@ class Run(unittest.TestCase):
         self.assertIs(journal["valid"], True)
         self.assertEqual({row["target"] for row in journal["injections"]}, {"tribed", "memory"})
         kills = sum(1 + (row["early"] is not None) for row in journal["injections"])
+        printed = [int(n) for n in re.findall(r"^\w+ +kills (\d+) ", text, re.M)]
+        self.assertEqual(sum(printed), kills, text)
         self.assertGreaterEqual(kills, 8)
         self.assertIn("lost 0  doubled 0  refused 0  failed 0", text)
         self.assertIn("--kills 8", journal["replay"])
