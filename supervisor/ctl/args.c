@@ -238,6 +238,7 @@ static int check_operands(struct parser *p)
 {
 	const struct ctl_command *c = p->args->command;
 	unsigned n = p->args->noperands;
+	char words[200];
 
 	switch (c->operands) {
 	case CTL_NO_OPERANDS:
@@ -256,7 +257,10 @@ static int check_operands(struct parser *p)
 	case CTL_ID:
 	case CTL_WORD:
 		if (n == 0)
-			return refuse(p, "%s: wants %s; see tribectl %s --help", c->name, c->operand, c->name);
+			return refuse(p, "%s: wants %s; see tribectl %s --help", c->name,
+				      c->operands == CTL_WORD ? list_words(c->operand, words, sizeof(words))
+							      : c->operand,
+				      c->name);
 		return c->operands == CTL_ID || c->operands == CTL_WORD ? check_one(p, c) : 0;
 	case CTL_ROLE:
 		if (n != 1)

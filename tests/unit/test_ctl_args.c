@@ -142,7 +142,7 @@ static void refuses_with_a_reason(void **state)
 	bad("forget|a|b", "one too many");
 	bad("explain|", "not empty");
 	bad("export|a|b", "one too many");
-	bad("analyze", "wants anomalies");
+	bad("analyze", "wants anomalies; see");
 	bad("analyze|dreams", "'dreams' is unknown; there is anomalies");
 	bad("events|--limit|1001", "from 1 to 1000");
 	bad("zzzzzz", "see tribectl --help");
