@@ -19,10 +19,12 @@ static void show_imports(struct buf *out, const struct show_style *s, const void
 		(void)buf_puts(out, "no import yet\n");
 	for (uint32_t i = 0; i < all->n; i++) {
 		const struct item_import *m = &all->v[i];
-		char at[SHOW_SHORT], added[SHOW_SHORT];
+		char at[SHOW_SHORT], added[SHOW_SHORT], known[SHOW_SHORT], skipped[SHOW_SHORT];
 
 		show_time(at, m->started);
 		show_count(added, m->added);
+		show_count(known, m->known);
+		show_count(skipped, m->skipped);
 		clean_text(out, m->id.p, m->id.n, " ", 0);
 		(void)buf_printf(out, "  %s  ", at);
 		if (m->has_undone)
@@ -32,8 +34,7 @@ static void show_imports(struct buf *out, const struct show_style *s, const void
 		else
 			show_paint(out, s, SHOW_WARN, "%4.0f %%",
 				   m->size > 0 ? 100.0 * (double)m->position / (double)m->size : 100.0);
-		(void)buf_printf(out, "  %10s remembered, %" PRIu64 " known, %" PRIu64 " skipped  ", added, m->known,
-				 m->skipped);
+		(void)buf_printf(out, "  %10s remembered, %s known, %s skipped  ", added, known, skipped);
 		clean_text(out, m->name.p, m->name.n, " ", 60);
 		(void)buf_puts(out, "\n");
 	}

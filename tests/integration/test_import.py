@@ -162,6 +162,8 @@ class Import(ImportCase):
         self.assertTrue(last["resumed"] or last["finished_before"], last)
         self.assertEqual((entry["added"], entry["known"], entry["skipped"]), (LINES - LINES // 1000, 0, LINES // 1000))
         self.assertEqual(self.total(), before + LINES - LINES // 1000)
+        self.ctl("import", "--source", "another", path)  # another import of the same rows, which name their source
+        self.assertIn(" 0 remembered, 11,988 known, 12 skipped  " + name, self.tribe.ctl("import", "--list").stdout)
 
     def test_killed_jrs(self):
         for role in ("integration", "memory"):
