@@ -1,12 +1,10 @@
-/* Every memory as JSONL, page by page. A file is written beside its place and moved there when it is whole. */
+/* Every memory as JSONL, page by page. A file has no name before it is whole. */
 #include "common/base/clock.h"
 #include "proto/json/json.h"
-#include "supervisor/ctl/commands.h"
+#include "supervisor/ctl/backup.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <jansson.h>
-#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,10 +18,11 @@
 struct export
 {
 	struct ctl *c;
-	const char *target;      /* as named; NULL: standard output */
-	char path[CTL_PATH_MAX]; /* where it goes: target with links resolved */
-	char temp[CTL_PATH_MAX]; /* empty: written in place */
+	const char *target;          /* as named; NULL: standard output */
+	char path[CTL_PATH_MAX];     /* where it goes: target with links resolved */
+	char temp[CTL_PATH_MAX + 8]; /* empty: it has no name yet, or is written in place */
 	int fd;
+	bool nameless; /* and is to get its name when it is whole */
 	bool progress;
 	uint64_t done, total, bytes, started_ms, shown_ms; /* total 0: unknown */
 	uint64_t next;
@@ -96,7 +95,7 @@ static int write_all(int fd, const char *p, size_t n)
 	return 0;
 }
 
-static enum ctl_exit cannot(const struct export *x, int r)
+static enum ctl_exit failed(const struct export *x, int r)
 {
 	if (r == -EPIPE) /* whoever read us has seen enough */
 		return CTL_FAILED;
@@ -104,59 +103,31 @@ static enum ctl_exit cannot(const struct export *x, int r)
 	return CTL_FAILED;
 }
 
-/* A device, a pipe or a socket is written as it stands; a file beside its place. */
+/* A device, a pipe or a socket is written as it stands; a file gets its name in the end. */
 static enum ctl_exit open_target(struct export *x)
 {
 	struct stat st;
-	int n;
 
 	x->fd = STDOUT_FILENO;
 	if (x->target == NULL)
 		return CTL_DONE;
 	if (realpath(x->target, x->path) == NULL) {
 		if (errno != ENOENT)
-			return cannot(x, -errno);
+			return failed(x, -errno);
 		(void)snprintf(x->path, sizeof(x->path), "%s", x->target);
 	} else if (stat(x->path, &st) == 0 && !S_ISREG(st.st_mode)) {
 		x->fd = open(x->path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
-		return x->fd < 0 ? cannot(x, -errno) : CTL_DONE;
+		return x->fd < 0 ? failed(x, -errno) : CTL_DONE;
 	}
-	n = snprintf(x->temp, sizeof(x->temp), "%s.XXXXXX", x->path);
-	if (n < 0 || (size_t)n >= sizeof(x->temp)) {
-		x->temp[0] = '\0';
-		return cannot(x, -ENAMETOOLONG);
-	}
-	x->fd = mkostemp(x->temp, O_CLOEXEC); /* 0600: these are memories */
-	if (x->fd >= 0)
-		return CTL_DONE;
-	n = -errno;
-	x->temp[0] = '\0';
-	return cannot(x, n);
-}
-
-static int sync_directory(char *path)
-{
-	int fd = open(dirname(path), O_RDONLY | O_DIRECTORY | O_CLOEXEC), r = 0;
-
-	if (fd < 0)
-		return -errno;
-	if (fsync(fd) < 0 && errno != EINVAL)
-		r = -errno;
-	(void)close(fd);
-	return r;
+	x->fd = open_nameless(x->path, x->temp); /* 0600: these are memories */
+	x->nameless = x->fd >= 0;
+	return x->fd < 0 ? failed(x, -errno) : CTL_DONE;
 }
 
 static enum ctl_exit move_into_place(struct export *x)
 {
-	int r = 0;
-
-	if (x->temp[0] == '\0')
-		return CTL_DONE;
-	if (fsync(x->fd) < 0 || rename(x->temp, x->path) < 0)
-		return cannot(x, -errno);
-	x->temp[0] = '\0';
-	if ((r = sync_directory(x->path)) < 0)
-		return cannot(x, r);
+	if (x->nameless && (fsync(x->fd) < 0 || name_it(x->fd, x->temp, x->path) < 0))
+		return failed(x, -errno);
 	return CTL_DONE;
 }
 
@@ -183,7 +154,7 @@ static enum ctl_exit write_pages(struct export *x)
 		}
 		if (x->page.len > 0 && (r = write_all(x->fd, x->page.p, x->page.len)) < 0) {
 			show_progress(x, true);
-			return cannot(x, r);
+			return failed(x, r);
 		}
 		x->bytes += x->page.len;
 		show_progress(x, false);

@@ -46,7 +46,8 @@ static struct fake {
 	bool silent;                    /* memory.thermal gets no answer */
 	struct chan_call *held;
 	unsigned pages;
-	bool big;      /* memory.export refuses pages of more than 100 */
+	bool big; /* memory.export refuses pages of more than 100 */
+	void (*during_export)(void);
 	unsigned cut;  /* memory.export fails at this page; 0: never */
 	bool unpurged; /* memory.forget does not wait for the purge */
 	bool sacred;   /* memory.forget is refused */
@@ -385,6 +386,8 @@ static void on_export(void *arg, struct chan_call *call, const void *msg)
 
 	(void)arg;
 	fake.pages++;
+	if (fake.during_export != NULL)
+		fake.during_export();
 	if ((fake.big && m->limit > 100) || (fake.cut != 0 && fake.pages == fake.cut)) {
 		chan_failf(call, fake.cut != 0 ? TR_ESTORE : TR_ETOOBIG, "", "no");
 		return;

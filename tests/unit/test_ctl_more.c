@@ -89,6 +89,33 @@ static unsigned entries(const char *path)
 	return n - 2;
 }
 
+static char export_dir[128];
+static unsigned names_seen;
+
+static void count_names(void)
+{
+	names_seen += entries(export_dir);
+}
+
+/* Whatever ends it then leaves nothing behind. */
+static void has_no_name_before_it_is_whole(void)
+{
+	int fd = open(export_dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	char line[256];
+
+	if (fd < 0)
+		return; /* not on this file system */
+	(void)close(fd);
+	(void)snprintf(line, sizeof(line), "export|%s/m.jsonl", export_dir);
+	fake.during_export = count_names;
+	fake.pages = 0;
+	expect(line, NULL, CTL_DONE, "250 memories");
+	fake.during_export = NULL;
+	assert_true(fake.pages > 1);
+	assert_int_equal(names_seen, 0);
+	assert_int_equal(entries(export_dir), 1);
+}
+
 static void exports(void **state)
 {
 	char where[128], file[160], line[256];
@@ -98,6 +125,8 @@ static void exports(void **state)
 	(void)state;
 	(void)snprintf(where, sizeof(where), "%s/out", dir);
 	assert_int_equal(mkdir(where, 0700), 0);
+	(void)strcpy(export_dir, where);
+	has_no_name_before_it_is_whole();
 	(void)snprintf(file, sizeof(file), "%s/m.jsonl", where);
 	(void)snprintf(line, sizeof(line), "export|%s", file);
 	expect(line, NULL, CTL_DONE, "250 memories");
