@@ -11,7 +11,7 @@
 #include "jrs/integration/synthesis/synthesis.h"
 
 /* Part of every batch's request id: another cutting of the same piece is another request. */
-#define IMPORT_REVISION "import/2"
+#define IMPORT_REVISION "import/3"
 
 /* One integration.import under way. */
 struct job {

@@ -5,7 +5,7 @@
 
 #include "jrs/integration/text/chars.h"
 
-#define FRONT_MATTER_MAX 4096
+#define FRONT_MATTER_MAX (16u << 10)
 
 struct line {
 	const char *p;
@@ -85,6 +85,22 @@ size_t markdown_chunk(const char *p, size_t n)
 	return pos > 0 ? pos : chars_cut(p, n, MARKDOWN_CHUNK_MAX);
 }
 
+/* "key:" or "key: value", or a comment. */
+static bool is_yaml(const struct line *l)
+{
+	const char *colon = l->n > 0 ? memchr(l->p, ':', l->n) : NULL;
+	size_t k = colon != NULL ? (size_t)(colon - l->p) : 0;
+
+	if (l->indent == 0 && l->n > 0 && *l->p == '#')
+		return true;
+	if (l->indent > 0 || k == 0 || (k + 1 < l->n && l->p[k + 1] != ' ' && l->p[k + 1] != '\t'))
+		return false;
+	for (size_t i = 0; i < k; i++)
+		if (strchr(" \t`*[](){}<>|", l->p[i]) != NULL)
+			return false;
+	return true;
+}
+
 size_t markdown_front_matter(const char *p, size_t n)
 {
 	struct line l = line_at(p, n);
@@ -92,11 +108,12 @@ size_t markdown_front_matter(const char *p, size_t n)
 
 	if (l.n != 3 || l.indent > 0 || memcmp(l.p, "---", 3) != 0)
 		return 0;
+	l = line_at(p + pos, n - pos);
+	if (!is_yaml(&l))
+		return 0;
 	while (pos < n && pos < FRONT_MATTER_MAX) {
 		l = line_at(p + pos, n - pos);
 		pos += l.step;
-		if (l.n == 0) /* a rule and a paragraph, then */
-			return 0;
 		if (l.n == 3 && l.indent == 0 && (memcmp(l.p, "---", 3) == 0 || memcmp(l.p, "...", 3) == 0))
 			return pos;
 	}

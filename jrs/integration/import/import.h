@@ -1,7 +1,8 @@
 /* Turns one piece of a document into memories, a batch at a time. Pure: no sockets, no clock.
  *
  * Text:     a memory is a paragraph (blank lines between); a long one is cut at sentence ends near IMPORT_CHARS
- * characters. Markdown: a memory is a paragraph, a group of list items, a table row or a code block, clean of markup.
+ * characters. Markdown: a memory is a paragraph, a group of list items (numbered ones keep their numbers), a table row
+ * or a code block, clean of markup; YAML front matter is left out.
  * The headings above it go to metadata "heading"; the innermost also stands in front of the content when the content
  * lacks a word of it, because recall looks at the content only, and a paragraph under "Backup" need not say "backup".
  * JSONL:    a memory is a line, with the fields of POST /memories. "time" is taken for "at" when that is absent; times

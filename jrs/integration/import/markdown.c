@@ -22,6 +22,7 @@
 #define GROUP_MAX   600
 #define ROW_ALONE   100 /* bytes: a table row so long is a memory of its own */
 #define COLUMNS_MAX 32
+#define LISTS_MAX   16 /* deeper ones lose their numbers */
 
 struct markdown_headings {
 	struct {
@@ -45,6 +46,11 @@ struct reader {
 	uint64_t lead_line;
 	struct buf item, group; /* of the outermost list */
 	unsigned items, lists;  /* in group; open */
+	struct {
+		char mark;             /* behind the numbers; 0: they are dashes */
+		unsigned number, next; /* of the item; of the one after */
+		bool fresh;            /* nothing of the item is written yet */
+	} list[LISTS_MAX];
 	uint64_t item_line, group_line;
 	struct buf head; /* the table's first row, NUL after each cell */
 	unsigned column;
@@ -129,7 +135,8 @@ static int flush_lead(struct reader *r)
 
 static int flush_group(struct reader *r)
 {
-	size_t at = r->items == 1 && r->group.len > 2 && r->lead.len == 0 ? 2 : 0; /* a lone item needs no "- " */
+	/* a lone item needs no "- " */
+	size_t at = r->items == 1 && r->group.len > 2 && r->group.p[0] == '-' && r->lead.len == 0 ? 2 : 0;
 	struct buf b = {0};
 	int e;
 
@@ -148,6 +155,20 @@ static int flush_group(struct reader *r)
 	return e;
 }
 
+/* In front of an item: its number or a dash. */
+static void put_mark(struct reader *r, struct buf *b)
+{
+	unsigned at = r->lists - 1;
+	bool known = r->lists > 0 && r->lists <= LISTS_MAX;
+
+	if (!known || r->list[at].mark == 0)
+		buf_puts(b, "- ");
+	else if (r->list[at].fresh)
+		buf_printf(b, "%u%c ", r->list[at].number, r->list[at].mark);
+	if (known)
+		r->list[at].fresh = false;
+}
+
 /* An item of the outermost list is complete, with all that is nested in it. */
 static int end_item(struct reader *r)
 {
@@ -163,7 +184,7 @@ static int end_item(struct reader *r)
 		r->group_line = r->item_line;
 	else
 		buf_puts(&r->group, "\n");
-	buf_puts(&r->group, "- ");
+	put_mark(r, &r->group);
 	buf_append(&r->group, r->item.p, r->item.len);
 	r->items++;
 	buf_clear(&r->item);
@@ -180,7 +201,9 @@ static int into_item(struct reader *r)
 	if (r->item.len == 0)
 		r->item_line = r->block_line;
 	else
-		buf_puts(&r->item, r->lists > 1 ? "\n- " : "\n");
+		buf_puts(&r->item, "\n");
+	if (r->item.len > 0 && r->lists > 1)
+		put_mark(r, &r->item);
 	if (r->mark != NULL)
 		buf_puts(&r->item, r->mark);
 	r->mark = NULL;
@@ -304,7 +327,7 @@ static int set_lang(struct reader *r, const MD_BLOCK_CODE_DETAIL *d)
 	return buf_append(&r->im->text, d->lang.text != NULL ? d->lang.text : "", r->lang_n);
 }
 
-static int enter_list(struct reader *r)
+static int enter_list(struct reader *r, const MD_BLOCK_OL_DETAIL *numbers)
 {
 	int e = 0;
 
@@ -315,8 +338,24 @@ static int enter_list(struct reader *r)
 		e = into_item(r); /* a tight item's own text, in front of the nested list */
 		start_block(r);
 	}
+	if (r->lists < LISTS_MAX) {
+		r->list[r->lists].mark = numbers != NULL ? numbers->mark_delimiter : 0;
+		r->list[r->lists].next = numbers != NULL ? numbers->start : 0;
+	}
 	r->lists++;
 	return e;
+}
+
+static void enter_item(struct reader *r, const MD_BLOCK_LI_DETAIL *d)
+{
+	unsigned at = r->lists - 1;
+
+	if (r->lists > 0 && r->lists <= LISTS_MAX) {
+		r->list[at].number = r->list[at].next++;
+		r->list[at].fresh = true;
+	}
+	if (d->is_task)
+		r->mark = d->task_mark == ' ' ? "[ ] " : "[x] ";
 }
 
 static int enter_block(MD_BLOCKTYPE type, void *detail, void *arg)
@@ -327,7 +366,7 @@ static int enter_block(MD_BLOCKTYPE type, void *detail, void *arg)
 	switch (type) {
 	case MD_BLOCK_UL:
 	case MD_BLOCK_OL:
-		return enter_list(r);
+		return enter_list(r, type == MD_BLOCK_OL ? detail : NULL);
 	case MD_BLOCK_TABLE:
 		e = r->lists > 0 ? into_item(r) : flush_lead(r);
 		buf_clear(&r->head);
@@ -343,8 +382,7 @@ static int enter_block(MD_BLOCKTYPE type, void *detail, void *arg)
 			e = set_lang(r, detail);
 		break;
 	case MD_BLOCK_LI:
-		if (((MD_BLOCK_LI_DETAIL *)detail)->is_task)
-			r->mark = ((MD_BLOCK_LI_DETAIL *)detail)->task_mark == ' ' ? "[ ] " : "[x] ";
+		enter_item(r, detail);
 		break;
 	case MD_BLOCK_P:
 	case MD_BLOCK_H:
@@ -535,14 +573,11 @@ int markdown_turn(struct import *im)
 		if (im->headings == NULL)
 			return TR_ENOMEM;
 		n = markdown_front_matter(p, left);
-		if (n > 0) {
-			struct piece base = {.line = im->line, .code = true};
-
-			im->pos += n;
-			for (size_t i = 0; i < n; i++)
-				im->line += p[i] == '\n';
-			return piece_add(im, p, n, &base);
-		}
+		for (size_t i = 0; i < n; i++)
+			im->line += p[i] == '\n';
+		im->pos += n;
+		p += n;
+		left -= n;
 	}
 	n = markdown_chunk(p, left);
 	r = parse(im, p, n, n == left);
