@@ -476,7 +476,10 @@ void world_judge(struct world *w)
 {
 	struct look l;
 
-	if (w->a == NULL || !look_begin(&l, w))
+	if (w->a == NULL)
+		return;
+	world_await_lead(w);
+	if (!look_begin(&l, w))
 		return;
 	judge_health(w);
 	judge_integrity(&l);

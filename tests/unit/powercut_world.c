@@ -1,4 +1,5 @@
 #include "powercut_world.h"
+#include "jrs/memory/archive/internal.h"
 #include <dirent.h>
 #include <fcntl.h>
 #include <math.h>
@@ -168,6 +169,15 @@ int world_open(struct world *w, struct tr_fault *fault)
 	if (r < 0)
 		uv_run(&w->loop, UV_RUN_NOWAIT); /* what it had open closes */
 	return r;
+}
+
+void world_await_lead(const struct world *w)
+{
+	const struct sql_archive *a = (const struct sql_archive *)w->a;
+	uint64_t until = tr_mono_ms() + 5000;
+
+	while (!a->leads && !a->damaged && !power_is_off() && tr_mono_ms() < until)
+		usleep(200);
 }
 
 void world_close(struct world *w)

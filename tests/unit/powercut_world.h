@@ -139,6 +139,7 @@ struct fact *world_own(struct world *w, unsigned writer, bool may_go);
 /* Opens the archive on the present machine: 0, or why not. What lies on the simulated disk is put at its real place
  * first, for whoever looks there before opening it. */
 int world_open(struct world *w, struct tr_fault *fault);
+void world_await_lead(const struct world *w); /* what opening leaves to the writer's thread is done, or dark */
 void world_close(struct world *w);
 uint64_t world_place(const struct world *w); /* the real directory, names and inodes, as one number */
 void op_free(struct op *op);

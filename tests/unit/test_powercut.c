@@ -100,9 +100,16 @@ static bool open_again(struct world *w, uint64_t seed)
 	unsigned tries;
 
 	for (tries = 0; tries < 20; tries++) {
-		if (tries < 6 && vdisk_dice(seed, 3, tries) % 6 == 0) /* during recovery */
-			power_cut_at(POWER_ALL_OPS, POWER_ALL_FILES, 1 + vdisk_dice(seed, 4, tries) % 20);
+		bool again = tries < 6 && vdisk_dice(seed, 3, tries) % 6 == 0; /* during recovery */
+		uint64_t dice = vdisk_dice(seed, 4, tries);
+
+		if (again && dice / 20 % 3 == 0) /* when the old log is cut */
+			power_cut_at(1u << POWER_TRUNCATE, 1u << POWER_WAL, 1);
+		else if (again)
+			power_cut_at(POWER_ALL_OPS, POWER_ALL_FILES, 1 + dice % 20);
 		if (world_open(w, &fault) == 0) {
+			if (again)
+				world_await_lead(w);
 			power_cut_never();
 			if (!power_is_off())
 				return true;
