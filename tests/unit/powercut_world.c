@@ -160,7 +160,8 @@ uint64_t world_place(const struct world *w)
 
 int world_open(struct world *w, struct tr_fault *fault)
 {
-	struct archive_cfg cfg = {.loop = &w->loop, .path = w->path, .epoch = 1, .wall_ms = world_now};
+	struct archive_cfg cfg = {
+		.loop = &w->loop, .path = w->path, .epoch = 1, .wall_ms = world_now, .follow = w->follow};
 	int r;
 
 	put_in_place(w);

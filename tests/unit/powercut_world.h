@@ -101,6 +101,7 @@ struct world {
 	struct archive *a;
 	uint64_t seed;
 	bool keep;     /* if it comes out red, leave what survived for looking at */
+	bool follow;   /* what is opened only follows */
 	bool forgets;  /* writers forget too */
 	bool patient;  /* go on after a failed call (failing system calls); else a failed call means the power is off */
 	unsigned bulk; /* of 1000 memories so many are large */

@@ -36,13 +36,36 @@ static void dark_and_judged(struct world *w, uint64_t seed)
 		fail_msg("%s", w->v.first);
 }
 
+struct claimed {
+	unsigned flying;
+	int r;
+};
+
+static void on_lead(void *arg, int r, uint64_t epoch, const struct tr_fault *fault)
+{
+	struct claimed *c = arg;
+
+	(void)epoch;
+	(void)fault;
+	c->r = r;
+	c->flying--;
+}
+
+static void promote(struct world *w)
+{
+	struct claimed c = {1, 0};
+
+	assert_int_equal(archive_lead(w->a, on_lead, &c), 0);
+	assert_true(world_await(w, &c.flying));
+	assert_int_equal(c.r, 0);
+}
+
 /* A commit that fails at its sync stays in the cache behind the log; the next life finds it there and counts it. What
  * is acknowledged then must not stand behind frames that the disk does not have. */
-static void the_log_cannot_be_synced(void **s)
+static void commits_after_a_failed_sync(bool follower)
 {
 	uint64_t disk;
 
-	(void)s;
 	for (disk = 1; disk <= DISKS; disk++) {
 		struct world *w = world_new(disk);
 		struct power_faults f = {.seed = disk, .nth[FAULT_EIO_SYNC] = 1};
@@ -56,11 +79,27 @@ static void the_log_cannot_be_synced(void **s)
 		while (power_injected(FAULT_EIO_SYNC) == before)
 			world_run(w, 1);
 		killed(w);
+		w->follow = follower;
 		open_it(w);
+		w->follow = false;
+		if (follower)
+			promote(w);
 		world_run(w, 40);
 		dark_and_judged(w, disk);
 		world_free(&w);
 	}
+}
+
+static void the_log_cannot_be_synced(void **s)
+{
+	(void)s;
+	commits_after_a_failed_sync(false);
+}
+
+static void and_a_follower_takes_over(void **s)
+{
+	(void)s;
+	commits_after_a_failed_sync(true);
 }
 
 /* The keeper moves the log now, as far as readers let it. */
@@ -130,6 +169,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_log_cannot_be_synced),
+		cmocka_unit_test(and_a_follower_takes_over),
 		cmocka_unit_test(the_database_cannot_be_synced),
 	};
 
