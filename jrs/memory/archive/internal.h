@@ -157,6 +157,7 @@ struct sql_archive {
 	atomic_bool hurry;            /* SQLite: what is in the log is to be moved now */
 	atomic_uint wal_pages;        /* SQLite: in the log */
 	atomic_uint moved_pages;      /* of them in the database already */
+	atomic_bool turn_ready;       /* SQLite: of this log what was moved is on the disk, but for the last few pages */
 	atomic_bool log_firm;   /* SQLite: what earlier lives left in the log is moved; before, nothing is written */
 	pthread_mutex_t moving; /* SQLite: whoever moves the log */
 	/* damage; SQLite: sqlite_watch.c */

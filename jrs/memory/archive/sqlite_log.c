@@ -67,6 +67,8 @@ static int on_wal(void *arg, sqlite3 *db, const char *name, int pages)
 
 	(void)db;
 	(void)name;
+	if ((unsigned)pages < a->wal_pages)
+		a->turn_ready = false; /* it has begun anew */
 	a->wal_pages = (unsigned)pages;
 	return SQLITE_OK;
 }
@@ -119,6 +121,23 @@ static int move(struct sql_archive *a, sqlite3 *h, int mode)
 int sqlite_move_log(struct sql_archive *a, struct db *db, int mode)
 {
 	return a->log_firm ? move(a, sqlite_of(db), mode) : SQLITE_BUSY;
+}
+
+/* A checkpoint syncs the database only when nothing was committed meanwhile; so what was moved since the last one that
+ * did piles up. */
+static int sync_moved(struct sql_archive *a)
+{
+	sqlite3 *h = sqlite_of(&a->kdb);
+	sqlite3_file *file = NULL;
+	int rc = SQLITE_BUSY;
+
+	if (!a->log_firm || sqlite3_file_control(h, "main", SQLITE_FCNTL_FILE_POINTER, &file) != SQLITE_OK ||
+	    file == NULL || file->pMethods == NULL || pthread_mutex_trylock(&a->moving) != 0)
+		return rc;
+	if ((rc = file->pMethods->xSync(file, SQLITE_SYNC_NORMAL)) != SQLITE_OK)
+		move_all_again(h);
+	pthread_mutex_unlock(&a->moving);
+	return rc;
 }
 
 bool sqlite_log_any(const struct db *db)
@@ -174,7 +193,7 @@ int sqlite_log_open(struct sql_archive *a)
  * anew. */
 void sqlite_log_turn(struct sql_archive *a)
 {
-	if (a->wal_pages >= TURN_AT && behind(a) <= TURN_REST && archive_may_write(a)) {
+	if (a->wal_pages >= TURN_AT && behind(a) <= TURN_REST && a->turn_ready && archive_may_write(a)) {
 		if (sqlite_move_log(a, &a->wdb, SQLITE_CHECKPOINT_PASSIVE) == SQLITE_OK)
 			a->moved_pages = a->wal_pages;
 		archive_wrote(a);
@@ -198,6 +217,24 @@ static void checkpoint(struct sql_archive *a, bool quiet)
 	a->moved_pages = pages; /* also after a failure: it is tried again when more has come */
 	if (rc != SQLITE_OK && (rc & 0xff) != SQLITE_BUSY)
 		log_warn("archive: checkpoint failed code=%d reason=\"%s\"", rc, sqlite3_errstr(rc));
+}
+
+/* The log shall begin anew soon: the writer then waits for a sync of the database. That it has little to write, nearly
+ * everything is synced here, and what came meanwhile is moved. */
+static void prepare_turn(struct sql_archive *a)
+{
+	int rc;
+
+	if (a->wal_pages < TURN_AT || a->turn_ready || !archive_may_write(a))
+		return;
+	rc = sync_moved(a);
+	archive_wrote(a);
+	if (rc == SQLITE_OK) {
+		checkpoint(a, false);
+		a->turn_ready = true;
+	} else if ((rc & 0xff) != SQLITE_BUSY) {
+		log_warn("archive: the database could not be synced code=%d reason=\"%s\"", rc, sqlite3_errstr(rc));
+	}
 }
 
 /* Sleeps until there is something to move. True: the log has not grown for QUIET_MS. */
@@ -234,5 +271,6 @@ void sqlite_log_keep(struct sql_archive *a)
 		if (stop)
 			return;
 		checkpoint(a, quiet);
+		prepare_turn(a);
 	}
 }
