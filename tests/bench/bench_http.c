@@ -1,8 +1,11 @@
 /* A client that costs little: keep-alive connections, one request at a time on each, all composed before the clock
  * starts. A latency is first byte sent to last byte read. Any other answer than a good one ends it with status 1.
- *   bench-http PORT fill|add|ask|thermal|healthz COUNT SEED [CONNECTIONS [SECONDS]]
+ *   bench-http PORT fill|add|ask|thermal|healthz COUNT SEED [CONNECTIONS [SECONDS [RATE]]]
  * SECONDS: nothing is sent after that time; questions are asked again from the first when all have been, new memories
- * end it. Each line then has the nanoseconds of CLOCK_MONOTONIC at which it was sent, too. */
+ * end it. Each line then has the nanoseconds of CLOCK_MONOTONIC at which it was sent, too.
+ * RATE: so many are due a second, at even distances, on whichever connection has been idle longest; without it each
+ * connection sends as soon as it is answered. A latency then begins when the request was due: one that finds no idle
+ * connection waits for it, and that counts. */
 #include "tests/bench/common.h"
 #include "tests/bench/words.h"
 #include <arpa/inet.h>
@@ -48,7 +51,10 @@ struct run {
 	struct request *requests;
 	int64_t *ns, *start_ns; /* owned; start_ns only in a run for a time */
 	size_t count, next, done, room;
-	int64_t until_ns; /* 0: until all are done */
+	int64_t until_ns;             /* 0: until all are done */
+	double every_ns;              /* 0: at once */
+	struct conn *idle[CONNS_MAX]; /* a ring; only when every_ns > 0 */
+	size_t idle_at, nidle;
 	int epoll;
 };
 
@@ -194,7 +200,9 @@ static void on_readable(struct run *r, struct conn *c)
 			      c->request, c->response);
 		exit(1);
 	}
-	if (more(r))
+	if (r->every_ns > 0.0)
+		r->idle[(r->idle_at + r->nidle++) % CONNS_MAX] = c;
+	else if (more(r))
 		send_next(r, c);
 }
 
@@ -213,10 +221,42 @@ static void run_all(struct run *r, struct conn *conns, size_t nconns)
 	}
 }
 
+static void run_paced(struct run *r, struct conn *conns, size_t nconns)
+{
+	struct epoll_event events[CONNS_MAX];
+	int64_t begin = bench_ns(CLOCK_MONOTONIC), due = begin, now;
+
+	for (size_t i = 0; i < nconns; i++)
+		r->idle[r->nidle++] = &conns[i];
+	while (more(r) || r->done < r->next) {
+		struct timespec wait = {.tv_sec = PATIENCE_MS / 1000};
+		bool sends = more(r) && r->nidle > 0;
+		int n;
+
+		if (sends && (now = bench_ns(CLOCK_MONOTONIC)) >= due) {
+			struct conn *c = r->idle[r->idle_at];
+
+			r->idle_at = (r->idle_at + 1) % CONNS_MAX;
+			r->nidle--;
+			send_next(r, c);
+			c->start_ns = due;
+			due = begin + (int64_t)((double)r->next * r->every_ns);
+			continue;
+		}
+		if (sends)
+			wait = (struct timespec){.tv_sec = (due - now) / 1000000000,
+						 .tv_nsec = (due - now) % 1000000000};
+		n = epoll_pwait2(r->epoll, events, CONNS_MAX, &wait, NULL);
+		bench_must(n > 0 || sends || (n < 0 && errno == EINTR), "an answer within 30 s");
+		for (int i = 0; i < n; i++)
+			on_readable(r, events[i].data.ptr);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	static struct conn conns[CONNS_MAX];
-	struct run r = {.kind = NULL};
+	static struct run r;
 	struct words w;
 	size_t nconns;
 	int64_t start;
@@ -225,8 +265,9 @@ int main(int argc, char **argv)
 		if (strcmp(argv[2], kinds[i].name) == 0)
 			r.kind = &kinds[i];
 	}
-	if (r.kind == NULL || argc > 7) {
-		(void)fputs("usage: bench-http PORT fill|add|ask|thermal|healthz COUNT SEED [CONNECTIONS [SECONDS]]\n",
+	if (r.kind == NULL || argc > 8) {
+		(void)fputs("usage: bench-http PORT fill|add|ask|thermal|healthz COUNT SEED [CONNECTIONS [SECONDS "
+			    "[RATE]]]\n",
 			    stderr);
 		return 2;
 	}
@@ -241,7 +282,12 @@ int main(int argc, char **argv)
 	start = bench_ns(CLOCK_MONOTONIC);
 	if (argc > 6)
 		r.until_ns = start + bench_number(argv[6], 1, 3600) * 1000000000;
-	run_all(&r, conns, nconns);
+	if (argc > 7)
+		r.every_ns = 1e9 / (double)bench_number(argv[7], 1, 1000000);
+	if (r.every_ns > 0.0)
+		run_paced(&r, conns, nconns);
+	else
+		run_all(&r, conns, nconns);
 	start = bench_ns(CLOCK_MONOTONIC) - start;
 	for (size_t i = 0; r.until_ns != 0 && i < r.done; i++)
 		(void)printf("%lld %lld\n", (long long)r.ns[i], (long long)r.start_ns[i]);

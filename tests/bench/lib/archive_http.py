@@ -4,6 +4,8 @@ single     an add at one connection, against append 4 KiB + fdatasync beside it
 together   100 connections add without a pause, one asks without a pause; before that the same questions in the same order on the
            quiet tribe. Meanwhile SQLite's log is watched from outside (wal.py), so that each ask is known to have met a
            checkpoint or not. What a checkpoint may cost is an ask's time beyond the same question's time when it was quiet
+paced      the same 100 connections at half the rate which they reached so, evenly: what somebody sees who does not use all there is.
+           Without a pause each of them waits for the 99 others, so that its time is 100 / rate, whatever an add takes
 import     `tribectl import` of a JSON Lines file, against bare SQLite at 256 a commit
 Each turn of the last two begins with a fresh copy of the prepared archive.
 """
@@ -82,33 +84,42 @@ class Part:
     def asks(self, tribe, seed, seconds):
         return tribe.http("ask", self.a.questions, seed, 1, seconds)
 
+    def turn_together(self, tribe, seed, pace):
+        """pace: of adds in a second; None: without a pause."""
+        a = self.a
+        tribe.renew()
+        quiet = run_program(tribe.http("ask", a.questions, seed), timeout=600)
+        adds = ["add", ADDS_PER_S * a.seconds, seed, USERS, a.seconds] if pace is None else \
+            ["add", pace * a.seconds, seed, USERS, a.seconds, pace]
+        pids = tribe.all_pids()
+        before = cpu_of(pids)
+        with Watch(tribe.archive()) as watch:
+            asking = subprocess.Popen(self.asks(tribe, seed, a.seconds), stdin=subprocess.DEVNULL,
+                                      stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            try:
+                adding = run_program(tribe.http(*adds), timeout=a.seconds + 60)
+                out, err = asking.communicate(timeout=60)
+            finally:
+                if asking.poll() is None:
+                    asking.kill()
+                    asking.wait()
+        if asking.returncode != 0:
+            raise Failed("asking beside adds: " + err.strip())
+        cpu = cpu_of(pids) - before
+        asked = [[int(word) for word in line.split()] for line in out.splitlines() if line[0].isdigit()]
+        found = Turn(adding.ns, wall_s=adding.wall_s, cpu_s=cpu)
+        found.more = beside(asked, quiet.ns, watch.story if self.sqlite else None)
+        tribe.must_hold(self.n + len(adding.ns))
+        found.more["pss"] = sum(tribe.pss().values())
+        return found
+
     def together(self, tribe):
-        def turn(seed):
-            tribe.renew()
-            quiet = run_program(tribe.http("ask", self.a.questions, seed), timeout=600)
-            pids = tribe.all_pids()
-            before = cpu_of(pids)
-            with Watch(tribe.archive()) as watch:
-                asking = subprocess.Popen(self.asks(tribe, seed, self.a.seconds), stdin=subprocess.DEVNULL,
-                                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-                try:
-                    adding = run_program(tribe.http("add", ADDS_PER_S * self.a.seconds, seed, USERS, self.a.seconds),
-                                         timeout=self.a.seconds + 60)
-                    out, err = asking.communicate(timeout=60)
-                finally:
-                    if asking.poll() is None:
-                        asking.kill()
-                        asking.wait()
-            if asking.returncode != 0:
-                raise Failed("asking beside adds: " + err.strip())
-            cpu = cpu_of(pids) - before
-            asked = [[int(word) for word in line.split()] for line in out.splitlines() if line[0].isdigit()]
-            found = Turn(adding.ns, wall_s=adding.wall_s, cpu_s=cpu)
-            found.more = beside(asked, quiet.ns, watch.story if self.sqlite else None)
-            tribe.must_hold(self.n + len(adding.ns))
-            found.more["pss"] = sum(tribe.pss().values())
-            return found
-        return [Contender(self.mark + "_add_c100", "adds at %d connections, one asks" % USERS, turn)]
+        return [Contender(self.mark + "_add_c100", "adds at %d connections, one asks" % USERS,
+                          lambda seed: self.turn_together(tribe, seed, None))]
+
+    def paced(self, tribe, rate):
+        return [Contender(self.mark + "_paced_c100", "%d adds a second at %d connections, one asks" % (rate, USERS),
+                          lambda seed: self.turn_together(tribe, seed, rate))]
 
     # -- import -----------------------------------------------------------------------------------------------------------
     def imports(self, tribe):
@@ -147,9 +158,11 @@ class Part:
             imports = self.imports(tribe) if self.sqlite else []
             rows = take_turns(single, self.a.turns, self.a.spare, own, seed)
             rows += take_turns(together, self.a.long_turns, self.a.spare // 2, own, seed + 1000)
+            paced = self.paced(tribe, max(1, int(together[0].per_s() / 2)))
+            rows += take_turns(paced, self.a.long_turns, self.a.spare // 2, own, seed + 3000)
             rows += take_turns(imports, self.a.long_turns, self.a.spare // 2, own, seed + 2000)
         remove(os.path.join(self.dir, "turn.sqlite"))
-        every = single + together + imports
+        every = single + together + paced + imports
         raw["turns"] += rows
         raw["disturbed"][self.mark] = disturbed_line(every, rows)
         raw["rows"].update({c.key: summary(c) for c in every})
@@ -158,11 +171,14 @@ class Part:
 
 
 def figures(c):
-    adds = c["add_c100"]
+    adds, paced = c["add_c100"], c["paced_c100"]
     out = {"add_c1_over_append": c["add_c1"].ratio(c["append"], Turn.p50), "add_c1_p50_ms": c["add_c1"].latency_ns() / 1e6,
            "append_p50_ms": c["append"].latency_ns() / 1e6, "add_c1_cpu_us": c["add_c1"].cpu_us(),
            "add_c100_p50_ms": adds.latency_ns() / 1e6, "add_c100_p99_ms": adds.latency_ns(0.99) / 1e6,
            "add_c100_per_s": adds.per_s(), "add_c100_cpu_us": adds.cpu_us(),
+           "paced_c100_p50_ms": paced.latency_ns() / 1e6, "paced_c100_p99_ms": paced.latency_ns(0.99) / 1e6,
+           "paced_c100_per_s": paced.per_s(), "paced_c100_cpu_us": paced.cpu_us(),
+           "paced_ask_p99_ms": statistics.median(turn.more["ask_p99_ms"] for turn in paced.turns),
            "pss_after_mb": max(turn.more["pss"] for turn in adds.turns) / 1e6}
     for name in ("quiet_max_ms", "ask_p50_ms", "ask_p99_ms"):
         out[name] = statistics.median(turn.more[name] for turn in adds.turns)

@@ -52,11 +52,13 @@ def http_tables(raw, markdown):
              " ".join(ms(ns) for ns in raw["rows"][mark + "_add_c1"]["turns_ns"])] for mark in marks]
     parts.append(table(["a durable add through HTTP, 1 connection", "p50 ms", "append + fdatasync", "times", "CPU us", "p50 of each turn"],
                        rows, markdown))
-    rows = [[mark[5:].replace("_", " "), "%.0f" % f[mark + "_add_c100_per_s"], number(f[mark + "_add_c100_p50_ms"]),
-             number(f[mark + "_add_c100_p99_ms"]), number(raw["rows"][mark + "_add_c100"]["max_ns"] / 1e6),
-             "%.1f" % f[mark + "_add_c100_cpu_us"], "%.1f" % f[mark + "_pss_after_mb"]] for mark in marks]
+    rows = [[mark[5:].replace("_", " ") + word, "%.0f" % f[mark + name + "_per_s"], number(f[mark + name + "_p50_ms"]),
+             number(f[mark + name + "_p99_ms"]), number(raw["rows"][mark + name]["max_ns"] / 1e6), "%.1f" % f[mark + name + "_cpu_us"],
+             number(f[mark + ask]), number(f.get(mark + pss), "%.1f")]
+            for mark in marks for word, name, ask, pss in (("", "_add_c100", "_ask_p99_ms", "_pss_after_mb"),
+                                                           (", at half that rate", "_paced_c100", "_paced_ask_p99_ms", ""))]
     parts.append(table(["durable adds at 100 connections, one asks", "a second", "p50 ms", "p99 ms", "slowest", "CPU us (with the asks)",
-                        "PSS MB"], rows, markdown))
+                        "ask p99 ms", "PSS MB"], rows, markdown))
     names = ["quiet_max_ms", "ask_p50_ms", "ask_p99_ms", "ask_other_max_ms", "ask_other_excess_ms", "ask_checkpoint_max_ms",
              "ask_checkpoint_excess_ms"]
     rows = [[mark[5:].replace("_", " ")] + [number(f[mark + "_" + name], "%.1f") for name in names] +

@@ -30,8 +30,10 @@ def _archive():
                      "http_%s_import_rate_ratio" % size, (AT_LEAST, 0.6), "times"))
         rows.append(("durable add through HTTP, one connection, p50 against append 4 KiB + fdatasync, %s" % size, "issue C, goal 8",
                      "archive", "http_%s_add_c1_over_append" % size, 2.0, "times"))
-        rows.append(("durable add at 100 connections while one asks, p99, %s" % size, "issue C", "archive", "http_%s_add_c100_p99_ms" % size,
-                     10.0, "ms"))
+        rows.append(("durable add at 100 connections without a pause while one asks, p99, %s" % size, "issue C", "archive",
+                     "http_%s_add_c100_p99_ms" % size, 10.0, "ms"))
+        rows.append(("the same at half that rate, from when it was due, p99, %s" % size, "issue C", "archive",
+                     "http_%s_paced_c100_p99_ms" % size, 10.0, "ms"))
         rows.append(("ask during a checkpoint, beyond the same one when it is quiet, slowest, %s" % size, "issue C", "archive",
                      "http_%s_ask_checkpoint_excess_ms" % size, 50.0, "ms"))
     rows.append(("memory-jr from exec to first recall, slowest, 1m", "issue C", "archive", "start_1m_first_recall_ms", 300.0, "ms"))
