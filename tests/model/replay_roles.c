@@ -38,6 +38,9 @@ static const struct rule {
 } rules[] = {
 	{"spawn", "appoint", RV_SPAWN, RO_APPOINT, EV_TIMEOUT, DO_SPAWN},
 	{"spawn", "second", RV_SPAWN, RO_SECOND, EV_TIMEOUT, DO_SPAWN},
+	/* the process is there: what the table calls a spawn is done already */
+	{"adopt", "appoint", RV_SPAWN, RO_APPOINT, EV_TIMEOUT, DO_SPAWN},
+	{"adopt", "second", RV_SPAWN, RO_SECOND, EV_TIMEOUT, DO_SPAWN},
 	{"waits", "nothing", RV_WAITS, 0, EV_HELLO, DO_UP},
 	{"waits", "promote", RV_WAITS, RO_PROMOTE, EV_HELLO, DO_UP},
 	{"leads", "serves", RV_LEADS, RO_TAKEN | RO_SERVES, LC_NEVENTS, 0},
@@ -149,6 +152,10 @@ int main(void)
 		if (sscanf(line, "trace: begin %31s", run) == 1) {
 			begin(&tables);
 			runs++;
+			continue;
+		}
+		if (strncmp(line, "trace: anew ", 12) == 0) { /* a tribed of its own, with tables of its own */
+			begin(&tables);
 			continue;
 		}
 		if (parse(line, &t) < 0 || (rule = find(&t)) == NULL) {

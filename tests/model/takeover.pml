@@ -12,7 +12,7 @@
  * One step is one option of a loop, and indivisible. An answer is read at the instant it is sent: one that is lost on its
  * way is as good as one that was never sent, and to call it an acknowledgement is the stricter reading.
  *
- *  FAULTS=n   kills and stops, together
+ *  FAULTS=n   kills and stops, together; with BOOKS also deaths of tribed, which without them is the same as a slow one
  *  OPS=n      operations of each caller: caller 0 writes, then recalls; caller 1 recalls, then writes; at most 2
  *  BOOKS      tribed's books (what it reads from its channels, and who leads by it) instead of the callers: nothing else
  *             in the model looks at either
@@ -98,7 +98,7 @@ byte lead = NOBODY;
 byte heard; /* the highest epoch of a lead that said so */
 
 #ifdef TRACE
-mtype = { spawn, waits, leads, lost, stops, appoint, second, promote, vacated, serves, replaces, kill, nothing };
+mtype = { spawn, anew, adopt, waits, leads, lost, stops, appoint, second, promote, vacated, serves, replaces, kill, nothing };
 #define TOLD(what, s, e, act) printf("trace: %e %d %d %e %d\n", what, s, e, act, lead)
 #else
 #define TOLD(what, s, e, act) skip
@@ -331,7 +331,14 @@ inline commits(s)
 	fi;
 	lock = NOBODY;
 	if
-	:: ghost[s] -> ghost[s] = false; tx[s] = NONE; job[s] = 0; other[s] = false
+	:: ghost[s] ->
+#ifdef BROKEN_OTHER_THREAD
+		if /* by the thread that committed, which may outlive the one that holds the mutex */
+		:: stage[s] == DEAD -> answers(s)
+		:: else
+		fi;
+#endif
+		ghost[s] = false; tx[s] = NONE; job[s] = 0; other[s] = false
 	:: else
 	fi
 }
@@ -463,6 +470,35 @@ inline reaps(s)
 #endif
 }
 
+#ifdef BOOKS
+inline adopts(s)
+{
+	if
+	:: stage[s] == ABSENT -> view[s] = ABSENT
+	:: else ->
+		view[s] = STARTING;
+		if
+		:: lead == NOBODY -> lead = s; TOLD(adopt, s, 0, appoint)
+		:: else -> TOLD(adopt, s, 0, second)
+		fi;
+		if
+		:: alive(s) -> said[s] = (stage[s] >= WAITING -> HELLO : 0) | (stage[s] >= READS -> LEAD : 0)
+		:: else
+		fi
+	fi
+}
+
+/* tribed is killed; the one that follows finds the processes and their channels, where each says again what it is. */
+inline begins_anew()
+{
+	lead = NOBODY;
+	heard = 0;
+	TOLD(anew, 0, 0, nothing);
+	adopts(0);
+	adopts(1)
+}
+#endif
+
 inline ends_stopped(s)
 {
 	TOLD(stops, s, 0, kill);
@@ -502,6 +538,11 @@ end:	do
 /* ---- what may befall a process ---- */
 
 byte left = FAULTS;
+#ifdef TRACE
+#define seldom (left % 8 == 0) /* a simulated run would be full of it */
+#else
+#define seldom true
+#endif
 
 active proctype faults()
 {
@@ -510,6 +551,9 @@ end:	do
 	:: d_step { left > 0 && alive(1) -> left--; dies(1) }
 	:: d_step { left > 0 && running(0) -> left--; stopped[0] = true }
 	:: d_step { left > 0 && running(1) -> left--; stopped[1] = true }
+#ifdef BOOKS
+	:: d_step { left > 0 && seldom -> left--; begins_anew() }
+#endif
 	:: d_step { alive(0) && stopped[0] -> stopped[0] = false }
 	:: d_step { alive(1) && stopped[1] -> stopped[1] = false }
 #ifdef LIVENESS
