@@ -41,10 +41,11 @@ enum role_event {
 };
 
 /* What the table is asked: an event seen with what the role knows about the slot. */
-#define ROLE_COLUMNS(X)                                                                                         \
-	X(START)                                                                                                \
-	X(STOP) X(SPAWN) X(LEAD_READY) X(UNDERSTUDY_READY) X(LEAD_LOST) X(LEAD_LOST_COVERED) X(UNDERSTUDY_LOST) \
-		X(LEAD_TOOK) X(OTHER_TOOK) X(TOOK_BEFORE)
+/* clang-format off */
+#define ROLE_COLUMNS(X) \
+	X(START) X(STOP) X(SPAWN) X(LEAD_READY) X(UNDERSTUDY_READY) X(LEAD_LOST) X(LEAD_LOST_COVERED) X(UNDERSTUDY_LOST) \
+	X(LEAD_TOOK) X(OTHER_TOOK) X(TOOK_BEFORE)
+/* clang-format on */
 enum role_column {
 #define X(name) RC_##name,
 	ROLE_COLUMNS(X) ROLE_NCOLUMNS

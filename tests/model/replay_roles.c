@@ -34,11 +34,10 @@ static const struct rule {
 	unsigned role_act;
 	enum lc_event life; /* LC_NEVENTS: the process's life does not change */
 	unsigned life_act;
-
 } rules[] = {
 	{"spawn", "appoint", RV_SPAWN, RO_APPOINT, EV_TIMEOUT, DO_SPAWN},
 	{"spawn", "second", RV_SPAWN, RO_SECOND, EV_TIMEOUT, DO_SPAWN},
-	/* the process is there: what the table calls a spawn is done already */
+	/* by a tribed with fresh tables: what they call a spawn was done by the one before */
 	{"adopt", "appoint", RV_SPAWN, RO_APPOINT, EV_TIMEOUT, DO_SPAWN},
 	{"adopt", "second", RV_SPAWN, RO_SECOND, EV_TIMEOUT, DO_SPAWN},
 	{"waits", "nothing", RV_WAITS, 0, EV_HELLO, DO_UP},
@@ -89,7 +88,6 @@ static unsigned ask_role(struct role *r, const struct rule *rule, const struct t
 	return rule->role == RV_LEADS ? role_leads(r, t->slot, t->epoch) : role_step(r, rule->role, t->slot);
 }
 
-/* 0 when a killed process's last words, read late, change nothing. */
 static unsigned ask_life(struct tables *t, const struct rule *rule, int slot)
 {
 	struct lc *w = &t->life[slot];
@@ -103,6 +101,7 @@ static unsigned ask_life(struct tables *t, const struct rule *rule, int slot)
 	return lc_step(w, &limits, ev, t->now_ms);
 }
 
+/* What a killed process had said before is still read, and changes nothing in its life. */
 static bool judge(const struct trace *t, const struct rule *rule, struct tables *tables)
 {
 	enum lc_state before = tables->life[t->slot].state;
