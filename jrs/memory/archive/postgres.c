@@ -497,60 +497,6 @@ static int64_t inserted(struct db *db)
 	return 0; /* next_seq() has told it */
 }
 
-/* ---- search ---- */
-/* 'word' | 'word': letters, marks and digits only, so nothing in them is syntax. */
-static int search_text(const struct query_words *w, struct buf *out)
-{
-	unsigned i;
-	int r = 0;
-
-	for (i = 0; i < w->n && r == 0; i++) {
-		if ((i > 0 && (r = buf_append(out, " | ", 3)) < 0) || (r = buf_append(out, "'", 1)) < 0 ||
-		    (r = buf_append(out, w->text.p + w->from[i], w->len[i])) < 0)
-			break;
-		r = buf_append(out, "'", 1);
-	}
-	return r < 0 ? r : (int)w->n;
-}
-
-static int terms(struct db *db, const struct query_words *words, int64_t memory, struct term *v, double *match)
-{
-	struct buf text = {0};
-	struct query q;
-	unsigned i;
-	int r = search_text(words, &text), found = 0;
-
-	if (r > 0) {
-		q = q_begin(db, SQL_EXPLAIN);
-		q_text(&q, text.p, text.len);
-		q_i64(&q, memory);
-		if ((r = q_row(&q)) == 1) {
-			found = 1;
-			*match = q_get_f64(&q, 0);
-		}
-		q_end(&q);
-	}
-	buf_free(&text);
-	for (i = 0; i < words->n && r >= 0; i++) {
-		struct query_words one = {.text = words->text, .n = 1};
-
-		one.from[0] = words->from[i];
-		one.len[0] = words->len[i];
-		if ((r = search_text(&one, &text)) < 0)
-			break;
-		q = q_begin(db, SQL_EXPLAIN_WORD);
-		q_text(&q, text.p, text.len);
-		q_i64(&q, memory);
-		if ((r = q_row(&q)) == 1) {
-			v[i].count = (uint32_t)q_get_i64(&q, 0);
-			v[i].weight = q_get_f64(&q, 1);
-		}
-		q_end(&q);
-		buf_free(&text);
-	}
-	return r < 0 ? r : found;
-}
-
 /* ---- housekeeping ---- */
 static void after_round(struct sql_archive *a)
 {
@@ -614,8 +560,8 @@ const struct db_driver db_postgres = {
 	.is_null = is_null,
 	.next_seq = next_seq,
 	.inserted = inserted,
-	.search_text = search_text,
-	.terms = terms,
+	.search_text = pg_search_text,
+	.terms = pg_terms,
 	.commit_hook = after_round,
 	.keep = keep,
 	.purge = purge_hand_over,

@@ -52,6 +52,9 @@ int pg_send(struct db *db, struct pg_item *item);
 int pg_sync(struct db *db);                        /* sends one; does not wait */
 int pg_await(struct db *db, struct pg_item *item); /* until its answer is there; NULL: until everything is */
 int pg_fresh(struct db *db); /* postgres.c: ready for a statement that shall be a transaction of its own */
+/* pg_words.c; as struct db_driver has them */
+int pg_search_text(const struct query_words *w, struct buf *out);
+int pg_terms(struct db *db, const struct query_words *words, int64_t memory, struct term *v, double *match);
 /* purge_postgres.c, keeper's thread */
 int postgres_clean(struct sql_archive *a);
 /* Once, without the pipeline, on a connection of its own: texts of our own only. */
@@ -59,6 +62,6 @@ int schema_postgres(PGconn *pg, int64_t now_ms, struct tr_fault *fault);
 PGconn *pg_open_plain(const char *conninfo, struct tr_fault *fault); /* blocks; NULL */
 /* A connection of lane B, for a backup; close with db_close(). */
 int pg_open_lone(struct db *db, const char *conninfo, const atomic_bool *stop, struct tr_fault *fault);
-int pg_trouble(struct db *db, const PGresult *res);                  /* notes the failure; code of ours */
+int pg_trouble(struct db *db, const PGresult *res); /* notes the failure; code of ours */
 
 #endif
