@@ -42,8 +42,18 @@ int purge_mark(struct sql_archive *a)
 		return 0;
 	q = q_begin(&a->wdb, SQL_MARK_PURGE);
 	q_i64(&q, a->now_ms);
-	a->purge->marked = true; /* also when the effect is undone: then a purge finds nothing to do */
+	a->purge->marked = true;
 	return q_run(&q);
+}
+
+bool purge_marked(const struct sql_archive *a)
+{
+	return a->purge->marked;
+}
+
+void purge_undo(struct sql_archive *a, bool marked)
+{
+	a->purge->marked = marked;
 }
 
 void purge_began(struct sql_archive *a)

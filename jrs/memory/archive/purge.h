@@ -39,6 +39,9 @@ enum purge_work { WORK_NONE, WORK_WANTED, WORK_DONE, WORK_FAILED };
 int purge_open(struct sql_archive *a, const struct archive_cfg *cfg);
 void purge_free(struct sql_archive *a);
 int purge_mark(struct sql_archive *a);       /* within an effect that forgets */
+/* Is this transaction's mark set? And back to that, when the effect is undone. */
+bool purge_marked(const struct sql_archive *a);
+void purge_undo(struct sql_archive *a, bool marked);
 void purge_began(struct sql_archive *a);     /* a transaction begins */
 void purge_committed(struct sql_archive *a); /* and is on disk */
 /* A call that succeeded. True: it is answered later, by purge_turn() or purge_end(). */

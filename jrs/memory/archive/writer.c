@@ -41,11 +41,31 @@ static bool looks_first(const struct sql_archive *a, const struct job *j)
 	       !add->memories.v[0].has_supersedes;
 }
 
+/* What of a batch stands outside the database, and goes back with a savepoint. */
+struct before {
+	size_t heat, words, quota;
+	bool purge;
+};
+
+static struct before before(const struct sql_archive *a)
+{
+	return (struct before){a->heat.n, a->words.n, quota_mark(a), purge_marked(a)};
+}
+
+static void back_to(struct sql_archive *a, const struct before *was)
+{
+	a->heat.n = was->heat;
+	a->words.n = was->words;
+	quota_undo(a, was->quota);
+	purge_undo(a, was->purge);
+	ahead_clear(a);
+}
+
 /* One call, in a savepoint when it may have to be undone. < 0: the transaction is gone, and with it everything in it;
  * else the call has its own j->r. */
 static int one_effect(struct sql_archive *a, struct job *j)
 {
-	size_t mark = a->heat.n, quota = quota_mark(a), words;
+	struct before was;
 	bool guarded;
 	int r;
 
@@ -63,7 +83,7 @@ static int one_effect(struct sql_archive *a, struct job *j)
 		return 0;
 	if (words_needed(j) && (r = words_write(a)) < 0)
 		return r;
-	words = a->words.n;
+	was = before(a);
 	guarded = !looks_first(a, j);
 	if (guarded && (r = db_run(&a->wdb, SQL_EFFECT)) < 0)
 		return r;
@@ -75,10 +95,7 @@ static int one_effect(struct sql_archive *a, struct job *j)
 	if (j->r < 0 && db_trouble_of_storage(a->wdb.trouble))
 		return j->r;
 	if (j->r < 0) {
-		a->heat.n = mark;
-		a->words.n = words;
-		quota_undo(a, quota);
-		ahead_clear(a);
+		back_to(a, &was);
 		if (guarded && (r = db_run(&a->wdb, SQL_EFFECT_UNDO)) < 0)
 			return r;
 	}
