@@ -227,6 +227,8 @@ static enum ctl_exit report_restored(const struct bwork *w, const char *file, ui
 		}
 		return backup_print(w->c, doc);
 	}
+	if (file != NULL && w->has_backup)
+		total = w->backup.item.memories; /* not what came since it was put in place */
 	show_count(count, total);
 	if (file != NULL) {
 		show_time(at, w->backup.item.created);

@@ -54,6 +54,18 @@ class OnPostgres(unittest.TestCase):
         self.assertEqual(tribe.http("DELETE", f"/api/v1/memories/{made['id']}").status, 204)
         self.assertEqual(tribe.get(f"/api/v1/memories/{made['id']}").status, 404)
 
+    def test_what_guards_itself(self):
+        tribe = self.tribe()
+        tribe.remember("a holy gull", sacred=True)
+        tribe.remember(*(f"gull number {n} is called secretname{n % 7}" for n in range(300)))
+        for statement in ("TRUNCATE thermal_memory_archive", "TRUNCATE settings", "DELETE FROM thermal_memory_archive WHERE sacred_pattern = 1",
+                          "UPDATE settings SET value = 0 WHERE key = 'thermal.sacred_floor'"):
+            with self.assertRaises(RuntimeError, msg=statement):
+                self.pg.sql(statement)
+        self.pg.sql("ANALYZE")  # samples of what people wrote would outlive its forgetting
+        self.assertEqual(self.pg.sql("SELECT count(*) FROM pg_stats WHERE row(pg_stats)::text LIKE '%secretname%'"), "0")
+        self.assertEqual(self.pg.sql("SELECT count(*) > 5 FROM pg_stats WHERE tablename = 'thermal_memory_archive'"), "t", "there are others")
+
     def test_cuts_kills_and_restarts_under_load(self):
         tribe = self.tribe()
         harms = [lambda: self.pg.sql(CUT), lambda: (self.pg.kill(), self.pg.start()), self.pg.restart,

@@ -356,7 +356,7 @@ static void schema_1_is_migrated(void **s)
 	sqlite3_close(db);
 	assert_true(rig_sql(g, "SELECT count(*) FROM sqlite_schema WHERE name = 'imports'") == 0.0);
 	rig_reopen(g);
-	assert_true(rig_sql(g, "SELECT max(version) FROM schema_migrations") == 3.0 && schema_version() == 3);
+	assert_true(rig_sql(g, "SELECT max(version) FROM schema_migrations") == 4.0 && schema_version() == 4);
 	m = rig_get(g, wire_s("a"));
 	assert_true(m->sacred && same(m->content, "the old harbour") && m->temperature == 40.0);
 	assert_int_equal(((const struct res_memory_recall *)rig_call(g, MSG_memory_recall, &ask))->memories.n, 2);
@@ -365,6 +365,33 @@ static void schema_1_is_migrated(void **s)
 	assert_int_equal(rig_thermal(g, 0)->total_memories, 3);
 	assert_true(rig_sql(g, "SELECT count(*) FROM thermal_memory_now") == 3.0);
 	assert_int_equal(rig_exec(g, "DELETE FROM thermal_memory_archive WHERE id = 'a'"), SQLITE_CONSTRAINT);
+}
+
+/* REPLACE deletes without a trigger of DELETE. */
+static void sacred_ones_are_not_replaced(void **s)
+{
+	struct rig *g = *s;
+	struct item_new_memory m = said("the old harbour");
+
+	m.has_id = m.has_sacred = m.sacred = true;
+	m.id = wire_s("a");
+	rig_add(g, &m);
+	rig_say(g, "another one");
+#define NEW "(seq, id, memory_hash, heat_key, created_at, last_access, original_content) VALUES"
+	assert_int_equal(rig_exec(g, "REPLACE INTO thermal_memory_archive" NEW
+				     "(NULL, 'a', printf('%064d', 1), 0, 1, 1, 'gone')"),
+			 SQLITE_CONSTRAINT);
+	assert_int_equal(rig_exec(g, "REPLACE INTO thermal_memory_archive" NEW
+				     "((SELECT seq FROM thermal_memory_archive WHERE id = 'a'), 'b', "
+				     "printf('%064d', 1), 0, 1, 1, 'gone')"),
+			 SQLITE_CONSTRAINT);
+#undef NEW
+	assert_int_equal(rig_exec(g, "UPDATE OR REPLACE thermal_memory_archive SET id = 'a' WHERE id <> 'a'"),
+			 SQLITE_CONSTRAINT);
+	assert_int_equal(rig_exec(g, "REPLACE INTO settings(key, value) VALUES('thermal.sacred_floor', 0.0)"),
+			 SQLITE_CONSTRAINT);
+	assert_true(rig_get(g, wire_s("a"))->sacred);
+	assert_true(rig_sql(g, "SELECT count(*) FROM thermal_memory_archive") == 2.0);
 }
 
 #define T(name) cmocka_unit_test_setup_teardown(name, rig_setup, rig_teardown_sound)
@@ -381,6 +408,7 @@ int main(void)
 		T(a_long_search_is_cut),
 		T(restored_rows_are_the_same),
 		T(schema_1_is_migrated),
+		T(sacred_ones_are_not_replaced),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

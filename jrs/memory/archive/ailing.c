@@ -51,7 +51,9 @@ static void heat_map(struct archive *a, const struct res_memory_thermal *figures
 
 static void stats(struct archive *door, struct archive_stats *out)
 {
-	*out = (struct archive_stats){.damage = ((struct ailing *)door)->damage};
+	const char *damage = ((struct ailing *)door)->damage;
+
+	*out = (struct archive_stats){.reason = damage, .damage = damage};
 }
 
 static const struct thermal_model *model(const struct archive *door)

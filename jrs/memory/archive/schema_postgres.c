@@ -122,6 +122,17 @@ static const char version_3_view[] =
 static const char version_3_seal[] =
 	"CREATE TRIGGER constants_stay BEFORE UPDATE OR DELETE ON settings FOR EACH ROW WHEN (OLD.key LIKE 'thermal.%')"
 	" EXECUTE FUNCTION tribe_refuse('thermal constants change only by a migration');";
+/* TRUNCATE fires no trigger of DELETE. And what was forgotten must not stay in the planner's statistics, whose samples are whole
+ * values: of nothing that people wrote are there any. */
+static const char version_4[] =
+	"CREATE TRIGGER memories_are_not_emptied BEFORE TRUNCATE ON thermal_memory_archive FOR EACH STATEMENT"
+	" EXECUTE FUNCTION tribe_refuse('memories are forgotten one by one');"
+	"CREATE TRIGGER constants_are_not_emptied BEFORE TRUNCATE ON settings FOR EACH STATEMENT"
+	" EXECUTE FUNCTION tribe_refuse('thermal constants change only by a migration');"
+	"ALTER TABLE thermal_memory_archive ALTER original_content SET STATISTICS 0, ALTER words SET STATISTICS 0,"
+	" ALTER speaker SET STATISTICS 0, ALTER tags SET STATISTICS 0, ALTER metadata SET STATISTICS 0, ALTER session SET STATISTICS 0;"
+	"ALTER TABLE requests ALTER result SET STATISTICS 0;"
+	"ALTER TABLE decisions ALTER decided_by SET STATISTICS 0;";
 /* clang-format on */
 
 /* A text of our own. 0, or TR_ESTORE with the SQLSTATE noted. */
@@ -190,9 +201,14 @@ static int up_3(PGconn *pg, struct tr_fault *fault)
 	return r < 0 ? r : run(pg, version_3_seal, fault);
 }
 
+static int up_4(PGconn *pg, struct tr_fault *fault)
+{
+	return run(pg, version_4, fault);
+}
+
 /* From version FIRST on: migrations[i] leads to version FIRST + i. */
 #define FIRST 3
-static int (*const migrations[])(PGconn *pg, struct tr_fault *fault) = {up_3};
+static int (*const migrations[])(PGconn *pg, struct tr_fault *fault) = {up_3, up_4};
 #define NEWEST (FIRST + (int)(sizeof(migrations) / sizeof(migrations[0])) - 1)
 
 static int one_migration(PGconn *pg, int version, int64_t now_ms, struct tr_fault *fault)
