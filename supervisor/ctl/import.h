@@ -53,8 +53,8 @@ enum ctl_exit import_report(struct import *im);
 void import_reasons_free(struct import *im);
 
 /* One piece, which brings the import to `position`; one that an earlier run brought so far is only looked at. What
- * integration-jr finds wrong with a document is a skipped file; anything else ends the import, for now. first_line:
- * number of its first line or commit. */
+ * integration-jr finds wrong with a document is a skipped file; anything else ends this run, and the next one goes on
+ * from there. first_line: number of its first line or commit. */
 enum ctl_exit import_send_piece(struct import *im, const char *format, const struct buf *piece, size_t n,
 				uint64_t first_line, uint64_t position);
 

@@ -26,11 +26,6 @@ struct tls {
 	bool began, broken;
 };
 
-const char *tls_version(void)
-{
-	return OpenSSL_version(OPENSSL_VERSION_STRING);
-}
-
 /* ---- the wire as OpenSSL sees it: reads t->in without a copy, writes t->out ---- */
 static int wire_read(BIO *b, char *p, int n)
 {

@@ -18,7 +18,6 @@ void tls_wipe(char *p, size_t n); /* NULL is fine */
 void tls_ctx_free(struct tls_ctx **ctx);
 /* Does the certificate speak for this DNS name or address ("10.0.0.1", "[::1]")? */
 bool tls_ctx_covers(const struct tls_ctx *ctx, const char *host);
-const char *tls_version(void); /* of the OpenSSL at hand: "3.0.22" */
 
 int tls_new(struct tls **out, struct tls_ctx *ctx); /* keeps what it needs of ctx */
 void tls_free(struct tls **t);

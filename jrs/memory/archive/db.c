@@ -118,6 +118,19 @@ int db_run(struct db *db, enum sql id)
 	return q_run(&q);
 }
 
+int db_look_now(struct db *db)
+{
+	struct query q;
+	int r = db->driver->look(db);
+
+	if (r < 0)
+		return r;
+	q = q_begin(db, SQL_SEQ_RANGE);
+	r = q_row(&q);
+	q_end(&q);
+	return r < 0 ? r : 0;
+}
+
 int64_t q_get_i64(const struct query *q, int col)
 {
 	return q->db->driver->get_i64(q, col);

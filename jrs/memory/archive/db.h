@@ -132,6 +132,8 @@ int q_row(struct query *q);   /* 1: a row, 0: no more, or < 0 */
 void q_end(struct query *q);
 int q_run(struct query *q);             /* a statement whose rows do not matter; ends it; 0 or < 0 */
 int db_run(struct db *db, enum sql id); /* the same without parameters */
+/* look(), and the snapshot is of this moment: a transaction sees from its first read on. 0 or < 0. */
+int db_look_now(struct db *db);
 /* Columns of the current row; get's bytes live until the next q_row or q_end, NULL for a NULL. */
 int64_t q_get_i64(const struct query *q, int col);
 double q_get_f64(const struct query *q, int col);

@@ -36,20 +36,13 @@ void figures_apply(struct sql_archive *a)
 /* A snapshot of the keeper's, taken between two commits: what is committed behind it goes to missed. */
 static int begin_count(struct sql_archive *a)
 {
-	struct db *db = &a->kdb;
-	struct query q;
 	int r;
 
 	pthread_mutex_lock(&a->hist_lock);
-	if ((r = db->driver->look(db)) == 0) {
-		q = q_begin(db, SQL_SEQ_RANGE); /* a transaction sees from its first read on */
-		r = q_row(&q);
-		r = r < 0 ? r : 0;
-		q_end(&q);
-		a->count = r == 0 ? COUNT_BEGUN : COUNT_DUE;
-		a->missed.n = 0;
-		a->missed.lost = false;
-	}
+	r = db_look_now(&a->kdb);
+	a->count = r == 0 ? COUNT_BEGUN : COUNT_DUE;
+	a->missed.n = 0;
+	a->missed.lost = false;
 	pthread_mutex_unlock(&a->hist_lock);
 	return r;
 }
@@ -132,19 +125,13 @@ static int coldest(void *db, bool sacred, double lo, double hi, double *out)
 static int look(struct sql_archive *a, struct job *j, struct thermal_hist **out)
 {
 	struct thermal_hist *h = job_alloc(j, sizeof(*h));
-	struct query q;
 	int r;
 
 	if (h == NULL)
 		return TR_ENOMEM;
 	pthread_mutex_lock(&a->hist_lock);
-	if ((r = j->db->driver->look(j->db)) == 0) {
-		q = q_begin(j->db, SQL_SEQ_RANGE); /* a transaction sees from its first read on */
-		r = q_row(&q);
-		r = r < 0 ? r : 0;
-		q_end(&q);
+	if ((r = db_look_now(j->db)) == 0)
 		*h = a->hist;
-	}
 	pthread_mutex_unlock(&a->hist_lock);
 	*out = h;
 	return r;

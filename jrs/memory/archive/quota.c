@@ -331,18 +331,11 @@ int quota_remove(struct sql_archive *a, const struct row *row)
 /* A snapshot between two commits: what is committed behind it is in the writer's totals. */
 static int begin_count(struct sql_archive *a)
 {
-	struct db *db = &a->kdb;
-	struct query q;
 	int r;
 
 	pthread_mutex_lock(&a->hist_lock);
-	if ((r = db->driver->look(db)) == 0) {
-		q = q_begin(db, SQL_SEQ_RANGE); /* a transaction sees from its first read on */
-		r = q_row(&q);
-		q_end(&q);
-		a->quota->count += r >= 0;
-		r = r < 0 ? r : 0;
-	}
+	if ((r = db_look_now(&a->kdb)) == 0)
+		a->quota->count++;
 	pthread_mutex_unlock(&a->hist_lock);
 	return r;
 }
