@@ -14,7 +14,7 @@
 
 /* ---- items ---- (ITEMS lists them so that an item stands behind those it contains) */
 #define WIRE_ITEMS(X) \
-	X(role_flags) X(reason) X(bucket) X(jr) X(jrs) X(sentience) X(new_memory) X(added) X(term) X(explanation) X(memory) X(source) X(stages) X(heat_bin) \
+	X(role_flags) X(reason) X(bucket) X(recovery) X(understudy) X(drill) X(jr) X(jrs) X(sentience) X(new_memory) X(added) X(term) X(explanation) X(memory) X(source) X(stages) X(heat_bin) \
 	X(event) X(ended_fault) X(setting) X(company) X(record) X(import) X(decision) X(sample) X(recall_sample) X(anomaly) X(beat) X(skipped) X(backup_rows) X(backup) X(dump) X(work)
 
 #define ITEM_role_flags(F, I, L) \
@@ -22,7 +22,24 @@
 #define ITEM_reason(F, I, L) F(REQ, str, reason, 1, 32) F(REQ, u64, count, 0, 0)
 /* one bucket of a histogram, not cumulative: values <= le seconds and above the bucket before */
 #define ITEM_bucket(F, I, L) F(REQ, f64, le, 0, 0) F(REQ, u64, count, 0, 0)
-/* a Jr as tribed sees it. state: down starting up stopping killing backoff failed */
+/* How long a role was away, after what (as restarts_by_reason has it). */
+#define ITEM_recovery(F, I, L) \
+	F(REQ, str, cause, 1, 32) L(REQ, bucket, buckets, 0, 32) F(REQ, f64, sum_s, 0, 0) F(REQ, u64, count, 0, 0)
+/* a process that waits behind the lead. state: as of a Jr, and `waiting` for one that could lead at once */
+#define ITEM_understudy(F, I, L)                                                                                \
+	F(REQ, str, state, 1, 16) F(REQ, u32, generation, 0, 0) F(OPT, u32, pid, 0, 0) F(OPT, u64, uptime_s, 0, 0) \
+	F(OPT, u64, heartbeat_age_ms, 0, 0) F(OPT, u64, rss_bytes, 0, 0)
+/* What came of a drill. valid: true, false or unknown; figures of what users saw (all roles): from the fault to the first good
+ * answer, requests of the built-in load and what became of them */
+#define ITEM_drill(F, I, L)                                                                                     \
+	F(REQ, str, id, 1, 64) F(REQ, time, started, 0, 0) F(REQ, time, finished, 0, 0) F(REQ, str, fault, 1, 64) \
+	F(REQ, strs, jrs, 0, 4) F(REQ, u32, seed, 0, 0) F(REQ, str, valid, 1, 16) F(OPT, str, reason, 1, 256)     \
+	F(REQ, u32, planned, 0, 0) F(REQ, u32, injected, 0, 0) F(REQ, u32, recovered, 0, 0)                       \
+	F(OPT, f64, p50_ms, 0, 0) F(OPT, f64, p95_ms, 0, 0) F(OPT, f64, p99_ms, 0, 0) F(OPT, f64, max_ms, 0, 0)   \
+	F(REQ, u64, requests, 0, 0) F(REQ, u64, refused, 0, 0) F(REQ, u64, failed, 0, 0) F(REQ, u64, lost, 0, 0)  \
+	F(REQ, u64, doubled, 0, 0) F(REQ, u64, stale, 0, 0)
+/* a Jr as tribed sees it: its lead, and the processes that wait behind it. detections: what was noticed, by kind, ordered or not.
+ * state: down starting up stopping killing backoff failed */
 #define ITEM_jr(F, I, L)                                                                                        \
 	F(REQ, str, state, 1, 16) F(OPT, u32, pid, 0, 0) F(REQ, u32, generation, 0, 0) F(REQ, u64, epoch, 0, 0)   \
 	F(OPT, u64, uptime_s, 0, 0) F(REQ, u64, restarts, 0, 0) L(REQ, reason, restarts_by_reason, 0, 32)         \
@@ -30,7 +47,8 @@
 	F(OPT, u64, cpu_ms, 0, 0) F(OPT, u32, inflight, 0, 0) F(OPT, u32, queue_depth, 0, 0)                      \
 	F(OPT, u64, loop_lag_us, 0, 0) F(OPT, u64, handled_total, 0, 0) F(OPT, u64, errors_total, 0, 0)           \
 	F(OPT, str, last_exit, 0, 64) F(OPT, u64, retry_in_ms, 0, 0)                                              \
-	L(REQ, bucket, recovery, 0, 32) F(REQ, f64, recovery_sum_s, 0, 0) F(REQ, u64, recovery_count, 0, 0)
+	L(REQ, bucket, recovery, 0, 32) F(REQ, f64, recovery_sum_s, 0, 0) F(REQ, u64, recovery_count, 0, 0)       \
+	L(REQ, recovery, recoveries, 0, 32) L(REQ, reason, detections, 0, 32) L(REQ, understudy, understudies, 0, 16)
 #define ITEM_jrs(F, I, L) I(REQ, jr, memory_jr) I(REQ, jr, executive_jr) I(REQ, jr, meta_jr) I(REQ, jr, integration_jr)
 /* index 0..100, absent while warming up; components 0..1, each absent while unknown */
 #define ITEM_sentience(F, I, L)                                                                                 \
@@ -160,6 +178,16 @@
 #define FIELDS_heartbeat(F, I, L) ITEM_beat(F, I, L)
 #define FIELDS_drain(F, I, L) F(REQ, u32, generation, 0, 0) F(REQ, u32, deadline_ms, 0, 0)
 #define FIELDS_event(F, I, L) ITEM_event(F, I, L)
+#define FIELDS_adopt(F, I, L) F(REQ, u32, generation, 0, 0)
+/* fault: as fault.inject takes it; ms: how long it lasts, for those that pass by themselves; amount: see common/base/harms.h */
+#define FIELDS_fault(F, I, L) \
+	F(REQ, u32, generation, 0, 0) F(REQ, str, fault, 1, 32) F(OPT, u32, ms, 1, 600000) F(OPT, u32, amount, 0, 0)
+#define FIELDS_heal(F, I, L) F(REQ, u32, generation, 0, 0)
+/* monotonic_ns: when it began to answer; since_ns: when it knew that the mutex was free, 0: it never waited. An epoch holds for a
+ * connection: older ones lead to who answered before. */
+#define FIELDS_lead(F, I, L)                                                                                    \
+	F(REQ, str, jr, 1, 32) F(REQ, u32, pid, 1, 0) F(REQ, u32, generation, 0, 0) F(REQ, u64, epoch, 1, 0)      \
+	F(REQ, u64, monotonic_ns, 0, 0) F(REQ, u64, since_ns, 0, 0)
 
 /* ---- every Jr ---- */
 #define FIELDS_ping(F, I, L)
@@ -168,14 +196,14 @@
 
 /* ---- control.sock ---- */
 #define FIELDS_status(F, I, L)
-/* status: operational (all four up and the archive healthy), degraded, down (no memory-jr or no executive-jr); http_tls: the API
+/* drills: how many ended, by what was found (reason: as valid of a drill). status: operational (all four up and the archive healthy), degraded, down (no memory-jr or no executive-jr); http_tls: the API
  * speaks TLS alone */
 #define RESULT_status(F, I, L)                                                                                  \
 	F(REQ, str, status, 1, 16) F(OPT, flag, archive_healthy, 0, 0) F(OPT, str, archive_reason, 1, 128)        \
 	I(REQ, role_flags, jrs_running)                                                                           \
 	I(REQ, jrs, jrs) I(REQ, sentience, sentience) F(REQ, u64, uptime_s, 0, 0) F(REQ, u32, supervisor_pid, 0, 0) \
 	F(REQ, u64, supervisor_rss_bytes, 0, 0) F(REQ, str, version, 1, 64) F(REQ, time, timestamp, 0, 0)         \
-	F(OPT, str, http_address, 1, 64) F(OPT, flag, http_tls, 0, 0)
+	F(OPT, str, http_address, 1, 64) F(OPT, flag, http_tls, 0, 0) L(REQ, reason, drills, 0, 8)
 #define FIELDS_heartbeats(F, I, L) F(OPT, flag, follow, 0, 0)
 #define RESULT_heartbeats(F, I, L) L(REQ, beat, heartbeats, 0, 64)
 #define FIELDS_jr_restart(F, I, L) F(REQ, str, jr, 1, 32)
@@ -184,10 +212,16 @@
 #define RESULT_jr_stop(F, I, L)    F(REQ, str, state, 1, 16)
 #define FIELDS_jr_start(F, I, L)   F(REQ, str, jr, 1, 32)
 #define RESULT_jr_start(F, I, L)   F(REQ, str, state, 1, 16)
-/* fault: kill (SIGKILL) or hang (SIGSTOP); pid, generation: of the process that was hit */
-#define FIELDS_fault_inject(F, I, L) F(REQ, str, jr, 1, 32) F(REQ, str, fault, 1, 32)
+/* fault: a word of common/base/harms.h; ms, amount: as jr.fault has them. pid, generation: of the process that was hit (of a
+ * role: its lead); also: of the understudy that was hit with it */
+#define FIELDS_fault_inject(F, I, L) \
+	F(REQ, str, jr, 1, 32) F(REQ, str, fault, 1, 32) F(OPT, u32, ms, 1, 600000) F(OPT, u32, amount, 0, 0)
 #define RESULT_fault_inject(F, I, L) \
-	F(REQ, u32, pid, 1, 0) F(REQ, u32, generation, 0, 0) F(REQ, u64, monotonic_ns, 0, 0)
+	F(REQ, u32, pid, 1, 0) F(REQ, u32, generation, 0, 0) F(REQ, u64, monotonic_ns, 0, 0) F(OPT, u32, also, 1, 0)
+#define FIELDS_drill_report(F, I, L) ITEM_drill(F, I, L)
+#define RESULT_drill_report(F, I, L)
+#define FIELDS_drills(F, I, L) F(OPT, u32, limit, 1, 64)
+#define RESULT_drills(F, I, L) L(REQ, drill, drills, 0, 64)
 /* jr: absent for all. What had passed already is not in the list: tribed kills a Jr as soon as it sees it stopped. */
 #define FIELDS_fault_heal(F, I, L) F(OPT, str, jr, 1, 32)
 #define RESULT_fault_heal(F, I, L) L(REQ, ended_fault, healed, 0, 64)

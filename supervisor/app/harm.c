@@ -2,7 +2,7 @@
 #include "supervisor/app/control.h"
 #include <signal.h>
 
-static const int signals[FAULT_NKINDS] = {[FAULT_KILL] = SIGKILL, [FAULT_HANG] = SIGSTOP};
+static const int signals[HARM_NKINDS] = {[HARM_KILL] = SIGKILL, [HARM_HANG] = SIGSTOP};
 
 void harm_on_inject(void *arg, struct chan_call *call, const void *msg)
 {
@@ -11,11 +11,11 @@ void harm_on_inject(void *arg, struct chan_call *call, const void *msg)
 	struct worker *w = control_worker(h->tribe, call, m->jr);
 	struct res_fault_inject res = {0};
 	struct fault fault = {.owner = chan_call_conn(call)};
-	int kind = fault_find(m->fault.p, m->fault.n), r;
+	int kind = harm_find(m->fault.p, m->fault.n), r;
 
 	if (w == NULL)
 		return;
-	if (kind < 0) {
+	if (kind < 0 || signals[kind] == 0) {
 		chan_failf(call, TR_EINVAL, "fault", "must be kill or hang; this version has no other fault");
 		return;
 	}
@@ -25,7 +25,7 @@ void harm_on_inject(void *arg, struct chan_call *call, const void *msg)
 		chan_failf(call, r, "jr", "it has no process that could be harmed (%s)", lc_word(w->lc.state));
 		return;
 	}
-	fault.kind = (enum fault_kind)kind;
+	fault.kind = (enum harm_kind)kind;
 	fault.pid = res.pid;
 	fault.generation = res.generation;
 	faults_done(&h->faults, w->id, &fault);
@@ -41,7 +41,7 @@ static bool heal(struct harm *h, enum tr_role role, const void *owner, struct it
 	if (!faults_take(&h->faults, role, owner, &fault) || !worker_heal(&h->tribe->workers[role]))
 		return false;
 	*out = (struct item_ended_fault){.jr = wire_s(tr_roles[role].api_name),
-					 .fault = wire_s(fault_words[fault.kind]),
+					 .fault = wire_s(harm_kinds[fault.kind].word),
 					 .pid = fault.pid,
 					 .generation = fault.generation};
 	return true;

@@ -2,24 +2,14 @@
  * of each Jr. Pure: no process, signal or connection; an owner is only ever compared. */
 #ifndef SUPERVISOR_CORE_FAULTS_H
 #define SUPERVISOR_CORE_FAULTS_H
+#include "common/base/harms.h"
 #include "common/base/roles.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-/*        kind    word    lasts until it is healed: what it does */
-#define FAULT_KINDS(X)                    \
-	X(KILL, "kill", false, "SIGKILL") \
-	X(HANG, "hang", true, "SIGSTOP")
-enum fault_kind {
-#define X(id, word, lasts, doc) FAULT_##id,
-	FAULT_KINDS(X) FAULT_NKINDS
-#undef X
-};
-extern const char *const fault_words[FAULT_NKINDS];
-
 struct fault {
-	enum fault_kind kind;
+	enum harm_kind kind;
 	uint32_t pid, generation; /* of the process that was hit */
 	const void *owner;        /* ends it at the latest when it goes; never NULL */
 };
@@ -27,7 +17,6 @@ struct faults {
 	struct fault of[TR_NROLES]; /* owner NULL: none */
 };
 
-int fault_find(const char *p, size_t n); /* enum fault_kind; -1: there is no such fault */
 /* It was done to that Jr. One that does not last ends what lasted (a killed process hangs no more); one that lasts is
  * the latest owner's. */
 void faults_done(struct faults *f, enum tr_role role, const struct fault *fault);

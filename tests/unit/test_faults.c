@@ -13,19 +13,19 @@ static const char one, two; /* owners */
 
 static struct fault hang(uint32_t generation, const void *owner)
 {
-	return (struct fault){.kind = FAULT_HANG, .pid = 100 + generation, .generation = generation, .owner = owner};
+	return (struct fault){.kind = HARM_HANG, .pid = 100 + generation, .generation = generation, .owner = owner};
 }
 
 static void words(void **state)
 {
 	(void)state;
-	for (int i = 0; i < FAULT_NKINDS; i++)
-		assert_int_equal(fault_find(fault_words[i], strlen(fault_words[i])), i);
-	assert_int_equal(fault_find("kill", 4), FAULT_KILL);
-	assert_int_equal(fault_find("hang", 4), FAULT_HANG);
-	assert_int_equal(fault_find("hang", 3), -1);
-	assert_int_equal(fault_find("hangs", 5), -1);
-	assert_int_equal(fault_find("", 0), -1);
+	for (int i = 0; i < HARM_NKINDS; i++)
+		assert_int_equal(harm_find(harm_kinds[i].word, strlen(harm_kinds[i].word)), i);
+	assert_int_equal(harm_find("kill", 4), HARM_KILL);
+	assert_int_equal(harm_find("hang", 4), HARM_HANG);
+	assert_int_equal(harm_find("hang", 3), -1);
+	assert_int_equal(harm_find("hangs", 5), -1);
+	assert_int_equal(harm_find("", 0), -1);
 }
 
 static void taken_once_by_its_owner_or_by_anybody(void **state)
@@ -42,7 +42,7 @@ static void taken_once_by_its_owner_or_by_anybody(void **state)
 	assert_true(faults_take(&book, TR_ROLE_META, &one, &got));
 	assert_int_equal(got.pid, 103);
 	assert_int_equal(got.generation, 3);
-	assert_int_equal(got.kind, FAULT_HANG);
+	assert_int_equal(got.kind, HARM_HANG);
 	assert_false(faults_take(&book, TR_ROLE_META, &one, &got));
 	faults_done(&book, TR_ROLE_META, &f);
 	assert_true(faults_take(&book, TR_ROLE_META, NULL, &got));
@@ -83,7 +83,7 @@ static void each_jr_has_its_own(void **state)
 /* A killed process hangs no more, and a kill is nothing that could be healed. */
 static void what_does_not_last_ends_what_lasted(void **state)
 {
-	struct fault h = hang(3, &one), kill = {.kind = FAULT_KILL, .pid = 103, .generation = 3, .owner = &two}, got;
+	struct fault h = hang(3, &one), kill = {.kind = HARM_KILL, .pid = 103, .generation = 3, .owner = &two}, got;
 	struct faults book = {0};
 
 	(void)state;
