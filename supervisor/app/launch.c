@@ -38,6 +38,7 @@ int launch_init(struct launch *l, const struct tr_paths *paths, const struct lis
 {
 	ssize_t n;
 	char *slash;
+	int r;
 
 	memset(l, 0, sizeof(*l));
 	n = readlink("/proc/self/exe", l->dir, sizeof(l->dir) - 1);
@@ -53,6 +54,9 @@ int launch_init(struct launch *l, const struct tr_paths *paths, const struct lis
 	l->credentials = credentials;
 	l->lock_fd = lock_fd;
 	buf_init(&l->config, 0);
+	for (int i = 0; i < TR_NROLES; i++)
+		if ((r = lead_page_new(&l->lead_fd[i], &l->lead[i])) < 0)
+			return r;
 	return 0;
 }
 
@@ -74,6 +78,11 @@ int launch_configure(struct launch *l, const struct tr_config *cfg)
 
 void launch_free(struct launch *l)
 {
+	for (int i = 0; i < TR_NROLES; i++)
+		if (l->lead[i] != NULL) {
+			lead_page_unmap(&l->lead[i]);
+			close(l->lead_fd[i]);
+		}
 	buf_free(&l->config);
 }
 
@@ -154,6 +163,7 @@ static unsigned fill_fds(struct proc_fd *fds, const struct launch *l, enum tr_ro
 		if (files[i].fd >= 0)
 			fds[n++] = files[i];
 	fds[n++] = (struct proc_fd){"socket", l->listeners->jr[role]};
+	fds[n++] = (struct proc_fd){"lead", l->lead_fd[role]};
 	if (role == TR_ROLE_EXECUTIVE)
 		fds[n++] = (struct proc_fd){"http", l->listeners->http};
 	if (role == TR_ROLE_MEMORY)

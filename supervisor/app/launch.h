@@ -2,6 +2,7 @@
 #ifndef SUPERVISOR_APP_LAUNCH_H
 #define SUPERVISOR_APP_LAUNCH_H
 #include "common/config/config.h"
+#include "common/lead/page.h"
 #include "supervisor/app/credentials.h"
 #include "supervisor/app/listen.h"
 #include "supervisor/proc/proc.h"
@@ -12,8 +13,10 @@ struct launch {
 	const struct listeners *listeners;     /* borrowed */
 	const struct credentials *credentials; /* borrowed; executive-jr gets what is there */
 	int lock_fd;                           /* borrowed; memory-jr inherits it */
-	struct buf config;                     /* YAML for every Jr */
-	uint32_t revision;                     /* of config and credentials: one more with each launch_configure() */
+	int lead_fd[TR_NROLES];                /* each role's page */
+	struct lead_page *lead[TR_NROLES];
+	struct buf config; /* YAML for every Jr */
+	uint32_t revision; /* of config and credentials: one more with each launch_configure() */
 };
 
 struct life {
