@@ -1,10 +1,17 @@
-/* What every Jr shares: the inherited descriptors, hello, heartbeats, its socket, its peers, drain, leaving when tribed is gone.
- * A Jr's main is wiring: jr_opts_parse, jr_open, its own parts, jr_handle..., jr_ready, jr_run, take down in the opposite order.
+/* What every Jr shares: the inherited descriptors, hello, heartbeats, its socket, its peers, who leads, drain, leaving when tribed
+ * is gone. A Jr's main is wiring: jr_opts_parse, jr_open, its own parts, jr_handle..., jr_ready, jr_run, take down in the opposite
+ * order.
+ *
+ * Of the processes of a role one leads: it alone accepts on the socket and answers. Each is made ready in the same way, and then
+ * waits for the mutex on its role's page; mostly it has it at once. A lead that leaves in order stops to accept, answers what it has
+ * read, and gives the mutex back inside jr_run(), when its connections are closed and before its parts are taken down: its understudy
+ * takes over at that moment. What callers have sent and nobody has read, they send again; what they send until the successor
+ * accepts waits in the kernel. So whatever must not run beside a successor belongs before jr_drained().
  *
  * tribed hands over (LISTEN_FDS, LISTEN_PID, LISTEN_FDNAMES): "channel" (SOCK_SEQPACKET), "config" (memfd, YAML dump),
- * "socket" (the Jr's listening Unix socket); executive-jr also "http" (listening TCP), memory-jr also "lock" (state lock, kept
+ * "socket" (the Jr's listening Unix socket), "lead" (the page of its role, common/lead/page.h); executive-jr also "http" (listening TCP), memory-jr also "lock" (state lock, kept
  * open for life). For TLS and tokens executive-jr also gets "certificate" and "private_key" (PEM files) and "token_hash"
- * (the SHA-256 of the admin token, as 64 hexadecimal digits). Environment: TRIBE_GENERATION, TRIBE_EPOCH, TRIBE_STATE, TRIBE_RUNTIME. */
+ * (the SHA-256 of the admin token, as 64 hexadecimal digits). Environment: TRIBE_GENERATION, TRIBE_STATE, TRIBE_RUNTIME. */
 #ifndef JRS_KIT_JR_H
 #define JRS_KIT_JR_H
 #include "common/config/config.h"
@@ -17,8 +24,8 @@ struct jr_opts {
 	struct tr_config cfg;
 	char state[4096], runtime[4096];
 	uint32_t generation;
-	uint64_t epoch;
-	int channel_fd, socket_fd, http_fd, lock_fd; /* -1: not handed over */
+	uint64_t epoch; /* of the next to lead, as it was in jr_open(); one's own: jr_epoch() */
+	int channel_fd, socket_fd, lead_fd, http_fd, lock_fd; /* -1: not handed over */
 	int certificate_fd, private_key_fd, token_hash_fd;
 };
 
@@ -29,7 +36,7 @@ void jr_libraries(const struct tr_library *libs, size_t n);
  * stderr. Fills opts from the environment. TR_ECONFIG for that and for anything malformed. */
 int jr_opts_parse(struct jr_opts *opts, enum tr_role role, int argc, char **argv);
 void jr_opts_close(struct jr_opts *opts); /* the descriptors of opts, if jr_open() is not reached */
-/* channel_fd, socket_fd and lock_fd are the kit's from here on, also on failure; http_fd, certificate_fd,
+/* channel_fd, socket_fd, lead_fd and lock_fd are the kit's from here on, also on failure; http_fd, certificate_fd,
  * private_key_fd and token_hash_fd stay the Jr's own.
  * Logging, signals (SIGPIPE and SIGHUP ignored; SIGTERM and SIGINT drain), no core dumps, no_new_privs, loop, channel, server. */
 int jr_open(struct jr **out, const struct jr_opts *opts);
@@ -40,7 +47,14 @@ void jr_on_beat(struct jr *jr, void (*fill)(void *arg, struct msg_heartbeat *bea
  * waits for the calls in flight on its own server. */
 void jr_on_drain(struct jr *jr, void (*drain)(void *arg), void *arg);
 void jr_drained(struct jr *jr);
-/* Sends hello: only from now on does tribed call this Jr up. Starts accepting on the socket. */
+/* Called once, on the loop's thread, when this process begins to lead: nothing was read from its socket yet, jr.lead has been
+ * said, everything after this may be answered. From inside jr_ready() when nobody leads. Time spent here is seen by callers. */
+void jr_on_lead(struct jr *jr, void (*lead)(void *arg, uint64_t epoch), void *arg);
+/* Before jr_ready(), or while it waits: the epoch that is taken shall be above this one, whatever the page says. */
+void jr_epoch_above(struct jr *jr, uint64_t epoch);
+bool jr_leads(const struct jr *jr);     /* also while it drains; not any more when jr_run() has returned */
+uint64_t jr_epoch(const struct jr *jr); /* in which it leads or has led; 0: it never did */
+/* Everything is prepared: says hello, and beats from now on, as "waiting" until it leads and "serving" then. */
 int jr_ready(struct jr *jr);
 int jr_run(struct jr *jr); /* until drained, tribed gone (channel EOF: finish what is in flight, at most 2 s), or jr_fatal() */
 /* Callbacks of calls that still wait (peers, supervisor) have been called with TR_ECLOSED when jr_run() returns. */
