@@ -2,6 +2,8 @@
 #include "common/base/clock.h"
 #include "common/log/log.h"
 #include "common/loop/loop.h"
+#include "jrs/kit/harm.h"
+#include "jrs/kit/lead.h"
 #include "jrs/kit/orphan.h"
 #include "jrs/kit/pulse.h"
 #include "proto/chan/packet.h"
@@ -22,8 +24,8 @@
 #define WAITING_MAX  4096        /* unanswered requests to one other Jr */
 #define NSIGNALS     2
 
-enum state { STARTING, SERVING, DRAINING };
-static const char *const state_names[] = {"starting", "serving", "draining"};
+enum state { STARTING, WAITING, SERVING, DRAINING };
+static const char *const state_names[] = {"starting", "waiting", "serving", "draining"};
 
 struct jr {
 	struct jr_opts opts;
@@ -36,6 +38,8 @@ struct jr {
 	struct loop_timer *beat_timer, *leave_timer;
 	struct loop_lag *lag;
 	struct orphan *orphan;
+	struct lead *lead;
+	struct harm *harm;
 	struct pulse pulse;
 	enum state state;
 	uint64_t seq, leave_at_ms;
@@ -48,6 +52,8 @@ struct jr {
 	void *beat_arg;
 	void (*on_drain)(void *arg);
 	void *drain_arg;
+	void (*on_lead)(void *arg, uint64_t epoch);
+	void *lead_arg;
 	peer_note_cb *on_note;
 	void *note_arg;
 };
@@ -65,7 +71,7 @@ static void send_beat(struct jr *jr)
 	struct msg_heartbeat b = {.jr = wire_s(api_name(jr)),
 				  .pid = (uint32_t)getpid(),
 				  .generation = jr->opts.generation,
-				  .epoch = jr->opts.epoch,
+				  .epoch = lead_epoch(jr->lead),
 				  .seq = ++jr->seq,
 				  .monotonic_ns = tr_mono_ns(),
 				  .uptime_ms = pulse_uptime_ms(&jr->pulse),
@@ -139,6 +145,7 @@ static void begin_drain(struct jr *jr, uint32_t within_ms, const char *why)
 	log_info("drain why=\"%s\" within_ms=%" PRIu32 " inflight=%" PRIu32, why, within_ms,
 		 chan_server_stats(jr->server)->inflight);
 	jr->state = DRAINING;
+	lead_stop(jr->lead); /* who leads goes on to until the last answer has left */
 	chan_server_stop_accepting(jr->server);
 	chan_server_on_idle(jr->server, on_server_idle, jr);
 	send_beat(jr);
@@ -156,7 +163,72 @@ static void on_signal(uv_signal_t *h, int signum)
 	begin_drain(jr, jr->opts.cfg.stop_timeout_ms, signum == SIGTERM ? "SIGTERM" : "SIGINT");
 }
 
+/* ---- leading ---- */
+
+static void tell_others(struct jr *jr, const struct msg_lead *m)
+{
+	for (int i = 0; i < TR_NROLES; i++)
+		if (i != (int)jr->opts.role)
+			(void)peer_note(jr->peers[i], MSG_lead,
+					m); /* not connected: he has nothing of ours to ask again */
+}
+
+/* The mutex is ours. Up to on_lead() nothing is allocated. Then the connections to the others: an older one may lead to
+ * somebody dead, who has not told the living one, so it is said again on the new ones. */
+static void begin_to_lead(struct jr *jr, uint64_t since_ns)
+{
+	struct msg_lead m = {.jr = wire_s(api_name(jr)),
+			     .pid = (uint32_t)getpid(),
+			     .generation = jr->opts.generation,
+			     .epoch = lead_epoch(jr->lead),
+			     .since_ns = since_ns};
+
+	jr->state = SERVING;
+	chan_server_start(jr->server);
+	m.monotonic_ns = tr_mono_ns();
+	(void)packet_note(jr->channel, MSG_lead, &m);
+	tell_others(jr, &m);
+	if (jr->on_lead != NULL)
+		jr->on_lead(jr->lead_arg, m.epoch);
+	for (int i = 0; i < TR_NROLES; i++)
+		if (i != (int)jr->opts.role)
+			peer_move(jr->peers[i], 0);
+	tell_others(jr, &m);
+	send_beat(jr);
+	log_info("leads epoch=%" PRIu64 " taken_us=%" PRIu64, m.epoch,
+		 since_ns == 0 ? 0 : (m.monotonic_ns - since_ns) / 1000);
+}
+
+static void on_mutex(void *arg, int r, uint64_t since_ns)
+{
+	struct jr *jr = arg;
+
+	if (r == 0 && jr->state == WAITING && !jr->leaving)
+		begin_to_lead(jr, since_ns);
+	else if (r < 0)
+		leave(jr, r);
+}
+
+/* Another role has a new lead: what its last one has not answered is asked again. */
+static void on_others_lead(void *arg, const void *msg)
+{
+	const struct msg_lead *m = msg;
+	struct jr *jr = arg;
+	int role = tr_role_find(m->jr.p, m->jr.n);
+
+	if (role >= 0 && role != (int)jr->opts.role)
+		peer_move(jr->peers[role], m->epoch);
+}
+
 /* ---- the channel ---- */
+
+static void do_harm(struct jr *jr, const struct msg_fault *m)
+{
+	int r = m->generation == jr->opts.generation ? harm_begin(jr->harm, m) : TR_EINVAL;
+
+	if (r < 0)
+		log_warn("channel: a harm is not done error=%s", tr_err_name(r));
+}
 
 static void on_message(void *arg, struct packet *ch, enum wire_msg_id id, uint32_t msgid, const void *msg)
 {
@@ -171,6 +243,11 @@ static void on_message(void *arg, struct packet *ch, enum wire_msg_id id, uint32
 			log_warn("channel: drain for generation=%" PRIu32 " is not for us", m->generation);
 		else /* a tenth earlier: to be gone by the deadline, not to begin to go */
 			begin_drain(jr, m->deadline_ms - m->deadline_ms / 10, "tribed");
+	} else if (id == MSG_fault) {
+		do_harm(jr, msg);
+	} else if (id == MSG_heal) {
+		if (((const struct msg_heal *)msg)->generation == jr->opts.generation)
+			harm_heal(jr->harm);
 	} else if (jr->on_note != NULL) {
 		jr->on_note(jr->note_arg, id, msg);
 	}
@@ -227,7 +304,7 @@ static void on_ping(void *arg, struct chan_call *call, const void *msg)
 	struct res_ping res = {.jr = wire_s(api_name(jr)),
 			       .pid = (uint32_t)getpid(),
 			       .generation = jr->opts.generation,
-			       .epoch = jr->opts.epoch,
+			       .epoch = lead_epoch(jr->lead),
 			       .monotonic_ns = tr_mono_ns()};
 
 	(void)msg;
@@ -245,9 +322,11 @@ static int open_server(struct jr *jr)
 	int r;
 
 	jr->opts.socket_fd = -1; /* the server's now, also on failure */
-	if ((r = chan_server_new(&jr->server, &cfg)) == 0)
-		chan_server_handle(jr->server, MSG_ping, on_ping, jr);
-	return r;
+	if ((r = chan_server_new(&jr->server, &cfg)) < 0)
+		return r;
+	chan_server_handle(jr->server, MSG_ping, on_ping, jr);
+	chan_server_on_note(jr->server, MSG_lead, on_others_lead, jr);
+	return harm_open(&jr->harm, &jr->loop, jr->server, jr->opts.cfg.drills);
 }
 
 static int open_channel(struct jr *jr)
@@ -268,8 +347,19 @@ static int open_peers(struct jr *jr)
 
 	for (int i = 0; i < TR_NROLES && r == 0; i++) {
 		(void)snprintf(path, sizeof(path), "%s/%s", jr->opts.runtime, tr_roles[i].socket);
-		r = peer_new(&jr->peers[i], &jr->loop, path, WAITING_MAX); /* connects on its first call */
+		r = peer_new(&jr->peers[i], &jr->loop, path, WAITING_MAX);
+		if (r == 0 && i != (int)jr->opts.role)
+			peer_open(jr->peers[i]);
 	}
+	return r;
+}
+
+static int open_lead(struct jr *jr)
+{
+	int r = lead_open(&jr->lead, &jr->loop, jr->opts.lead_fd, jr->opts.generation, on_mutex, jr);
+
+	if (r == 0)
+		jr->opts.epoch = lead_next(jr->lead);
 	return r;
 }
 
@@ -290,7 +380,7 @@ int jr_open(struct jr **out, const struct jr_opts *opts)
 	if ((r = uv_loop_init(&jr->loop)) < 0)
 		goto fail;
 	jr->loop_open = true;
-	if ((r = harden()) < 0 || (r = open_signals(jr)) < 0 || (r = open_channel(jr)) < 0 ||
+	if ((r = harden()) < 0 || (r = open_signals(jr)) < 0 || (r = open_lead(jr)) < 0 || (r = open_channel(jr)) < 0 ||
 	    (r = open_server(jr)) < 0 || (r = open_peers(jr)) < 0 || (r = loop_lag_new(&jr->lag, &jr->loop)) < 0 ||
 	    (r = loop_timer_new(&jr->beat_timer, &jr->loop, on_beat_timer, jr)) < 0 ||
 	    (r = loop_timer_new(&jr->leave_timer, &jr->loop, on_leave_timer, jr)) < 0)
@@ -313,11 +403,13 @@ void jr_close(struct jr **pjr)
 	*pjr = NULL;
 	for (int i = 0; i < TR_NROLES; i++)
 		peer_free(&jr->peers[i]);
+	harm_close(&jr->harm);
 	chan_server_free(&jr->server);
 	packet_free(&jr->channel);
 	loop_timer_free(&jr->beat_timer);
 	loop_timer_free(&jr->leave_timer);
 	loop_lag_free(&jr->lag);
+	lead_close(&jr->lead);
 	for (int i = 0; i < NSIGNALS && jr->signals_open; i++)
 		uv_close((uv_handle_t *)&jr->signals[i], NULL);
 	if (jr->loop_open)
@@ -357,6 +449,32 @@ void jr_on_note(struct jr *jr, peer_note_cb *cb, void *arg)
 	jr->note_arg = arg;
 }
 
+void jr_on_lead(struct jr *jr, void (*lead)(void *arg, uint64_t epoch), void *arg)
+{
+	jr->on_lead = lead;
+	jr->lead_arg = arg;
+}
+
+void jr_epoch_above(struct jr *jr, uint64_t epoch)
+{
+	lead_above(jr->lead, epoch);
+}
+
+bool jr_leads(const struct jr *jr)
+{
+	return lead_has(jr->lead);
+}
+
+uint64_t jr_epoch(const struct jr *jr)
+{
+	return lead_epoch(jr->lead);
+}
+
+void jr_on_half_open(struct jr *jr, void (*fn)(void *arg, bool half_open), void *arg)
+{
+	harm_on_half_open(jr->harm, fn, arg);
+}
+
 void jr_drained(struct jr *jr)
 {
 	jr->drained = true;
@@ -371,25 +489,32 @@ int jr_ready(struct jr *jr)
 			      .proto_rev = WIRE_PROTO_REV};
 	int r;
 
-	assert(jr->state != SERVING);
+	assert(jr->state == STARTING || jr->state == DRAINING);
 	if (jr->state == DRAINING) /* told to leave while it was starting */
 		return 0;
-	jr->state = SERVING;
-	chan_server_start(jr->server);
-	if ((r = packet_note(jr->channel, MSG_hello, &h)) < 0)
+	if ((r = packet_note(jr->channel, MSG_hello, &h)) < 0 ||
+	    (r = loop_timer_start(jr->beat_timer, jr->opts.cfg.heartbeat_ms, jr->opts.cfg.heartbeat_ms)) < 0)
 		return r;
-	send_beat(jr);
-	return loop_timer_start(jr->beat_timer, jr->opts.cfg.heartbeat_ms, jr->opts.cfg.heartbeat_ms);
+	jr->state = WAITING;
+	r = lead_begin(jr->lead);
+	if (r == 0)
+		begin_to_lead(jr, 0);
+	else if (r == TR_EBUSY)
+		send_beat(jr);
+	return r == TR_EBUSY ? 0 : r;
 }
 
-/* Calls that wait for others end before this returns: what they belong to is taken down next. */
+/* Calls that wait for others end before this returns: what they belong to is taken down next. Nobody may take their end
+ * for an answer, so the connections go first; nothing is answered any more when the mutex is given back. */
 int jr_run(struct jr *jr)
 {
 	if (!jr->leaving)
 		(void)uv_run(&jr->loop, UV_RUN_DEFAULT);
+	chan_server_shut(jr->server);
 	for (int i = 0; i < TR_NROLES; i++)
 		peer_shut(jr->peers[i]);
 	packet_shut(jr->channel);
+	lead_give(jr->lead);
 	return jr->result;
 }
 

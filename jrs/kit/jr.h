@@ -54,6 +54,8 @@ void jr_on_lead(struct jr *jr, void (*lead)(void *arg, uint64_t epoch), void *ar
 void jr_epoch_above(struct jr *jr, uint64_t epoch);
 bool jr_leads(const struct jr *jr);     /* also while it drains; not any more when jr_run() has returned */
 uint64_t jr_epoch(const struct jr *jr); /* in which it leads or has led; 0: it never did */
+/* For the harm half-open: what is asked elsewhere than on the socket goes unanswered too, until fn(arg, false). */
+void jr_on_half_open(struct jr *jr, void (*fn)(void *arg, bool half_open), void *arg);
 /* Everything is prepared: says hello, and beats from now on, as "waiting" until it leads and "serving" then. */
 int jr_ready(struct jr *jr);
 int jr_run(struct jr *jr); /* until drained, tribed gone (channel EOF: finish what is in flight, at most 2 s), or jr_fatal() */

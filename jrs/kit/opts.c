@@ -170,6 +170,7 @@ static int take_fds(struct jr_opts *o, const char *program, int *config_fd)
 	const struct inherited table[] = {
 		{"channel", &o->channel_fd, AF_UNIX, SOCK_SEQPACKET, 0},
 		{"socket", &o->socket_fd, AF_UNIX, SOCK_STREAM, 1},
+		{"lead", &o->lead_fd, AF_UNSPEC, -1, -1},
 		{"http", &o->http_fd, AF_UNSPEC, SOCK_STREAM, 1},
 		{"lock", &o->lock_fd, AF_UNSPEC, -1, -1},
 		{"certificate", &o->certificate_fd, AF_UNSPEC, -1, -1},
@@ -194,8 +195,8 @@ static int take_fds(struct jr_opts *o, const char *program, int *config_fd)
 		(void)fprintf(stderr, "%s is started by tribed; run `tribed` instead\n", program);
 		return TR_ECONFIG; /* a question of usage: exit status 2 */
 	}
-	if (r == 0 && (o->socket_fd < 0 || *config_fd < 0))
-		return broken(program, "socket or config is missing");
+	if (r == 0 && (o->socket_fd < 0 || *config_fd < 0 || o->lead_fd < 0))
+		return broken(program, "socket, config or lead is missing");
 	return r;
 }
 
@@ -219,15 +220,13 @@ static int number_from(const char *variable, int64_t max, int64_t *out)
 
 static int take_environment(struct jr_opts *o, const char *program)
 {
-	int64_t generation, epoch;
+	int64_t generation;
 
-	if (number_from("TRIBE_GENERATION", UINT32_MAX, &generation) < 0 ||
-	    number_from("TRIBE_EPOCH", INT64_MAX, &epoch) < 0)
-		return broken(program, "TRIBE_GENERATION or TRIBE_EPOCH is no number");
+	if (number_from("TRIBE_GENERATION", UINT32_MAX, &generation) < 0)
+		return broken(program, "TRIBE_GENERATION is no number");
 	if (path_from("TRIBE_STATE", o->state) < 0 || path_from("TRIBE_RUNTIME", o->runtime) < 0)
 		return broken(program, "TRIBE_STATE or TRIBE_RUNTIME is no absolute path");
 	o->generation = (uint32_t)generation;
-	o->epoch = (uint64_t)epoch;
 	return 0;
 }
 
@@ -273,6 +272,7 @@ void jr_opts_close(struct jr_opts *o)
 {
 	close_fd(&o->channel_fd);
 	close_fd(&o->socket_fd);
+	close_fd(&o->lead_fd);
 	close_fd(&o->http_fd);
 	close_fd(&o->lock_fd);
 	close_fd(&o->certificate_fd);
@@ -286,6 +286,7 @@ int jr_opts_parse(struct jr_opts *opts, enum tr_role role, int argc, char **argv
 	struct jr_opts o = {.role = role,
 			    .channel_fd = -1,
 			    .socket_fd = -1,
+			    .lead_fd = -1,
 			    .http_fd = -1,
 			    .lock_fd = -1,
 			    .certificate_fd = -1,

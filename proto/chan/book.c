@@ -132,9 +132,9 @@ int chan_book_add(struct chan_book *b, struct chan_asked **out, enum wire_msg_id
 	c = calloc(1, sizeof(*c));
 	if (c == NULL)
 		return TR_ENOMEM;
-	do { /* after four billion calls an old one might still wait */
+	do { /* after four billion calls an old one might still wait; the last number is the owner's own */
 		c->msgid = b->next_msgid++;
-	} while (chan_book_find(b, c->msgid) != NULL);
+	} while (c->msgid == UINT32_MAX || chan_book_find(b, c->msgid) != NULL);
 	c->id = id;
 	c->deadline_ms = tr_mono_ms() + timeout_ms;
 	c->cb = cb;

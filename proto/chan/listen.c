@@ -22,6 +22,7 @@ struct chan_listener {
 };
 
 static void on_no_files(void *arg);
+static void on_poll(uv_poll_t *h, int status, int events);
 
 int chan_listener_new(struct chan_listener **out, uv_loop_t *loop, int fd, const struct chan_listener_ops *ops,
 		      void *arg)
@@ -39,6 +40,8 @@ int chan_listener_new(struct chan_listener **out, uv_loop_t *loop, int fd, const
 		goto fail;
 	if ((r = uv_poll_init(loop, &l->poll, fd)) < 0) /* also makes it non-blocking */
 		goto fail;
+	(void)uv_poll_start(&l->poll, UV_READABLE, on_poll); /* libuv's tables grow now: a new lead allocates nothing */
+	(void)uv_poll_stop(&l->poll);
 	l->poll.data = l;
 	l->fd = fd;
 	l->ops = ops;

@@ -13,7 +13,9 @@
 
 #define RETRY_FIRST_MS 1
 #define RETRY_MAX_MS   50
-#define BOOK_BYTES_MAX (64u << 20)                   /* unanswered requests kept for sending again */
+#define DOUBT_MS       3           /* for a new lead to answer on a connection that may have waited for him */
+#define GREETING       UINT32_MAX  /* msgid of the question who answers on a connection */
+#define BOOK_BYTES_MAX (64u << 20) /* unanswered requests kept for sending again */
 #define QUEUE_MAX      (BOOK_BYTES_MAX + (1u << 20)) /* above it the socket is full of given-up calls: start afresh */
 
 struct peer {
@@ -22,7 +24,11 @@ struct peer {
 	struct chan_book *book;
 	struct chan_stream *stream; /* NULL: not connected */
 	struct loop_timer *retry;
-	bool retrying; /* the timer will connect */
+	bool retrying;          /* the timer will connect */
+	bool doubting;          /* connected, and the timer will move it if nothing is heard until then */
+	bool standing;          /* peer_open() */
+	bool heard;             /* this connection has given something */
+	uint64_t epoch, wanted; /* of who answers on this connection, 0: unknown; newest one told to peer_move() */
 	bool connected_once;
 	bool shut, freeing;
 	uint32_t retry_ms; /* wait before the next attempt; 0 after a good answer: at once */
@@ -72,12 +78,24 @@ int peer_new(struct peer **out, uv_loop_t *loop, const char *path, unsigned max_
 
 /* ---- what comes in ---- */
 
-static void lost(struct peer *p)
+static void hang_up(struct peer *p)
 {
 	chan_stream_close(&p->stream);
+	p->heard = p->doubting = false;
+	p->epoch = 0;
+}
+
+static bool needed(const struct peer *p)
+{
+	return p->standing || p->stats.waiting > 0;
+}
+
+static void lost(struct peer *p)
+{
+	hang_up(p);
 	if (p->shut)
 		return;
-	if (p->stats.waiting > 0) {
+	if (needed(p)) {
 		if (p->retry_ms == 0) {
 			p->retry_ms = RETRY_FIRST_MS;
 			connect_now(p);
@@ -114,6 +132,30 @@ static void take_note(struct peer *p, const struct wire_in *in)
 		p->on_note(p->note_arg, (enum wire_msg_id)in->id, &msg); /* may free p */
 }
 
+static void renew(struct peer *p)
+{
+	hang_up(p);
+	loop_timer_stop(p->retry);
+	p->retrying = false;
+	p->retry_ms = 0;
+	if (needed(p))
+		connect_now(p);
+	if (p->on_lost != NULL)
+		p->on_lost(p->lost_arg); /* may free p */
+}
+
+/* Who answers here has said so; an error would say as much as silence. */
+static void take_greeting(struct peer *p, const struct wire_in *in)
+{
+	struct res_ping res;
+
+	if (in->error != NULL || wire_decode_result(in, MSG_ping, &res, NULL) < 0)
+		return;
+	p->epoch = res.epoch;
+	if (p->epoch < p->wanted)
+		renew(p); /* may free p */
+}
+
 static void on_frame(void *arg, const char *frame, size_t n)
 {
 	struct peer *p = arg;
@@ -128,8 +170,11 @@ static void on_frame(void *arg, const char *frame, size_t n)
 		return;
 	}
 	p->retry_ms = 0;
+	p->heard = true;
 	if (in.kind == WIRE_NOTE)
 		take_note(p, &in);
+	else if (in.msgid == GREETING)
+		take_greeting(p, &in);
 	else
 		(void)chan_book_answer(p->book, &in); /* unknown: cancelled or too late. The callback may free p. */
 	wire_in_free(&in);
@@ -182,6 +227,14 @@ static int open_socket(const struct peer *p)
 	return fd;
 }
 
+static void greet(struct peer *p)
+{
+	static const struct msg_ping m = {0};
+
+	if (wire_pack_request(chan_stream_out(p->stream), GREETING, MSG_ping, &m) == 0)
+		(void)chan_stream_send(p->stream, false);
+}
+
 static void connect_now(struct peer *p)
 {
 	struct chan_stream_cfg cfg = {.loop = p->loop, .max_queue = QUEUE_MAX, .ops = &stream_ops, .arg = p};
@@ -198,12 +251,15 @@ static void connect_now(struct peer *p)
 	}
 	p->stats.reconnects += p->connected_once;
 	p->connected_once = true;
+	if (p->standing)
+		greet(p);
 	for (c = chan_book_first(p->book); c != NULL; c = chan_book_next(c)) {
 		p->stats.resent += c->sent;
 		c->sent = true;
 		refresh(p, c, now);
 		put(p, c, false);
 	}
+	(void)chan_stream_send(p->stream, true); /* all of it in one write, and now: it may have waited long enough */
 }
 
 static void on_retry(void *arg)
@@ -211,8 +267,12 @@ static void on_retry(void *arg)
 	struct peer *p = arg;
 
 	p->retrying = false;
-	if (p->stats.waiting > 0)
+	if (p->stream != NULL) {
+		if (p->doubting && !p->heard)
+			renew(p);
+	} else if (needed(p)) {
 		connect_now(p);
+	}
 }
 
 /* Done twice, these would be there twice: the answering side tells a repetition by the id. */
@@ -265,6 +325,37 @@ int peer_call(struct peer *p, enum wire_msg_id id, const void *msg, uint32_t tim
 		connect_now(p);
 	}
 	return 0;
+}
+
+void peer_open(struct peer *p)
+{
+	p->standing = true;
+	if (p->stream == NULL && !p->retrying && !p->shut)
+		connect_now(p);
+}
+
+void peer_move(struct peer *p, uint64_t epoch)
+{
+	if (p->shut || (epoch != 0 && epoch <= p->wanted))
+		return;
+	if (epoch != 0)
+		p->wanted = epoch;
+	if (p->stream != NULL && !p->heard) {
+		p->doubting = epoch != 0 && loop_timer_start(p->retry, DOUBT_MS, 0) == 0;
+		return;
+	}
+	if (p->stream == NULL || epoch == 0 || p->epoch < epoch)
+		renew(p);
+}
+
+int peer_note(struct peer *p, enum wire_msg_id id, const void *msg)
+{
+	int r;
+
+	if (p->stream == NULL)
+		return TR_ECLOSED;
+	r = wire_pack_note(chan_stream_out(p->stream), id, msg);
+	return r < 0 ? r : chan_stream_send(p->stream, true);
 }
 
 void peer_cancel(struct peer *p, uint32_t token)

@@ -20,6 +20,16 @@ int peer_new(struct peer **out, uv_loop_t *loop, const char *path, unsigned max_
  * token, when not NULL, receives what peer_cancel() wants. */
 int peer_call(struct peer *p, enum wire_msg_id id, const void *msg, uint32_t timeout_ms, peer_cb *cb, void *arg, uint32_t *token);
 void peer_cancel(struct peer *p, uint32_t token); /* its callback is not called any more */
+/* Connected from now on, also without a call that waits: after a loss again, as a call would. Each new connection is asked who
+ * answers there (jr.ping), so that peer_move() can tell. */
+void peer_open(struct peer *p);
+/* Somebody else answers there now, in this epoch: drops the connection, connects again and sends at once what is unanswered, under
+ * the same ids; on_lost() is called. Unless this connection is of that epoch already, or may be one that he is just about to accept
+ * (nothing was heard on it yet: he has 3 ms for it). Not newer than an epoch told before: nothing happens. 0: unknown, a
+ * connection on which anything was ever heard is renewed. */
+void peer_move(struct peer *p, uint64_t epoch);
+/* A notification over the standing connection, written at once. TR_ECLOSED: there is none. Allocates nothing if p is open. */
+int peer_note(struct peer *p, enum wire_msg_id id, const void *msg);
 /* Notifications that arrive (heartbeats of a follower). msg: struct msg_ID, borrowed. */
 typedef void peer_note_cb(void *arg, enum wire_msg_id id, const void *msg);
 void peer_on_note(struct peer *p, peer_note_cb *cb, void *arg);

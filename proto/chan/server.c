@@ -1,69 +1,15 @@
 #include "proto/chan/server.h"
 #include "common/base/clock.h"
-#include "common/base/text.h"
-#include "common/log/log.h"
 #include "common/loop/loop.h"
-#include "proto/chan/any.h"
-#include "proto/chan/listen.h"
-#include "proto/chan/stream.h"
-#include "proto/chan/turn.h"
+#include "proto/chan/inside.h"
+#include "proto/chan/spoil.h"
 #include <assert.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <sys/queue.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #define IDLE_MS 100 /* of silence, after which a connection may lose its place: who has just come is about to ask */
-#define CHOKE (1u << 20) /* bytes of unread answers above which no further request is taken */
-
-struct chan_server {
-	struct chan_server_cfg cfg;
-	struct chan_listener *listener;
-	struct chan_turn *turn;
-	struct loop_timer *full;  /* nobody is idle yet: when to look again */
-	struct chan_conn *leaver; /* of room(), for accepted() right behind it: makes room; NULL: there is some */
-	LIST_HEAD(, chan_conn) conns;
-	LIST_HEAD(, chan_call) calls;
-	struct {
-		chan_handler *fn;
-		void *arg;
-	} handlers[WIRE_NMSGS];
-	bool started, stopping;
-	unsigned busy; /* callbacks under way that may free the server */
-	bool dead;
-	void (*on_idle)(void *arg);
-	void *idle_arg;
-	struct chan_gossip gossip;
-	struct chan_stats stats;
-};
-
-struct chan_conn {
-	LIST_ENTRY(chan_conn) link;
-	struct chan_server *server;
-	struct chan_stream *stream;
-	unsigned caller;
-	unsigned inflight;
-	bool keep;
-	uint64_t done_ms; /* when its last answer was given */
-	bool eof; /* it will ask no more; closed once the last answer has left */
-	LIST_HEAD(, chan_call) calls;
-};
-
-/* Outlives its connection and the server: both pointers are then NULL. */
-struct chan_call {
-	LIST_ENTRY(chan_call) of_conn, of_server;
-	struct chan_server *server;
-	struct chan_conn *conn;
-	enum wire_msg_id id;
-	uint64_t arrived_ms;
-	const struct wire_common *common;
-	struct wire_in in; /* owns the zone; borrows from frame */
-	char *frame;       /* owned */
-	max_align_t msg[]; /* struct msg_ID */
-};
+#define CHOKE   (1u << 20) /* bytes of unread answers above which no further request is taken */
 
 static void leave(struct chan_server *s)
 {
@@ -111,6 +57,11 @@ static void conn_close(struct chan_conn *c)
 	while ((call = LIST_FIRST(&c->calls)) != NULL) {
 		LIST_REMOVE(call, of_conn);
 		call->conn = NULL;
+		if (call->unheard) { /* nobody else knows of it */
+			LIST_REMOVE(call, of_server);
+			s->stats.inflight--;
+			chan_call_free(call);
+		}
 	}
 	LIST_REMOVE(c, link);
 	s->stats.conns--;
@@ -142,7 +93,7 @@ static void on_end(void *arg, int r)
 		conn_broken(c, "server: broken frame", r);
 		return;
 	}
-	if (r == UV_EOF && (c->inflight > 0 || chan_stream_queued(c->stream) > 0)) {
+	if (r == UV_EOF && c->server->harm != CHAN_SILENT && (c->inflight > 0 || chan_stream_queued(c->stream) > 0)) {
 		c->eof = true; /* half closed: it may still read */
 		return;
 	}
@@ -151,9 +102,7 @@ static void on_end(void *arg, int r)
 	conn_close(c);
 }
 
-/* Later than everything that is being sent now: has a half-closed connection, or the whole server, nothing left to do?
- */
-static void ask_settled(struct chan_conn *c)
+void chan_conn_ask_settled(struct chan_conn *c)
 {
 	if (c->eof || c->server->stopping)
 		chan_turn_ask(c->server->turn);
@@ -161,7 +110,7 @@ static void ask_settled(struct chan_conn *c)
 
 static void on_flushed(void *arg)
 {
-	ask_settled(arg);
+	chan_conn_ask_settled(arg);
 }
 
 static void on_turn(void *arg)
@@ -189,14 +138,18 @@ static void on_turn(void *arg)
 static void refuse(struct chan_conn *c, uint32_t msgid, struct tr_fault *fault, int r)
 {
 	struct chan_server *s = c->server;
+	msgpack_sbuffer *out = chan_stream_out(c->stream);
+	size_t at = out->size;
 
 	if (fault->code != r) /* not said more precisely */
 		(void)tr_fault_set(fault, r, "", "%s", tr_strerror(r));
 	s->stats.failed++;
 	s->stats.broken++;
 	chan_gossip(&s->gossip, "server: bad request", r, fault);
-	if (wire_pack_error(chan_stream_out(c->stream), msgid, fault) == 0)
-		(void)chan_stream_send(c->stream, true);
+	if (wire_pack_error(out, msgid, fault) < 0)
+		return;
+	chan_conn_packed(c, at);
+	(void)chan_stream_send(c->stream, true);
 }
 
 static struct chan_call *call_new(struct chan_conn *c, const struct wire_in *in, char *frame)
@@ -215,13 +168,6 @@ static struct chan_call *call_new(struct chan_conn *c, const struct wire_in *in,
 	return call;
 }
 
-static void call_free(struct chan_call *call)
-{
-	wire_in_free(&call->in);
-	free(call->frame);
-	free(call);
-}
-
 /* From here on the call is in the books, and the handler answers it. */
 static void call_start(struct chan_conn *c, struct chan_call *call)
 {
@@ -232,8 +178,30 @@ static void call_start(struct chan_conn *c, struct chan_call *call)
 	s->stats.inflight++;
 	if (++c->inflight >= s->cfg.max_inflight)
 		chan_stream_pause(c->stream, true);
+	call->unheard = s->harm == CHAN_SILENT;
+	if (call->unheard)
+		return;
 	s->busy++;
 	s->handlers[call->id].fn(s->handlers[call->id].arg, call, call->msg); /* may close c and free s */
+	leave(s);
+}
+
+/* Notes have no answer, so one that is not understood ends the connection. */
+static void take_note(struct chan_conn *c, const struct wire_in *in)
+{
+	struct chan_server *s = c->server;
+	struct tr_fault fault = {0};
+	union any_msg msg;
+	int r = wire_check(in, c->caller, &fault);
+
+	if (r == 0 && s->notes[in->id].fn == NULL)
+		r = TR_EMETHOD;
+	if (r < 0 || (r = wire_decode_params(in, &msg, &fault)) < 0) {
+		conn_broken(c, "server: bad notification", r);
+		return;
+	}
+	s->busy++;
+	s->notes[in->id].fn(s->notes[in->id].arg, &msg); /* may close c and free s */
 	leave(s);
 }
 
@@ -250,10 +218,13 @@ static void on_frame(void *arg, const char *p, size_t n)
 	frame = chan_stream_take(c->stream, p, n);
 	r = frame == NULL ? TR_ENOMEM : wire_parse(&in, frame, n);
 	if (r < 0 || in.kind != WIRE_REQUEST) {
+		if (r == 0 && in.kind == WIRE_NOTE)
+			take_note(c, &in);
+		else
+			conn_broken(c, "server: broken message", r < 0 ? r : TR_EPROTO);
 		if (r == 0)
 			wire_in_free(&in);
 		free(frame);
-		conn_broken(c, "server: broken message", r < 0 ? r : TR_EPROTO);
 		return;
 	}
 	s->stats.requests++;
@@ -270,7 +241,7 @@ static void on_frame(void *arg, const char *p, size_t n)
 	}
 	refuse(c, in.msgid, &fault, r);
 	if (call != NULL) {
-		call_free(call);
+		chan_call_free(call);
 	} else {
 		wire_in_free(&in);
 		free(frame);
@@ -400,6 +371,47 @@ void chan_server_handle(struct chan_server *s, enum wire_msg_id id, chan_handler
 	s->handlers[id].arg = arg;
 }
 
+void chan_server_on_note(struct chan_server *s, enum wire_msg_id id, chan_note *fn, void *arg)
+{
+	assert(wire_methods[id].kind == WIRE_NOTE);
+	s->notes[id].fn = fn;
+	s->notes[id].arg = arg;
+}
+
+static void close_silenced(struct chan_server *s)
+{
+	struct chan_conn *c, *next;
+	const struct chan_call *call;
+
+	s->busy++;
+	for (c = LIST_FIRST(&s->conns); c != NULL && !s->dead; c = next) {
+		next = LIST_NEXT(c, link);
+		LIST_FOREACH(call, &c->calls, of_conn)
+		{
+			if (call->unheard)
+				break;
+		}
+		if (call != NULL)
+			conn_close(c); /* what was asked there is asked again */
+	}
+	leave(s);
+}
+
+void chan_server_harm(struct chan_server *s, enum chan_harm harm)
+{
+	s->harm = harm;
+	if (harm != CHAN_SILENT)
+		close_silenced(s); /* may free s */
+}
+
+void chan_conn_packed(struct chan_conn *c, size_t at)
+{
+	struct chan_server *s = c->server;
+
+	if (s->harm == CHAN_GARBAGE && chan_spoil(chan_stream_out(c->stream), at, s->spoiled++))
+		c->eof = true;
+}
+
 void chan_server_stop_accepting(struct chan_server *s)
 {
 	struct chan_conn *c;
@@ -411,6 +423,18 @@ void chan_server_stop_accepting(struct chan_server *s)
 		chan_stream_pause(c->stream, true); /* what was not read is sent again, to our successor */
 	}
 	chan_turn_ask(s->turn);
+}
+
+void chan_server_shut(struct chan_server *s)
+{
+	struct chan_conn *c;
+
+	s->busy++;
+	s->stopping = true;
+	chan_listener_stop(s->listener);
+	while (!s->dead && (c = LIST_FIRST(&s->conns)) != NULL)
+		conn_close(c);
+	leave(s);
 }
 
 bool chan_server_idle(const struct chan_server *s)
@@ -460,119 +484,4 @@ void chan_server_free(struct chan_server **ps)
 	chan_turn_free(&s->turn);
 	loop_timer_free(&s->full);
 	leave(s);
-}
-
-/* ---- a call ---- */
-
-const struct wire_common *chan_call_common(const struct chan_call *call)
-{
-	return call->common;
-}
-
-enum wire_msg_id chan_call_id(const struct chan_call *call)
-{
-	return call->id;
-}
-
-msgpack_zone *chan_call_zone(struct chan_call *call)
-{
-	return call->in.zone;
-}
-
-uint32_t chan_call_left_ms(const struct chan_call *call)
-{
-	uint64_t gone = tr_mono_ms() - call->arrived_ms;
-
-	if (!call->common->has_deadline_ms)
-		return UINT32_MAX;
-	return gone >= call->common->deadline_ms ? 0 : call->common->deadline_ms - (uint32_t)gone;
-}
-
-struct chan_conn *chan_call_conn(const struct chan_call *call)
-{
-	return call->conn;
-}
-
-/* The answer is packed (or there is nobody to read it): out of the books, and on its way. */
-static void call_end(struct chan_call *call)
-{
-	struct chan_conn *c = call->conn;
-	struct chan_server *s = call->server;
-
-	if (s != NULL) {
-		LIST_REMOVE(call, of_server);
-		s->stats.inflight--;
-		if (s->stopping)
-			chan_turn_ask(s->turn);
-	}
-	if (c != NULL) {
-		LIST_REMOVE(call, of_conn);
-		c->inflight--;
-		c->done_ms = tr_mono_ms();
-		/* with more to answer, the next one may come in this same turn: one write for all of them */
-		(void)chan_stream_send(c->stream, c->inflight == 0);
-		if (!c->server->stopping && c->inflight < c->server->cfg.max_inflight)
-			chan_stream_pause(c->stream, false);
-		ask_settled(c);
-	}
-	call_free(call);
-}
-
-static void pack_fault(struct chan_call *call, const struct tr_fault *fault)
-{
-	if (call->server != NULL)
-		call->server->stats.failed++;
-	if (call->conn != NULL && wire_pack_error(chan_stream_out(call->conn->stream), call->in.msgid, fault) < 0)
-		log_error("server: no memory for an answer");
-}
-
-void chan_reply(struct chan_call *call, const void *res)
-{
-	struct tr_fault fault = {0};
-	int r = 0;
-
-	if (call->conn != NULL)
-		r = wire_pack_result(chan_stream_out(call->conn->stream), call->in.msgid, call->id, res);
-	if (r < 0) {
-		log_error("server: answer cannot be sent method=%s error=%s", wire_methods[call->id].method,
-			  tr_err_name(r));
-		(void)tr_fault_set(&fault, r, "", "the answer is too large to be sent");
-		pack_fault(call, &fault);
-	} else if (call->server != NULL) {
-		call->server->stats.answered++;
-	}
-	call_end(call);
-}
-
-void chan_fail(struct chan_call *call, const struct tr_fault *fault)
-{
-	pack_fault(call, fault);
-	call_end(call);
-}
-
-void chan_failf(struct chan_call *call, int code, const char *field, const char *fmt, ...)
-{
-	struct tr_fault fault = {.code = code};
-	va_list ap;
-
-	tr_copy(fault.field, sizeof(fault.field), field == NULL ? "" : field, field == NULL ? 0 : strlen(field));
-	va_start(ap, fmt);
-	(void)vsnprintf(fault.rule, sizeof(fault.rule), fmt, ap);
-	va_end(ap);
-	chan_fail(call, &fault);
-}
-
-void chan_conn_keep(struct chan_conn *conn)
-{
-	conn->keep = true;
-}
-
-int chan_notify(struct chan_conn *conn, enum wire_msg_id id, const void *msg)
-{
-	int r;
-
-	if (conn->stream == NULL) /* from inside on_close */
-		return TR_ECLOSED;
-	r = wire_pack_note(chan_stream_out(conn->stream), id, msg);
-	return r < 0 ? r : chan_stream_send(conn->stream, conn->inflight == 0);
 }

@@ -37,12 +37,22 @@ struct chan_stats {
 int chan_server_new(struct chan_server **out, const struct chan_server_cfg *cfg);
 /* Handlers by message; a message without one answers TR_EMETHOD. */
 void chan_server_handle(struct chan_server *s, enum wire_msg_id id, chan_handler *fn, void *arg);
+/* Notifications by message; one without a handler, or that cannot be understood, ends its connection. msg: struct msg_ID, borrowed.
+ * The handler may free the server. */
+typedef void chan_note(void *arg, const void *msg);
+void chan_server_on_note(struct chan_server *s, enum wire_msg_id id, chan_note *fn, void *arg);
 void chan_server_start(struct chan_server *s);          /* only for one that is held */
 void chan_server_stop_accepting(struct chan_server *s); /* for a drain: answers what is in flight, takes nothing new */
 bool chan_server_idle(const struct chan_server *s);     /* nothing unanswered, every answer has left */
 /* Once, from the loop, when the server has stopped accepting and is idle. */
 void chan_server_on_idle(struct chan_server *s, void (*fn)(void *arg), void *arg);
 const struct chan_stats *chan_server_stats(const struct chan_server *s);
+/* Closes every connection and accepts no more: what is unanswered is dropped, and its callers see that. */
+void chan_server_shut(struct chan_server *s);
+/* For drills. SILENT: requests are read and nobody gets them; when that ends, their connections are closed. GARBAGE: each answer is
+ * spoiled, in the ways of proto/chan/spoil.h by turns. May call on_close. */
+enum chan_harm { CHAN_SOUND, CHAN_SILENT, CHAN_GARBAGE };
+void chan_server_harm(struct chan_server *s, enum chan_harm harm);
 void chan_server_free(struct chan_server **s); /* closes every connection; unanswered calls stay valid to answer, answers are dropped */
 
 const struct wire_common *chan_call_common(const struct chan_call *call);
