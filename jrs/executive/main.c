@@ -45,6 +45,16 @@ static void on_beat(void *arg, struct msg_heartbeat *beat)
 	beat->inflight += api_inflight(((struct face *)arg)->api);
 }
 
+static void on_lead(void *arg, uint64_t epoch)
+{
+	struct face *f = arg;
+	int r = http_server_start(f->http);
+
+	(void)epoch;
+	if (r < 0)
+		jr_fatal(f->jr, r);
+}
+
 static void on_drained(void *arg)
 {
 	jr_drained(((struct face *)arg)->jr);
@@ -102,6 +112,7 @@ static int face_open(struct face *f, const struct jr_opts *opts)
 			      .listen_host = f->host};
 	struct http_server_cfg http = {.loop = jr_loop(f->jr),
 				       .fd = opts->http_fd,
+				       .held = true,
 				       .max_conns = opts->cfg.http_max_conns,
 				       .max_body = API_MAX_BODY,
 				       .head_timeout_ms = opts->cfg.http_head_timeout_ms,
@@ -136,7 +147,9 @@ static int face_open(struct face *f, const struct jr_opts *opts)
 	jr_handle(f->jr, MSG_executive_ask, api_rpc_ask, f->api);
 	jr_on_note(f->jr, api_note, f->api);
 	jr_on_beat(f->jr, on_beat, f);
+	jr_on_lead(f->jr, on_lead, f);
 	jr_on_drain(f->jr, on_drain, f);
+	jr_on_half_open(f->jr, api_mute, f->api);
 out:
 	wipe_secrets(&secrets);
 	return r;

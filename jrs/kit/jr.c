@@ -510,6 +510,7 @@ int jr_run(struct jr *jr)
 {
 	if (!jr->leaving)
 		(void)uv_run(&jr->loop, UV_RUN_DEFAULT);
+	harm_heal(jr->harm);
 	chan_server_shut(jr->server);
 	for (int i = 0; i < TR_NROLES; i++)
 		peer_shut(jr->peers[i]);

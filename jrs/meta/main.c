@@ -11,6 +11,12 @@ static uint64_t analysis_period_ms(const struct tr_config *cfg)
 	return ms > 0 ? ms : 1;
 }
 
+static void on_lead(void *arg, uint64_t epoch)
+{
+	(void)epoch;
+	sampler_start(arg);
+}
+
 int main(int argc, char **argv)
 {
 	struct sampler *sampler = NULL;
@@ -31,6 +37,7 @@ int main(int argc, char **argv)
 	if (r < 0)
 		goto out;
 	jr_handle(jr, MSG_meta_anomalies, sampler_anomalies, sampler);
+	jr_on_lead(jr, on_lead, sampler);
 	if ((r = jr_ready(jr)) < 0)
 		goto out;
 	r = jr_run(jr);

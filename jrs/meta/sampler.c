@@ -128,18 +128,21 @@ int sampler_new(struct sampler **out, const struct sampler_cfg *cfg)
 	if (s == NULL)
 		return r;
 	s->cfg = *cfg;
-	s->beat = (struct beat){.start_ms = tr_mono_ms() + least(cfg->period_ms, FIRST_AFTER_MS),
-				.period_ms = cfg->period_ms};
-	r = loop_timer_new(&s->timer, cfg->loop, on_timer, s);
-	if (r == 0)
-		r = loop_timer_start(s->timer, least(cfg->period_ms, FIRST_AFTER_MS), 0);
-	if (r < 0) {
-		loop_timer_free(&s->timer);
+	s->beat.period_ms = cfg->period_ms;
+	if ((r = loop_timer_new(&s->timer, cfg->loop, on_timer, s)) < 0) {
 		free(s);
 		return r;
 	}
 	*out = s;
 	return 0;
+}
+
+void sampler_start(struct sampler *s)
+{
+	uint64_t first_ms = least(s->cfg.period_ms, FIRST_AFTER_MS);
+
+	s->beat.start_ms = tr_mono_ms() + first_ms;
+	(void)loop_timer_start(s->timer, first_ms, 0); /* fails only for a handle that is closing */
 }
 
 void sampler_free(struct sampler **s)

@@ -13,10 +13,11 @@ struct sampler_cfg {
 	uint64_t period_ms;  /* between two analyses */
 	uint32_t timeout_ms; /* of one question to memory-jr */
 };
-/* The first analysis comes after min(period, 5 s) and sets the beat; every further one comes n periods after it,
- * however long one takes. One that fails is tried again after min(period, 30 s; 5 s before the first) and the old
- * findings stay; beats that pass without an analysis are counted and not made up for. */
 int sampler_new(struct sampler **out, const struct sampler_cfg *cfg);
+/* Once: the clock begins. The first analysis comes after min(period, 5 s) and sets the beat; every further one comes n
+ * periods after it, however long one takes. One that fails is tried again after min(period, 30 s; 5 s before the first)
+ * and the old findings stay; beats that pass without an analysis are counted and not made up for. */
+void sampler_start(struct sampler *s);
 void sampler_anomalies(void *arg, struct chan_call *call, const void *msg); /* chan_handler; arg: struct sampler */
 void sampler_free(struct sampler **s);
 

@@ -239,6 +239,7 @@ static int set_up(void **state)
 	cfg.loop = &s->j.w.loop;
 	cfg.memory = s->j.to_memory;
 	assert_int_equal(sampler_new(&s->sampler, &cfg), 0);
+	sampler_start(s->sampler);
 	chan_server_handle(s->j.jr, MSG_meta_anomalies, sampler_anomalies, s->sampler);
 	return 0;
 }

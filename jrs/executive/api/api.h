@@ -33,7 +33,8 @@ int api_new(struct api **out, const struct api_cfg *cfg);
 void api_request(void *arg, struct http_req *req); /* arg: struct api; for http_server_cfg.on_request */
 void api_refused(void *arg, int status);           /* for http_server_cfg.on_refused */
 void api_dropped(void *arg, enum http_drop why);   /* for http_server_cfg.on_dropped */
-/* For http_server_cfg.wants_body: who has no token need not send one, nor who asks first and would be refused anyway. */
+/* For http_server_cfg.wants_body: who has no token need not send one, nor who asks first and would be refused anyway.
+ */
 bool api_wants_body(void *arg, const struct http_req *req);
 /* Connections that are open, for /metrics; may stay unset. */
 void api_conns(struct api *api, const uint32_t *conns);
@@ -42,6 +43,8 @@ void api_conns(struct api *api, const uint32_t *conns);
 int api_token_hash(const char *p, size_t n, unsigned char out[32]);
 void api_rpc_ask(void *arg, struct chan_call *call, const void *msg); /* a chan_handler of MSG_executive_ask */
 void api_note(void *arg, enum wire_msg_id id, const void *msg); /* arg: struct api; event or heartbeat from tribed */
+/* For a drill: requests are taken and nothing happens with them, until it is said to be over. */
+void api_mute(void *arg, bool mute); /* arg: struct api */
 /* Ends every stream of events, takes no new one. Before http_server_drain(), which waits for them. */
 void api_drain(struct api *api);
 uint32_t api_inflight(const struct api *api); /* HTTP requests being worked on */

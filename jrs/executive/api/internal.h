@@ -56,6 +56,8 @@ struct api {
 	bool behind, syncing;         /* events were lost on the way; they are being asked for */
 	struct loop_timer *keepalive; /* while there are watchers */
 	bool draining;
+	bool mute;                    /* by a drill: calls are kept and not looked at */
+	struct api_call *unheard;     /* those, the last one first */
 	struct waiting *first, *last; /* others.c: calls to other Jrs, the oldest first */
 	struct loop_timer *patience;  /* while there are any */
 	bool asking;                  /* tribed, how those Jrs are */
@@ -72,11 +74,12 @@ struct api_call {
 	msgpack_zone *zone; /* owned; NULL until api_zone() */
 	json_t **docs;      /* owned: what decoded structs borrow from */
 	size_t ndocs;
-	char effect_id[KEY_MAX + 1]; /* request_id of an effect on the wire: makes it happen once */
-	bool has_key;                /* it is the client's Idempotency-Key */
+	char effect_id[KEY_MAX + 1];  /* request_id of an effect on the wire: makes it happen once */
+	bool has_key;                 /* it is the client's Idempotency-Key */
 	struct api_call *prev, *next; /* in api->keyed, when it has one */
-	const char *refused_as;      /* problem type that TR_EREFUSED becomes here; NULL: its own */
-	struct peer *peer;           /* being asked by api_forward() */
+	struct api_call *unheard;     /* the next in api->unheard */
+	const char *refused_as;       /* problem type that TR_EREFUSED becomes here; NULL: its own */
+	struct peer *peer;            /* being asked by api_forward() */
 	void (*rename)(struct api_call *call, struct tr_fault *fault); /* fields of its faults; NULL: they are ours */
 	void (*done)(struct api_call *call, const void *res);
 	const struct wire_shape *shape;    /* of res */

@@ -188,7 +188,8 @@ static bool check_body(struct api_call *call)
 	return true;
 }
 
-/* Reading needs no key. A request that is sent again while the first one is still being carried out has no answer yet. */
+/* Reading needs no key. A request that is sent again while the first one is still being carried out has no answer yet.
+ */
 static bool check_idempotency(struct api_call *call)
 {
 	struct http_str key = http_header(call->req, "idempotency-key");
@@ -249,6 +250,23 @@ void api_request(void *arg, struct http_req *req)
 		http_respond(req, 503, NULL, "Retry-After: 1\r\n", NULL, 0);
 		return;
 	}
-	if (auth_check(call))
+	if (call->api->mute) {
+		call->unheard = call->api->unheard;
+		call->api->unheard = call;
+	} else if (auth_check(call)) {
 		route_call(call);
+	}
+}
+
+void api_mute(void *arg, bool mute)
+{
+	struct api *api = arg;
+	struct api_call *call;
+
+	api->mute = mute;
+	while (!api->mute && (call = api->unheard) != NULL) {
+		api->unheard = call->unheard;
+		if (auth_check(call))
+			route_call(call);
+	}
 }

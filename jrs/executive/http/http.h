@@ -38,7 +38,8 @@ extern const char *const http_drop_names[HTTP_NDROPS];
 
 struct http_server_cfg {
 	uv_loop_t *loop;
-	int fd; /* listening TCP socket; taken over */
+	int fd;    /* listening TCP socket; taken over */
+	bool held; /* accept nothing, and do not even look, before http_server_start() */
 	unsigned max_conns;
 	size_t max_body; /* bytes; more is 413 */
 	uint32_t head_timeout_ms, body_timeout_ms, idle_timeout_ms;
@@ -68,6 +69,7 @@ struct http_stats {
 	uint32_t conns, inflight;
 };
 int http_server_new(struct http_server **out, const struct http_server_cfg *cfg);
+int http_server_start(struct http_server *s); /* only for one that is held; 0 or < 0 */
 /* Stops accepting, answers what is in flight and what is still arriving with Connection: close, then calls done once,
  * never from inside this call. Connections that wait between two requests are closed at once. */
 void http_server_drain(struct http_server *s, void (*done)(void *arg), void *arg);

@@ -177,13 +177,17 @@ int http_server_new(struct http_server **out, const struct http_server_cfg *cfg)
 	s->listening = true;
 	s->handles = 2;
 	uv_timer_init(cfg->loop, &s->tick);
-	if ((r = uv_tcp_open(&s->tcp, cfg->fd)) < 0 ||
-	    (r = uv_listen((uv_stream_t *)&s->tcp, BACKLOG, on_connection)) < 0) {
+	if ((r = uv_tcp_open(&s->tcp, cfg->fd)) < 0 || (!cfg->held && (r = http_server_start(s)) < 0)) {
 		http_server_free(&s);
 		return r;
 	}
 	*out = s;
 	return 0;
+}
+
+int http_server_start(struct http_server *s)
+{
+	return s->listening ? uv_listen((uv_stream_t *)&s->tcp, BACKLOG, on_connection) : 0;
 }
 
 void http_server_drain(struct http_server *s, void (*done)(void *arg), void *arg)
