@@ -3,10 +3,8 @@
 #include "common/base/version.h"
 #include "jrs/kit/jr.h"
 #include "proto/chan/packet.h"
-#include "tests/unit/world.h"
-#include <fcntl.h>
+#include "tests/unit/kit_spawn.h"
 #include <poll.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -111,11 +109,12 @@ out:
 
 struct site {
 	struct world w;
-	int listener, stderr_fd;
+	int listener, stderr_fd, lead_fd;
+	struct lead_page *lead;
 	struct packet *channel;
 	pid_t pid, middle; /* the Jr; its parent where that is not this program */
-	unsigned hellos, beats, closed, asked;
-	uint64_t seq, recalls, handled;
+	unsigned hellos, leads, beats, closed, asked;
+	uint64_t epoch, seq, recalls, handled;
 	uint32_t inflight, queue;
 	char state[16];
 	bool bad_beat;
@@ -138,8 +137,8 @@ static void on_message(void *arg, struct packet *ch, enum wire_msg_id id, uint32
 	} else if (id == MSG_heartbeat) {
 		const struct msg_heartbeat *m = msg;
 
-		s->bad_beat |= m->seq != s->seq + 1 || m->rss_bytes < 100000 || m->generation != 4 || m->epoch != 6 ||
-			       m->pid != (uint32_t)s->pid || m->handled_total < s->handled;
+		s->bad_beat |= m->seq != s->seq + 1 || m->rss_bytes < 100000 || m->generation != 4 ||
+			       m->epoch != s->epoch || m->pid != (uint32_t)s->pid || m->handled_total < s->handled;
 		s->seq = m->seq;
 		s->handled = m->handled_total;
 		s->recalls = m->recalls_total;
@@ -147,6 +146,17 @@ static void on_message(void *arg, struct packet *ch, enum wire_msg_id id, uint32
 		s->queue = m->queue_depth;
 		(void)snprintf(s->state, sizeof(s->state), "%.*s", (int)m->state.n, m->state.p);
 		s->beats++;
+	} else if (id == MSG_lead) {
+		const struct msg_lead *m = msg;
+
+		assert_int_equal(s->hellos, 1);
+		assert_int_equal(s->beats, 0); /* at once: nobody led */
+		assert_int_equal(m->generation, 4);
+		assert_int_equal(m->pid, s->pid);
+		assert_int_equal(m->since_ns, 0);
+		assert_memory_equal(m->jr.p, "meta_jr", 7);
+		s->leads++;
+		s->epoch = m->epoch;
 	} else if (id == MSG_status) {
 		struct tr_fault f = {0};
 
@@ -172,6 +182,8 @@ static int setup(void **state)
 	(void)snprintf(s->w.path, sizeof(s->w.path), "%s/meta.sock", s->w.dir);
 	s->listener = world_listen(&s->w);
 	s->c.fd = s->stderr_fd = -1;
+	assert_int_equal(lead_page_new(&s->lead_fd, &s->lead), 0);
+	atomic_store(&s->lead->epoch, 5);
 	*state = s;
 	return 0;
 }
@@ -193,80 +205,39 @@ static int teardown(void **state)
 	if (s->stderr_fd >= 0)
 		(void)close(s->stderr_fd);
 	(void)close(s->listener);
+	lead_page_unmap(&s->lead);
+	(void)close(s->lead_fd);
 	world_close(&s->w);
 	free(s);
 	return 0;
-}
-
-static int config_file(const char *text)
-{
-	int fd = memfd_create("config", 0);
-
-	assert_true(fd >= 0);
-	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
-	return fd;
-}
-
-struct spawn {
-	const char *mode, *arg, *names, *config;
-	const char *generation;
-	unsigned nfds;
-};
-
-/* In the child: descriptors 3.. and the environment, as sd_listen_fds(3) describes. */
-static void become_jr(const struct site *s, const struct spawn *sp, int channel, int config, int err)
-{
-	int fds[3] = {fcntl(channel, F_DUPFD, 100), fcntl(config, F_DUPFD, 100), fcntl(s->listener, F_DUPFD, 100)};
-	char name[] = "meta-jr", number[16], arg[64];
-	char *argv[] = {name, sp->arg == NULL ? NULL : arg, NULL};
-
-	if (sp->arg != NULL)
-		(void)snprintf(arg, sizeof(arg), "%s", sp->arg);
-	(void)dup2(err, STDERR_FILENO);
-	(void)dup2(err, STDOUT_FILENO);
-	for (int i = 0; i < 3; i++)
-		(void)dup2(fds[i], 3 + i);
-	for (int i = 6; i < 200; i++)
-		(void)close(i);
-	(void)setenv("TEST_KIT_JR", sp->mode, 1);
-	if (sp->nfds > 0) {
-		(void)snprintf(number, sizeof(number), "%ld", (long)getpid());
-		(void)setenv("LISTEN_PID", number, 1);
-		(void)snprintf(number, sizeof(number), "%u", sp->nfds);
-		(void)setenv("LISTEN_FDS", number, 1);
-		(void)setenv("LISTEN_FDNAMES", sp->names, 1);
-	}
-	(void)setenv("TRIBE_GENERATION", sp->generation, 1);
-	(void)setenv("TRIBE_EPOCH", "6", 1);
-	(void)setenv("TRIBE_STATE", s->w.dir, 1);
-	(void)setenv("TRIBE_RUNTIME", s->w.dir, 1);
-	(void)execv("/proc/self/exe", argv);
-	_exit(127);
 }
 
 /* parent_dies: the Jr's parent is a process of its own that ends when `go` is closed. */
 static void start_with(struct site *s, struct spawn sp, int go)
 {
 	static const struct packet_ops ops = {on_message, on_close};
-	int ends[2], err[2], pid_pipe[2], config;
+	struct spawn_fds fds = {.socket = s->listener, .lead = s->lead_fd};
+	int ends[2], err[2], pid_pipe[2];
 	pid_t pid;
 
-	sp.names = sp.names == NULL ? "channel:config:socket" : sp.names;
+	sp.names = sp.names == NULL ? "channel:config:socket:lead" : sp.names;
 	sp.generation = sp.generation == NULL ? "4" : sp.generation;
-	config = config_file(sp.config == NULL ? "heartbeat_ms: 10\nstop_timeout_ms: 5000\n" : sp.config);
+	fds.config = spawn_config(sp.config == NULL ? "heartbeat_ms: 10\nstop_timeout_ms: 5000\n" : sp.config);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
 	assert_int_equal(pipe2(err, O_CLOEXEC), 0);
 	assert_int_equal(pipe2(pid_pipe, O_CLOEXEC), 0);
+	fds.channel = ends[1];
+	fds.err = err[1];
 	pid = fork();
 	assert_true(pid >= 0);
 	if (pid == 0 && go < 0)
-		become_jr(s, &sp, ends[1], config, err[1]);
+		spawn_become(&sp, &fds, s->w.dir);
 	if (pid == 0) {
 		char c;
 
 		pid = fork();
 		if (pid == 0)
-			become_jr(s, &sp, ends[1], config, err[1]);
+			spawn_become(&sp, &fds, s->w.dir);
 		(void)!write(pid_pipe[1], &pid, sizeof(pid));
 		(void)!read(go, &c, 1);
 		_exit(0);
@@ -277,7 +248,7 @@ static void start_with(struct site *s, struct spawn sp, int go)
 		assert_int_equal(read(pid_pipe[0], &s->pid, sizeof(s->pid)), sizeof(s->pid));
 	(void)close(pid_pipe[0]);
 	(void)close(pid_pipe[1]);
-	(void)close(config);
+	(void)close(fds.config);
 	(void)close(ends[1]);
 	(void)close(err[1]);
 	s->stderr_fd = err[0];
@@ -286,9 +257,11 @@ static void start_with(struct site *s, struct spawn sp, int go)
 
 static void start(struct site *s, const char *mode)
 {
-	start_with(s, (struct spawn){.mode = mode, .nfds = 3}, -1);
+	start_with(s, (struct spawn){.mode = mode, .nfds = 4}, -1);
 	SPIN(&s->w, s->beats > 0);
 	assert_int_equal(s->hellos, 1);
+	assert_int_equal(s->leads, 1);
+	assert_true(s->epoch > 5);
 }
 
 /* Exit status, or minus the signal. */
@@ -448,7 +421,7 @@ static void tribed_gone(void **state)
 	packet_free(&s->channel);
 	assert_int_equal(wait_exit(s), 0);
 	(void)close(s->stderr_fd);
-	s->hellos = s->beats = 0;
+	s->hellos = s->leads = s->beats = 0;
 	s->seq = s->handled = 0;
 	start(s, "plain"); /* and once with work that never ends */
 	raw_open(&s->c, &s->w);
@@ -465,7 +438,8 @@ static void tribed_gone_and_the_loop_spins(void **state)
 	struct site *s = *state;
 	struct pollfd said_so;
 
-	start(s, "spin");
+	start_with(s, (struct spawn){.mode = "spin", .nfds = 4, .config = "heartbeat_ms: 10\nlog.level: warn\n"}, -1);
+	SPIN(&s->w, s->beats > 0);
 	raw_open(&s->c, &s->w);
 	ask_anomalies(s, 1);
 	said_so = (struct pollfd){.fd = s->stderr_fd, .events = POLLIN};
@@ -483,7 +457,7 @@ static void tribed_gone_while_stopped(void **state)
 
 	assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 1), 0); /* so that we can wait for it */
 	assert_int_equal(pipe2(go, O_CLOEXEC), 0);
-	start_with(s, (struct spawn){.mode = "plain", .nfds = 3}, go[0]);
+	start_with(s, (struct spawn){.mode = "plain", .nfds = 4}, go[0]);
 	SPIN(&s->w, s->beats > 0);
 	(void)kill(s->pid, SIGSTOP);
 	packet_free(&s->channel);
@@ -534,14 +508,18 @@ static void badly_started(void **state)
 {
 	struct site *s = *state;
 
-	refuses(s, (struct spawn){.nfds = 2, .names = "channel:config"}, 2, "socket or config is missing");
+	refuses(s, (struct spawn){.nfds = 2, .names = "channel:config"}, 2, "lead is missing");
+	refuses(s, (struct spawn){.nfds = 3, .names = "channel:config:socket"}, 2, "lead is missing");
 	refuses(s, (struct spawn){.nfds = 3, .names = "channel:config"}, 2, "LISTEN_FDS");
 	refuses(s, (struct spawn){.nfds = 3, .names = "channel:channel:socket"}, 2, "twice");
 	refuses(s, (struct spawn){.nfds = 3, .names = "socket:config:channel"}, 2, "wrong kind");
-	refuses(s, (struct spawn){.nfds = 3, .generation = "x"}, 2, "TRIBE_GENERATION");
-	refuses(s, (struct spawn){.nfds = 3, .generation = "4294967296"}, 2, "TRIBE_GENERATION");
-	refuses(s, (struct spawn){.nfds = 3, .config = "heartbeat_ms: 1\n"}, 2, "heartbeat_ms");
-	refuses(s, (struct spawn){.nfds = 3, .config = "{"}, 2, "is not YAML");
+	refuses(s, (struct spawn){.nfds = 4, .generation = "x"}, 2, "TRIBE_GENERATION");
+	refuses(s, (struct spawn){.nfds = 4, .generation = "4294967296"}, 2, "TRIBE_GENERATION");
+	refuses(s, (struct spawn){.nfds = 4, .config = "heartbeat_ms: 1\n"}, 2, "heartbeat_ms");
+	refuses(s, (struct spawn){.nfds = 4, .config = "{"}, 2, "is not YAML");
+	(void)close(s->lead_fd);
+	s->lead_fd = spawn_config("no page at all");
+	refuses(s, (struct spawn){.nfds = 4}, tr_exit_code(TR_EPROTO), "cannot start: ");
 }
 
 int main(int argc, char **argv)
