@@ -53,7 +53,7 @@ int lead_page_new(int *out, struct lead_page **page)
 
 int lead_page_map(int fd, struct lead_page **page)
 {
-	struct lead_page *p;
+	struct lead_page *p = NULL;
 	struct stat st;
 	int r;
 
