@@ -11,7 +11,7 @@ static int map(int fd, struct lead_page **page)
 	void *p = mmap(NULL, sizeof(**page), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0);
 
 	if (p == MAP_FAILED)
-		return -errno;
+		return errno > 0 ? -errno : TR_EINTERNAL; /* for compilers: never 0 */
 	(void)mlock(p, sizeof(**page)); /* a page fault at the takeover would only cost time */
 	*page = p;
 	return 0;
@@ -53,7 +53,7 @@ int lead_page_new(int *out, struct lead_page **page)
 
 int lead_page_map(int fd, struct lead_page **page)
 {
-	struct lead_page *p = NULL;
+	struct lead_page *p;
 	struct stat st;
 	int r;
 

@@ -8,9 +8,6 @@
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
-#ifdef __SANITIZE_ADDRESS__
-#include <sanitizer/allocator_interface.h>
-#endif
 
 /* ---- every allocation, libraries' too ---- */
 
@@ -24,6 +21,10 @@ static void count(void)
 }
 
 #ifdef __SANITIZE_ADDRESS__
+extern int
+__sanitizer_install_malloc_and_free_hooks(void (*allocated)(const volatile void *, size_t),
+					  void (*freed)(const volatile void *)); /* gcc has no header for it */
+
 static void on_malloc(const volatile void *p, size_t n)
 {
 	(void)p;
