@@ -140,15 +140,37 @@ static void one_tail(struct dbl *d, struct dbl_job *j)
 	j->tail.next = (struct archive_mark){from + n, from + n};
 }
 
+/* What others did comes to be known here. */
+static void one_refresh(struct dbl *d, struct dbl_job *j)
+{
+	j->epoch = d->lead_epoch = d->book->epoch;
+	d->changes += d->follow;
+	d->recalls_noted = d->book->recalls_total + d->recalls.n;
+	d->phase_known = 0;
+	d->phase_sum = 0.0;
+	EACH(dbl_row, row, &d->book->list[ROWS])
+	{
+		d->phase_known += row->has_phase;
+		d->phase_sum += row->has_phase ? row->phase : 0.0;
+	}
+}
+
 static void one_lead(struct dbl *d, struct dbl_job *j)
 {
 	if (!d->follow) {
 		j->r = TR_ECONFLICT; /* the lead is asked to lead */
 		return;
 	}
-	d->epoch = ++d->book->epoch;
+	d->epoch = j->epoch;
 	d->follow = false;
-	j->epoch = d->epoch;
+	if (d->epoch <= d->book->epoch) {
+		d->fenced = true;
+		d->epoch = 0;
+		j->r = TR_EREFUSED;
+		return;
+	}
+	d->book->epoch = d->epoch;
+	one_refresh(d, j);
 }
 
 static void one_job(struct dbl *d, struct dbl_job *j)
@@ -167,6 +189,8 @@ static void one_job(struct dbl *d, struct dbl_job *j)
 	} else if (j->kind == DBL_SETTLE) {
 		j->r = leads(d) ? 0 : TR_EUNAVAILABLE;
 		j->epoch = d->epoch;
+	} else if (j->kind == DBL_REFRESH) {
+		one_refresh(d, j);
 	} else {
 		one_lead(d, j);
 	}
@@ -180,7 +204,7 @@ static void tell(struct dbl_job *j)
 		tr_fault_set(&j->fault, j->r, "", "%s", tr_strerror(j->r));
 	if (j->kind == DBL_TAIL)
 		j->tail_cb(j->arg, j->r, j->r < 0 ? NULL : &j->tail, fault);
-	else if (j->kind == DBL_LEAD || j->kind == DBL_SETTLE)
+	else if (j->kind == DBL_LEAD || j->kind == DBL_SETTLE || j->kind == DBL_REFRESH)
 		j->lead_cb(j->arg, j->r, j->epoch, fault);
 	else
 		j->cb(j->arg, j->r, j->r < 0 ? NULL : &j->answer, fault);
@@ -286,9 +310,16 @@ static int tail(struct archive *a, const struct archive_mark *from, unsigned lim
 	return queue(dbl_of(a), &j);
 }
 
-static int lead(struct archive *a, archive_lead_cb *cb, void *arg)
+static int refresh(struct archive *a, archive_lead_cb *cb, void *arg)
 {
-	struct dbl_job j = {.kind = DBL_LEAD, .lead_cb = cb, .arg = arg};
+	struct dbl_job j = {.kind = DBL_REFRESH, .lead_cb = cb, .arg = arg};
+
+	return queue(dbl_of(a), &j);
+}
+
+static int lead(struct archive *a, uint64_t epoch, archive_lead_cb *cb, void *arg)
+{
+	struct dbl_job j = {.kind = DBL_LEAD, .epoch = epoch, .lead_cb = cb, .arg = arg};
 
 	return queue(dbl_of(a), &j);
 }
@@ -352,6 +383,8 @@ static void stats(struct archive *a, struct archive_stats *out)
 	const struct dbl *d = dbl_of(a);
 
 	*out = (struct archive_stats){.healthy = d->healthy,
+				      .fenced = d->fenced,
+				      .epoch = d->lead_epoch,
 				      .recalls_total = d->recalls_noted,
 				      .changes = d->changes,
 				      .commits = d->commits,
@@ -387,7 +420,8 @@ static void finish(struct archive *a)
 	free(d);
 }
 
-static const struct archive_ops ops = {call, tail, lead, settle, touch, recalled, entangled, heat_map, stats, model, finish};
+static const struct archive_ops ops = {call,     tail,      refresh,  lead,  settle, touch,
+				       recalled, entangled, heat_map, stats, model,  finish};
 
 void archive_double_inside(const struct archive *a, struct archive_double_inside *out)
 {
@@ -436,12 +470,8 @@ int archive_double_open(struct archive **out, const struct archive_cfg *cfg, str
 	thermal_first(&d->model);
 	if (!d->follow)
 		d->epoch = d->book->epoch = cfg->epoch > d->book->epoch ? cfg->epoch : d->book->epoch + 1;
-	d->recalls_noted = d->book->recalls_total;
-	EACH(dbl_row, row, &d->book->list[ROWS])
-	{
-		d->phase_known += row->has_phase;
-		d->phase_sum += row->has_phase ? row->phase : 0.0;
-	}
+	one_refresh(d, &(struct dbl_job){0});
+	d->changes = 0;
 	*out = &d->base;
 	return 0;
 }

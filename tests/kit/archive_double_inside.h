@@ -59,7 +59,7 @@ struct dbl_book {
 	enum archive_double_fault fault;
 };
 
-enum dbl_kind { DBL_READ, DBL_WRITE, DBL_TAIL, DBL_SETTLE, DBL_LEAD };
+enum dbl_kind { DBL_READ, DBL_WRITE, DBL_TAIL, DBL_REFRESH, DBL_SETTLE, DBL_LEAD };
 struct dbl_job {
 	struct dbl_job *next;
 	enum dbl_kind kind;
@@ -89,8 +89,8 @@ struct dbl {
 	int64_t (*wall_ms)(void);
 	uint64_t source_rows_max, source_bytes_max; /* 0: no limit */
 	struct thermal_model model;
-	bool follow, healthy;
-	uint64_t epoch; /* ours as a lead */
+	bool follow, healthy, fenced;
+	uint64_t epoch, lead_epoch; /* ours as a lead; the book's, as it was read last */
 	unsigned max_waiting, nwaiting[DBL_LEAD + 1];
 	struct dbl_job *first, **last;
 	struct dbl_list touches, recalls, company; /* notes */

@@ -54,8 +54,10 @@ static void on_lead(void *arg, int r, uint64_t epoch, const struct tr_fault *fau
 static void promote(struct world *w)
 {
 	struct claimed c = {1, 0};
+	struct archive_stats stats;
 
-	assert_int_equal(archive_lead(w->a, on_lead, &c), 0);
+	archive_stats(w->a, &stats);
+	assert_int_equal(archive_lead(w->a, stats.epoch + 1, on_lead, &c), 0);
 	assert_true(world_await(w, &c.flying));
 	assert_int_equal(c.r, 0);
 }

@@ -23,7 +23,13 @@ static int tail(struct archive *a, const struct archive_mark *from, unsigned lim
 	return TR_EUNAVAILABLE;
 }
 
-static int lead(struct archive *a, archive_lead_cb *cb, void *arg) /* and settle */
+static int lead(struct archive *a, uint64_t epoch, archive_lead_cb *cb, void *arg)
+{
+	(void)a, (void)epoch, (void)cb, (void)arg;
+	return TR_EUNAVAILABLE;
+}
+
+static int settle(struct archive *a, archive_lead_cb *cb, void *arg) /* and refresh */
 {
 	(void)a, (void)cb, (void)arg;
 	return TR_EUNAVAILABLE;
@@ -69,8 +75,9 @@ static void close_door(struct archive *door)
 static const struct archive_ops ops = {
 	.call = call,
 	.tail = tail,
+	.refresh = settle,
 	.lead = lead,
-	.settle = lead,
+	.settle = settle,
 	.touch = touch,
 	.recalled = recalled,
 	.entangled = entangled,

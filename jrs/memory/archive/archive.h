@@ -27,8 +27,10 @@ struct archive_cfg {
 	uv_loop_t *loop;
 	const char *path;         /* SQLite: the database file; made when missing or empty */
 	const char *conninfo;     /* PostgreSQL when not NULL: a libpq connection string; path is then unused */
-	uint64_t epoch;           /* of the role, at least; the archive gives a lead a higher one than any before it */
-	bool follow;              /* an understudy: reads and follows, writes nothing until archive_lead() */
+	uint64_t epoch;           /* of who opens it to lead, at least: it gets one above all before it */
+	bool follow;              /* reads and follows, writes nothing until archive_lead() ... */
+	bool alone;               /* ... but what opening has to make, bring to the newest schema or look at is done
+				   * first: nobody else has it open. Else what would need that is refused, TR_EBUSY */
 	unsigned max_waiting;     /* reads, and writes, that may wait; more get TR_EBUSY. 0: 4096 */
 	int64_t (*wall_ms)(void); /* NULL: tr_wall_ms */
 	bool numbered;            /* SQLite: path lies in a directory that another may take the place of */
@@ -119,9 +121,15 @@ struct archive_tail {
 typedef void archive_tail_cb(void *arg, int r, const struct archive_tail *tail, const struct tr_fault *fault);
 /* At most about `limit` changes after *from (copied). Like archive_call: < 0: cb is never called. */
 int archive_tail(struct archive *a, const struct archive_mark *from, unsigned limit, archive_tail_cb *cb, void *arg);
-/* A follower takes the lead: waits for the write lock of whoever led before, raises the epoch (from then on the other
- * can commit nothing more) and starts to write. In cb archive_tail() sees all that was ever acknowledged. */
-int archive_lead(struct archive *a, archive_lead_cb *cb, void *arg);
+/* A follower looks whether anybody has committed anything, and brings up to date what it keeps of it in memory: what
+ * archive_stats() says. Costs next to nothing when nothing has changed. cb's epoch: of the archive's lead. */
+int archive_refresh(struct archive *a, archive_lead_cb *cb, void *arg);
+/* A follower takes the lead in this epoch, of which nobody else led or will: waits for the write lock of whoever led
+ * before and puts the epoch there; from then on no earlier lead can commit anything. What the other committed last is
+ * in what archive_stats() says when cb is called, and in every read asked for later. Calls that write, made behind this
+ * one, wait for it. TR_EREFUSED: a newer lead is there, nothing is written here any more. While the database is held by
+ * others, away or cannot be written it is tried again, and writes fail as a lead's do. */
+int archive_lead(struct archive *a, uint64_t epoch, archive_lead_cb *cb, void *arg);
 
 struct archive_stats {
 	bool fenced; /* another lead has taken over: nothing can be written here any more */
@@ -136,7 +144,10 @@ struct archive_stats {
 	uint64_t recalls_total; /* over all lives of this archive */
 	uint64_t changes;       /* grows with every commit */
 	uint64_t commits, committed_calls, notes_dropped;
-	uint64_t phase_known; /* at start, from the rows: memories whose phase coherence is known, and its sum */
+	uint64_t epoch; /* the archive's, of the newest lead, as it was read last */
+	/* from the rows, at the start, by archive_refresh() and when the lead was taken: memories whose phase coherence
+	 * is known, and its sum */
+	uint64_t phase_known;
 	double phase_sum;
 	uint32_t waiting; /* calls not answered yet */
 };

@@ -13,7 +13,15 @@ enum sql {
 	SQL_NSTATEMENTS
 };
 /* Which connections prepare a statement: the writer's, the readers', the keeper's, a backup's. */
-enum db_lane { DB_W = 1, DB_R = 2, DB_K = 4, DB_B = 8, DB_RK = DB_R | DB_K, DB_RKB = DB_RK | DB_B };
+enum db_lane {
+	DB_W = 1,
+	DB_R = 2,
+	DB_K = 4,
+	DB_B = 8,
+	DB_WR = DB_W | DB_R,
+	DB_RK = DB_R | DB_K,
+	DB_RKB = DB_RK | DB_B
+};
 
 /* Whose failure it was. Only DB_DAMAGED is a reason to look into the database; nothing else ever starts a repair. */
 enum db_trouble {

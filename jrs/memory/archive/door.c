@@ -46,9 +46,14 @@ int archive_tail(struct archive *a, const struct archive_mark *from, unsigned li
 	return a->ops->tail(a, from, limit, cb, arg);
 }
 
-int archive_lead(struct archive *a, archive_lead_cb *cb, void *arg)
+int archive_refresh(struct archive *a, archive_lead_cb *cb, void *arg)
 {
-	return a->ops->lead(a, cb, arg);
+	return a->ops->refresh(a, cb, arg);
+}
+
+int archive_lead(struct archive *a, uint64_t epoch, archive_lead_cb *cb, void *arg)
+{
+	return a->ops->lead(a, epoch, cb, arg);
 }
 
 int archive_settle(struct archive *a, archive_lead_cb *cb, void *arg)

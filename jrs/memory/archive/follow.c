@@ -1,9 +1,11 @@
 /* Following what others commit, and taking the lead from whoever had it. */
+#include "common/base/clock.h"
 #include "jrs/memory/archive/internal.h"
 #include <stdlib.h>
 #include <string.h>
 
-#define TAIL_MAX 10000 /* changes in one answer */
+#define TAIL_MAX   10000 /* changes in one answer */
+#define REFRESH_MS 1000u /* nobody waits for a server that is away: it is asked again soon */
 
 int follow_tail(struct archive *door, const struct archive_mark *from, unsigned limit, archive_tail_cb *cb, void *arg)
 {
@@ -23,28 +25,42 @@ int follow_tail(struct archive *door, const struct archive_mark *from, unsigned 
 	return r;
 }
 
-static int ask_writer(struct archive *door, enum job_kind kind, archive_lead_cb *cb, void *arg)
+static int ask(struct sql_archive *a, struct lane *lane, const struct job *what)
 {
-	struct sql_archive *a = (struct sql_archive *)door;
-	struct job *j = calloc(1, sizeof(*j));
+	struct job *j = malloc(sizeof(*j));
 	int r = TR_ENOMEM;
 
 	if (j == NULL)
 		return r;
-	*j = (struct job){.kind = kind, .lead_cb = cb, .arg = arg};
-	if ((r = archive_enqueue(a, &a->writer, j)) < 0)
+	*j = *what;
+	if ((r = archive_enqueue(a, lane, j)) < 0)
 		free(j);
 	return r;
 }
 
-int follow_lead(struct archive *door, archive_lead_cb *cb, void *arg)
+int follow_refresh(struct archive *door, archive_lead_cb *cb, void *arg)
 {
-	return ask_writer(door, JOB_LEAD, cb, arg);
+	struct sql_archive *a = (struct sql_archive *)door;
+	const struct job j = {
+		.kind = JOB_REFRESH, .ctx = {.deadline_ms = tr_mono_ms() + REFRESH_MS}, .lead_cb = cb, .arg = arg};
+
+	return ask(a, &a->reading, &j);
+}
+
+int follow_lead(struct archive *door, uint64_t epoch, archive_lead_cb *cb, void *arg)
+{
+	struct sql_archive *a = (struct sql_archive *)door;
+	const struct job j = {.kind = JOB_LEAD, .epoch = epoch, .lead_cb = cb, .arg = arg};
+
+	return ask(a, &a->writer, &j);
 }
 
 int follow_settle(struct archive *door, archive_lead_cb *cb, void *arg)
 {
-	return ask_writer(door, JOB_SETTLE, cb, arg);
+	struct sql_archive *a = (struct sql_archive *)door;
+	const struct job j = {.kind = JOB_SETTLE, .lead_cb = cb, .arg = arg};
+
+	return ask(a, &a->writer, &j);
 }
 
 /* One number of a statement without parameters; 0 when there is no row. */
@@ -116,4 +132,32 @@ int read_tail(struct sql_archive *a, struct job *j)
 	if ((r = j->db->driver->look(j->db)) < 0)
 		return r;
 	return collect(j, v);
+}
+
+/* Each connection is told of others' commits for itself. */
+int read_refresh(struct sql_archive *a, struct reader *reader, struct job *j)
+{
+	struct query q = q_begin(j->db, SQL_VERSION);
+	int64_t version = 0;
+	struct replay now;
+	int r;
+
+	if ((r = q_row(&q)) == 1)
+		version = q_get_i64(&q, 0);
+	q_end(&q);
+	j->epoch = a->lead_epoch;
+	if (r < 0 || version == reader->version || !a->following)
+		return r < 0 ? r : 0;
+	if ((r = j->db->driver->look(j->db)) < 0 || (r = archive_replay(a, j->db, &now)) < 0 ||
+	    (r = archive_role_epoch(j->db, &j->epoch)) < 0)
+		return r;
+	reader->version = version;
+	pthread_mutex_lock(&a->hist_lock);
+	if (a->following) { /* else the claim reads it, under the write lock */
+		archive_replayed(a, &now);
+		a->lead_epoch = j->epoch;
+		a->changes++;
+	}
+	pthread_mutex_unlock(&a->hist_lock);
+	return 0;
 }

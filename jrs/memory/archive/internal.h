@@ -10,7 +10,7 @@
 #include <stdatomic.h>
 
 /* One call on its way through a lane and back. */
-enum job_kind { JOB_CALL, JOB_TAIL, JOB_LEAD, JOB_SETTLE };
+enum job_kind { JOB_CALL, JOB_TAIL, JOB_REFRESH, JOB_LEAD, JOB_SETTLE };
 struct job {
 	struct job *next;
 	enum job_kind kind;
@@ -21,6 +21,7 @@ struct job {
 	archive_tail_cb *tail_cb;
 	archive_lead_cb *lead_cb;
 	void *arg;
+	uint64_t epoch;           /* JOB_LEAD: ours to be; JOB_REFRESH: the one found */
 	uint64_t covered;         /* purge.c: answered when what was forgotten up to then is purged */
 	struct archive_tail tail; /* JOB_TAIL: next is `from` on the way in; v is freed with the job */
 	unsigned limit;
@@ -98,8 +99,14 @@ struct reader {
 	struct lane_thread thread;
 	struct db db;
 	struct job *job; /* its own thread's: what the progress handler looks at */
+	int64_t version; /* of the database, as it was refreshed last */
 };
 
+/* What is kept in memory of what others may change. */
+struct replay {
+	uint64_t recalls, phase_known;
+	double phase_sum;
+};
 /* The archive on a database. */
 struct sql_archive {
 	struct archive door; /* first */
@@ -107,11 +114,12 @@ struct sql_archive {
 	unsigned max_waiting;
 	int64_t (*wall_ms)(void);
 	struct thermal_model model; /* read-only once open */
-	uint64_t phase_known;
-	double phase_sum;
 	uint64_t wanted_epoch;
-	uint64_t epoch;    /* ours, once we lead; writer's thread */
-	atomic_bool leads; /* it has been claimed */
+	bool named;           /* writer's: wanted_epoch is just the one to claim; else it is the least */
+	uint64_t epoch;       /* ours, once we lead; writer's thread */
+	struct replay replay; /* writer's: of the claim that is being committed */
+	struct job *claiming; /* writer's: answered when the lead is ours, or never will be */
+	atomic_bool leads;    /* it has been claimed; set under hist_lock */
 
 	struct lane writer, reading, keeper, watcher;
 	struct lane_thread writing, keeping, watching;
@@ -157,21 +165,23 @@ struct sql_archive {
 	atomic_bool hurry;            /* SQLite: what is in the log is to be moved now */
 	atomic_uint wal_pages;        /* SQLite: in the log */
 	atomic_uint moved_pages;      /* of them in the database already */
-	atomic_bool turn_ready;       /* SQLite: of this log what was moved is on the disk, but for the last few pages */
+	atomic_bool turn_ready; /* SQLite: of this log what was moved is on the disk, but for the last few pages */
 	atomic_bool log_firm;   /* SQLite: what earlier lives left in the log is moved; before, nothing is written */
 	pthread_mutex_t moving; /* SQLite: whoever moves the log */
 	/* damage; SQLite: sqlite_watch.c */
 	const char *path; /* of the database file, in path_copy */
 	char *path_copy;
 	uint32_t scrub_first_ms, scrub_every_ms, scrub_rest_ms;
-	unsigned scrub_log;          /* watcher's: pages in the log when a scrub began */
-	atomic_int suspicion;        /* a code that may mean damage; 0: none */
-	atomic_uint suspect_page;    /* 0: no certain one */
-	atomic_int writers;          /* threads that may be writing now */
-	atomic_bool damaged, frozen; /* proved: nobody begins to write; and nobody does */
-	char damage[96];             /* why; set before damaged */
-	atomic_ullong scrubs;        /* finished */
-	atomic_ullong words_made;    /* so often they did not agree with the memories */
+	unsigned scrub_log;                    /* watcher's: pages in the log when a scrub began */
+	atomic_int suspicion;                  /* a code that may mean damage; 0: none */
+	atomic_uint suspect_page;              /* 0: no certain one */
+	atomic_int writers;                    /* threads that may be writing now */
+	atomic_bool damaged, frozen;           /* proved: nobody begins to write; and nobody does */
+	char damage[96];                       /* why; set before damaged */
+	atomic_ullong scrubs;                  /* finished */
+	atomic_ullong words_made;              /* so often they did not agree with the memories */
+	atomic_ullong phase_known, lead_epoch; /* lead_epoch: the archive's, as it was read last */
+	_Atomic double phase_sum;
 	atomic_ullong recalls_total, changes, commits, committed_calls, notes_dropped;
 	atomic_ullong quota_refused;
 	atomic_llong purge_due_ms; /* purge.c: as in archive_stats */
@@ -203,7 +213,13 @@ void *job_alloc(struct job *j, size_t n); /* zeroed, in the call's zone; NULL: o
 bool job_late(const struct job *j);
 bool job_gives_up(const struct job *j); /* will its caller have given up before a server that is away can be back? */
 
-int archive_claim(struct sql_archive *a); /* writer's: raises the epoch; from now on we lead */
+/* Writer's: puts our epoch there, and reads within the same transaction what whoever led before committed last. 0: we
+ * lead. a->fenced: a newer one does. */
+int archive_claim(struct sql_archive *a);
+void archive_claimed(struct sql_archive *a);          /* its commit turned out to have happened */
+int archive_role_epoch(struct db *db, uint64_t *out); /* of the row; 0: nobody has led yet */
+int archive_replay(struct sql_archive *a, struct db *db, struct replay *out);
+void archive_replayed(struct sql_archive *a, const struct replay *now);       /* under hist_lock */
 int archive_enqueue(struct sql_archive *a, struct lane *lane, struct job *j); /* < 0: j is the caller's again */
 bool lane_sleep(struct lane *lane, uint64_t ms);                              /* true: it is to stop */
 
@@ -213,13 +229,16 @@ int writer_own(struct sql_archive *a, int (*fn)(struct sql_archive *a, void *arg
 void *writer_main(void *arg);
 void *reader_main(void *arg);
 void *keeper_main(void *arg);
+void keeper_wake(struct sql_archive *a);
 void *watcher_main(void *arg);
 
 /* follow.c */
 int follow_tail(struct archive *door, const struct archive_mark *from, unsigned limit, archive_tail_cb *cb, void *arg);
-int follow_lead(struct archive *door, archive_lead_cb *cb, void *arg);
+int follow_refresh(struct archive *door, archive_lead_cb *cb, void *arg);
+int follow_lead(struct archive *door, uint64_t epoch, archive_lead_cb *cb, void *arg);
 int follow_settle(struct archive *door, archive_lead_cb *cb, void *arg);
 int read_tail(struct sql_archive *a, struct job *j);
+int read_refresh(struct sql_archive *a, struct reader *reader, struct job *j);
 
 /* notes.c: what nobody waits for */
 void note_touch(struct archive *door, int64_t memory, int64_t at_ms);

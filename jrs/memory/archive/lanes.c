@@ -4,9 +4,8 @@
 
 #define AWAY_LOOK_MS   20   /* while the server is away */
 #define COUNT_AGAIN_MS 1000 /* after a failure */
-#define FOLLOW_LOOK_MS 100
 #define CLAIM_MS       2000 /* so long the first count waits for the lead to be claimed */
-#define CLAIM_LOOK_MS  5
+#define CLAIM_LOOK_MS  2
 
 static int read_one(struct sql_archive *a, struct job *j)
 {
@@ -30,6 +29,27 @@ static int read_one(struct sql_archive *a, struct job *j)
 	}
 }
 
+static int serve_once(struct reader *reader, struct job *j)
+{
+	struct sql_archive *a = reader->a;
+
+	switch (j->kind) {
+	case JOB_TAIL:
+		return read_tail(a, j);
+	case JOB_REFRESH:
+		return read_refresh(a, reader, j);
+	default:
+		return read_one(a, j);
+	}
+}
+
+/* A follower's keeper does not ask yet whether the server is there. */
+static void noticed(struct sql_archive *a, const struct job *j)
+{
+	if (j->kind == JOB_REFRESH && a->following)
+		a->away = j->r < 0 && j->db->trouble == DB_AWAY;
+}
+
 /* One call over one snapshot. */
 static void serve(struct reader *reader, struct job *j)
 {
@@ -42,10 +62,11 @@ static void serve(struct reader *reader, struct job *j)
 		if (job_late(j))
 			j->r = TR_EDEADLINE;
 		else if ((j->r = j->db->driver->ready(j->db)) == 0)
-			j->r = j->kind == JOB_TAIL ? read_tail(a, j) : read_one(a, j);
+			j->r = serve_once(reader, j);
 	} while (j->r == TR_EUNAVAILABLE && j->db->trouble == DB_AWAY && !job_gives_up(j) &&
 		 !lane_sleep(&a->reading, AWAY_LOOK_MS));
 	reader->job = NULL;
+	noticed(a, j);
 	if (j->r == TR_EUNAVAILABLE && j->db->trouble == DB_AWAY)
 		(void)job_fault(j, j->r, "", "the archive: the database server does not answer");
 	/* Figures and recalls open a snapshot; whatever happened, none is left open. What was read stays read even when
@@ -88,27 +109,56 @@ void *reader_main(void *arg)
 	}
 }
 
-/* Counts the heat of all memories, on a snapshot of its own, and lets go who waited for it. */
-static void first_count(struct sql_archive *a)
+void keeper_wake(struct sql_archive *a)
 {
-	struct jobs parked;
-	struct job *j;
-	unsigned i;
+	pthread_mutex_lock(&a->keeper.lock);
+	pthread_cond_signal(&a->keeper.wake);
+	pthread_mutex_unlock(&a->keeper.lock);
+}
 
-	while (a->following) { /* nobody asks a follower for figures, and it would have to count again */
-		if (lane_sleep(&a->keeper, FOLLOW_LOOK_MS))
-			return;
-	}
-	/* Whoever counts long uses the log, which a claim that comes late has to empty. */
-	for (i = 0; !a->leads && !a->damaged && i < CLAIM_MS / CLAIM_LOOK_MS; i++) {
+/* Nobody asks a follower for figures, and it would have to count again. True: we are to stop. */
+static bool await_promotion(struct sql_archive *a)
+{
+	struct lane *lane = &a->keeper;
+	bool stop;
+
+	pthread_mutex_lock(&lane->lock);
+	while (a->following && !lane->stop)
+		pthread_cond_wait(&lane->wake, &lane->lock);
+	stop = lane->stop;
+	pthread_mutex_unlock(&lane->lock);
+	return stop;
+}
+
+/* Until the lead is claimed, or never will be, or ms have passed. True: we are to stop. */
+static bool await_claim(struct sql_archive *a, uint64_t ms)
+{
+	uint64_t waited;
+
+	for (waited = 0; !a->leads && !a->damaged && !a->fenced && waited < ms; waited += CLAIM_LOOK_MS) {
 		if (lane_sleep(&a->keeper, CLAIM_LOOK_MS))
-			return;
+			return true;
 	}
+	return false;
+}
+
+/* Counts the heat of all memories, on a snapshot of its own. True: we are to stop. */
+static bool count_heat(struct sql_archive *a)
+{
 	while (figures_count(a) < 0 && !a->closing) {
 		log_warn("archive: counting failed code=%d reason=\"%s\"", a->kdb.code, a->kdb.reason);
 		if (lane_sleep(&a->keeper, COUNT_AGAIN_MS))
-			return;
+			return true;
 	}
+	return false;
+}
+
+/* Lets go who waited for the first count. */
+static void unpark(struct sql_archive *a)
+{
+	struct jobs parked;
+	struct job *j;
+
 	pthread_mutex_lock(&a->reading.lock);
 	a->counting = false;
 	parked = a->parked;
@@ -117,6 +167,22 @@ static void first_count(struct sql_archive *a)
 		jobs_put(&a->reading.waiting, j);
 	pthread_cond_broadcast(&a->reading.wake);
 	pthread_mutex_unlock(&a->reading.lock);
+}
+
+/* Not before the claim: whoever counts long uses the log, which a claim that comes late has to empty, and what the one
+ * before us committed last belongs to it. Where it takes too long it is counted at once, and once more behind it. */
+static void first_count(struct sql_archive *a)
+{
+	bool early;
+
+	if (await_promotion(a) || await_claim(a, CLAIM_MS))
+		return;
+	early = !a->leads;
+	if (count_heat(a))
+		return;
+	unpark(a);
+	if (early && !await_claim(a, UINT64_MAX) && a->leads)
+		(void)count_heat(a);
 }
 
 void *watcher_main(void *arg)

@@ -80,8 +80,8 @@ void note_recalled(struct archive *door, const struct item_recall_sample *log)
 	void *v = NULL;
 	struct item_recall_sample *at;
 
-	a->recalls_total++;
 	begin_note(a);
+	a->recalls_total++; /* under the lock: archive_replayed() */
 	v = n->recall;
 	if ((at = room(&v, &n->recall_cap, n->nrecall, sizeof(*at))) != NULL) {
 		n->recall = v;

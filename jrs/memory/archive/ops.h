@@ -8,7 +8,8 @@ struct archive_ops {
 	int (*call)(struct archive *a, enum wire_msg_id id, const void *msg, const struct archive_ctx *ctx,
 		    archive_cb *cb, void *arg);
 	int (*tail)(struct archive *a, const struct archive_mark *from, unsigned limit, archive_tail_cb *cb, void *arg);
-	int (*lead)(struct archive *a, archive_lead_cb *cb, void *arg);
+	int (*refresh)(struct archive *a, archive_lead_cb *cb, void *arg);
+	int (*lead)(struct archive *a, uint64_t epoch, archive_lead_cb *cb, void *arg);
 	int (*settle)(struct archive *a, archive_lead_cb *cb, void *arg);
 	void (*touch)(struct archive *a, int64_t memory, int64_t at_ms);
 	void (*recalled)(struct archive *a, const struct item_recall_sample *log);

@@ -59,14 +59,14 @@ static int make(struct sql_archive *a, struct db *db, enum db_lane lane, const c
 	return 0;
 }
 
-static int migrate(struct sql_archive *a, const char *conninfo, struct tr_fault *fault)
+static int migrate(struct sql_archive *a, const struct archive_cfg *cfg, struct tr_fault *fault)
 {
-	PGconn *pg = pg_open_plain(conninfo, fault);
+	PGconn *pg = pg_open_plain(cfg->conninfo, fault);
 	int r;
 
 	if (pg == NULL)
 		return TR_EUNAVAILABLE;
-	r = schema_postgres(pg, a->wall_ms(), fault);
+	r = cfg->follow && !cfg->alone ? schema_postgres_ready(pg, fault) : schema_postgres(pg, a->wall_ms(), fault);
 	pq->PQfinish(pg);
 	return r;
 }
@@ -76,7 +76,7 @@ static int open_all(struct sql_archive *a, const struct archive_cfg *cfg, struct
 	unsigned i;
 	int r;
 
-	if ((r = pq_load(fault)) < 0 || (r = migrate(a, cfg->conninfo, fault)) < 0)
+	if ((r = pq_load(fault)) < 0 || (r = migrate(a, cfg, fault)) < 0)
 		return r;
 	if ((r = make(a, &a->wdb, DB_W, cfg->conninfo)) < 0 || (r = pg_connect(&a->wdb, fault)) < 0)
 		return r;

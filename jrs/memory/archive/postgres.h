@@ -59,6 +59,7 @@ int pg_terms(struct db *db, const struct query_words *words, int64_t memory, str
 int postgres_clean(struct sql_archive *a);
 /* Once, without the pipeline, on a connection of its own: texts of our own only. */
 int schema_postgres(PGconn *pg, int64_t now_ms, struct tr_fault *fault);
+int schema_postgres_ready(PGconn *pg, struct tr_fault *fault);       /* for who only follows: 0, or TR_EBUSY: not yet */
 PGconn *pg_open_plain(const char *conninfo, struct tr_fault *fault); /* blocks; NULL */
 /* A connection of lane B, for a backup; close with db_close(). */
 int pg_open_lone(struct db *db, const char *conninfo, const atomic_bool *stop, struct tr_fault *fault);

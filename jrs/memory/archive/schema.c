@@ -327,6 +327,25 @@ bool schema_is_old(sqlite3 *db)
 	       number(db, "SELECT coalesce(max(version), 0) FROM schema_migrations") < NEWEST;
 }
 
+int schema_not_ready(struct tr_fault *fault)
+{
+	return tr_fault_set(fault, TR_EBUSY, "archive.url",
+			    "is not ready to be followed: whoever leads makes or mends it");
+}
+
+int schema_ready(sqlite3 *db, struct tr_fault *fault)
+{
+	int64_t version = number(db, "SELECT coalesce(max(version), 0) FROM schema_migrations");
+
+	if (version > NEWEST)
+		return tr_fault_set(fault, TR_ESTORE, "archive.url",
+				    "was written by a newer program (schema %lld, this one knows %d)",
+				    (long long)version, NEWEST);
+	if (version < NEWEST || number(db, "SELECT count(*) FROM pragma_journal_mode WHERE journal_mode = 'wal'") != 1)
+		return schema_not_ready(fault);
+	return 0;
+}
+
 int schema_migrate(sqlite3 *db, int64_t now_ms, struct tr_fault *fault)
 {
 	return schema_migrate_to(db, NEWEST, now_ms, fault);

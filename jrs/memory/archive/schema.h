@@ -18,6 +18,9 @@ int schema_check_file(const char *path, struct tr_fault *fault);
  * nor ours. */
 int schema_make_ours(sqlite3 *db, struct tr_fault *fault);
 bool schema_is_old(sqlite3 *db); /* schema_migrate() would write */
+/* For who only follows: 0, or TR_EBUSY when it is not of the newest version or not in WAL mode yet. Writes nothing. */
+int schema_ready(sqlite3 *db, struct tr_fault *fault);
+int schema_not_ready(struct tr_fault *fault); /* TR_EBUSY */
 /* Brings an open database to the newest version. TR_ESTORE with *fault when that cannot be done. */
 int schema_migrate(sqlite3 *db, int64_t now_ms, struct tr_fault *fault);
 /* The same up to version `newest` of an older program: what its archives look like. */

@@ -225,6 +225,12 @@ static int one_migration(PGconn *pg, int version, int64_t now_ms, struct tr_faul
 	return run(pg, note, fault);
 }
 
+static int newer(long long version, struct tr_fault *fault)
+{
+	return tr_fault_set(fault, TR_ESTORE, "archive.url",
+			    "was written by a newer program (schema %lld, this one knows %d)", version, NEWEST);
+}
+
 /* Inside the transaction that holds the lock. */
 static int migrate(PGconn *pg, int64_t now_ms, struct tr_fault *fault)
 {
@@ -247,13 +253,26 @@ static int migrate(PGconn *pg, int64_t now_ms, struct tr_fault *fault)
 	if ((r = number(pg, "SELECT coalesce(max(version), 0) FROM schema_migrations", &version, fault)) < 0)
 		return r;
 	if (version > NEWEST)
-		return tr_fault_set(fault, TR_ESTORE, "archive.url",
-				    "was written by a newer program (schema %lld, this one knows %d)", version, NEWEST);
+		return newer(version, fault);
 	for (version = version < FIRST ? FIRST : version + 1; version <= NEWEST; version++) {
 		if ((r = one_migration(pg, (int)version, now_ms, fault)) < 0)
 			return r;
 	}
 	return 0;
+}
+
+int schema_postgres_ready(PGconn *pg, struct tr_fault *fault)
+{
+	long long ours = 0, version = 0;
+	int r;
+
+	if ((r = number(pg, "SELECT (to_regclass('schema_migrations') IS NOT NULL)::int", &ours, fault)) < 0 ||
+	    (ours == 1 &&
+	     (r = number(pg, "SELECT coalesce(max(version), 0) FROM schema_migrations", &version, fault)) < 0))
+		return r;
+	if (version > NEWEST)
+		return newer(version, fault);
+	return version < NEWEST ? schema_not_ready(fault) : 0;
 }
 
 int schema_postgres(PGconn *pg, int64_t now_ms, struct tr_fault *fault)

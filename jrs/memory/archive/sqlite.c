@@ -1,5 +1,6 @@
 /* SQLite as the archive's database. */
 #include "jrs/memory/archive/sqlite.h"
+#include "common/base/clock.h"
 #include "common/log/log.h"
 #include "jrs/memory/archive/gather.h"
 #include "jrs/memory/archive/pagesum.h"
@@ -10,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#define LOCK_AGAIN_US 1000
 
 static struct sqlite_conn *conn_of(const struct db *db)
 {
@@ -73,6 +76,34 @@ static int refused(struct db *db, struct tr_fault *fault, const char *what)
 	return tr_fault_set(fault, TR_ESTORE, "archive.url", "%s (%s)", what, db->reason);
 }
 
+/* Only the writer's connection of a lead does. */
+static bool tidies_up(const struct sqlite_conn *c)
+{
+	int quiet = 1;
+
+	return c->a->wdb.conn == c &&
+	       sqlite3_db_config(c->h, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, -1, &quiet) == SQLITE_OK && quiet == 0;
+}
+
+/* SQLite's own waits grow to 100 ms. While the lock of a dead lead is waited for, each millisecond counts. */
+static int on_busy(void *arg, int times)
+{
+	struct sqlite_conn *c = arg;
+	uint64_t now = tr_mono_ms();
+
+	if (times == 0)
+		c->give_up_ms = now + WRITE_WAIT_MS;
+	if (now >= c->give_up_ms || (c->a->closing && !c->a->leads))
+		return 0;
+	usleep(LOCK_AGAIN_US);
+	return 1;
+}
+
+void sqlite_wait_finely(struct db *db)
+{
+	sqlite3_busy_handler(sqlite_of(db), on_busy, conn_of(db));
+}
+
 static void close_db(struct db *db)
 {
 	struct sqlite_conn *c = conn_of(db);
@@ -82,7 +113,8 @@ static void close_db(struct db *db)
 		return;
 	for (i = 0; i < SQL_NSTATEMENTS; i++)
 		sqlite3_finalize(c->st[i]);
-	if (c->a != NULL && c->a->damaged) /* its files stay as they are */
+	if (c->a != NULL &&
+	    (c->a->damaged || (tidies_up(c) && !sqlite_log_leave(c->a, db)))) /* its files stay as they are */
 		sqlite3_db_config(c->h, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 	sqlite3_close(c->h);
 	free(c);
@@ -179,21 +211,14 @@ static int open_keeper(struct sql_archive *a, const char *path, struct tr_fault 
 	return 0;
 }
 
-static int open_connections(struct sql_archive *a, const struct archive_cfg *cfg, struct tr_fault *fault)
+/* What opening makes and brings up to date, on the writer's connection. */
+static int make_and_migrate(struct sql_archive *a, const struct archive_cfg *cfg, struct tr_fault *fault)
 {
-	sqlite3 *h;
-	unsigned i;
-	int fd, r;
+	sqlite3 *h = sqlite_of(&a->wdb);
+	int r;
 
-	if (!pagesum_held(cfg->path) && (fd = open(cfg->path, O_RDWR | O_CREAT | O_CLOEXEC, 0600)) >= 0)
-		close(fd);
-	if ((r = open_db(a, &a->wdb, cfg->path, true, fault)) < 0)
-		return r;
-	h = sqlite_of(&a->wdb);
-	if (a->damaged)
-		sqlite3_exec(h, "PRAGMA query_only = ON", NULL, NULL, NULL);
 	if ((r = schema_make_ours(h, fault)) < 0)
-		goto suspect;
+		return r;
 	if (sqlite3_exec(h, "PRAGMA journal_mode = WAL", NULL, NULL, NULL) != SQLITE_OK)
 		return refused(&a->wdb, fault, "cannot be read");
 	if (schema_is_old(h) && !a->damaged) { /* it is about to write */
@@ -201,8 +226,26 @@ static int open_connections(struct sql_archive *a, const struct archive_cfg *cfg
 			return refused(&a->wdb, fault, "cannot be written");
 		a->log_firm = !cfg->follow;
 	}
-	if ((r = schema_migrate(h, a->wall_ms(), fault)) < 0)
-		goto suspect;
+	return schema_migrate(h, a->wall_ms(), fault);
+}
+
+static int open_connections(struct sql_archive *a, const struct archive_cfg *cfg, struct tr_fault *fault)
+{
+	bool makes = sqlite_makes(cfg);
+	unsigned i;
+	int fd, r;
+
+	if (makes && !pagesum_held(cfg->path) && (fd = open(cfg->path, O_RDWR | O_CREAT | O_CLOEXEC, 0600)) >= 0)
+		close(fd);
+	if ((r = open_db(a, &a->wdb, cfg->path, makes, fault)) < 0)
+		return r;
+	sqlite_wait_finely(&a->wdb);
+	if (a->damaged)
+		sqlite3_exec(sqlite_of(&a->wdb), "PRAGMA query_only = ON", NULL, NULL, NULL);
+	if ((r = makes ? make_and_migrate(a, cfg, fault) : schema_ready(sqlite_of(&a->wdb), fault)) < 0) {
+		sqlite_suspect(&a->wdb, sqlite3_extended_errcode(sqlite_of(&a->wdb)));
+		return r;
+	}
 	if ((r = sqlite_prepare(&a->wdb, DB_W, fault)) < 0)
 		return r;
 	for (i = 0; i < READERS; i++) {
@@ -210,9 +253,6 @@ static int open_connections(struct sql_archive *a, const struct archive_cfg *cfg
 			return r;
 	}
 	return open_keeper(a, cfg->path, fault);
-suspect:
-	sqlite_suspect(&a->wdb, sqlite3_extended_errcode(h));
-	return r;
 }
 
 static int open_all(struct sql_archive *a, const struct archive_cfg *cfg, struct tr_fault *fault)
@@ -227,7 +267,8 @@ static int open_all(struct sql_archive *a, const struct archive_cfg *cfg, struct
 		return r;
 	if (pagesum_stats(sqlite_of(&a->wdb), &stats) == SQLITE_OK && !stats.checked)
 		log_warn("archive: made by an older program, without page sums; a backup that is restored has them");
-	sqlite_made(cfg);
+	if (sqlite_makes(cfg))
+		sqlite_made(cfg);
 	return sqlite_log_open(a);
 }
 
@@ -296,6 +337,7 @@ static int begin_afresh(struct db *db)
 	sqlite3_db_config(old->h, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, -1, &quiet);
 	sqlite3_db_config(sqlite_of(&fresh), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, quiet, NULL);
 	db->conn = fresh.conn;
+	sqlite_wait_finely(db);
 	sqlite_log_open(old->a);
 	db_close(&gone);
 	return 0;

@@ -11,8 +11,9 @@ struct sqlite_conn {
 	sqlite3 *h;
 	sqlite3_stmt *st[SQL_NSTATEMENTS]; /* of this connection's lane; the others NULL */
 	struct sql_archive *a;
-	bool writing; /* a write transaction has begun and has not been committed */
-	bool suspect; /* something failed within one: what the connection keeps in memory may be wrong */
+	bool writing;        /* a write transaction has begun and has not been committed */
+	uint64_t give_up_ms; /* when a wait for a lock is over */
+	bool suspect;        /* something failed within one: what the connection keeps in memory may be wrong */
 };
 static inline sqlite3 *sqlite_of(const struct db *db)
 {
@@ -20,6 +21,7 @@ static inline sqlite3 *sqlite_of(const struct db *db)
 }
 int sqlite_failed(struct db *db, int rc); /* SQLite's code -> ours, noted in db */
 int sqlite_prepare(struct db *db, enum db_lane lane, struct tr_fault *fault);
+void sqlite_wait_finely(struct db *db); /* for locks, up to WRITE_WAIT_MS */
 
 /* sqlite_log.c */
 int sqlite_log_open(struct sql_archive *a); /* hooks; the log's file is made large, and stays */
@@ -27,12 +29,20 @@ int sqlite_log_open(struct sql_archive *a); /* hooks; the log's file is made lar
 int sqlite_move_log(struct sql_archive *a, struct db *db, int mode);
 /* Before the first commit: of what an earlier life left in the log nothing is needed any more. SQLite's codes. */
 int sqlite_log_firm(struct sql_archive *a, struct db *db);
-bool sqlite_log_any(const struct db *db);    /* is there something in it? */
+bool sqlite_log_any(const struct db *db); /* is there something in it? */
+/* Whoever leads leaves: all is in the database, and the log empty. False: not; it is to stay. */
+bool sqlite_log_leave(struct sql_archive *a, struct db *db);
 void sqlite_log_turn(struct sql_archive *a); /* writer's thread */
 void sqlite_log_keep(struct sql_archive *a); /* keeper's thread */
 /* Writer's thread. Are more than so many pages to be moved? Then the keeper shall do it now. */
 bool sqlite_log_hurry(struct sql_archive *a, unsigned pages);
 void sqlite_log_was_cut(struct sql_archive *a); /* all is moved, and the file is empty */
+
+/* May opening make the file, and bring it to the newest schema? */
+static inline bool sqlite_makes(const struct archive_cfg *cfg)
+{
+	return !cfg->follow || cfg->alone;
+}
 
 /* sqlite_watch.c */
 /* Before anything is opened: < 0: refused, and *cfg->damaged says whether for damage. A damaged log of a file that

@@ -13,6 +13,7 @@
 #define TURN_AT       2048u /* pages in the log from which it shall begin anew ... */
 #define TURN_REST     512u  /* ... when so few are left to move */
 #define FIRM_AGAIN_US 500
+#define LEAVE_MS      200u /* readers of others may use the log; whoever leads next empties it then */
 
 /* The first part of the shared memory, as SQLite's description of the WAL format has it. All in the machine's order. */
 enum { INDEX_BYTES = 32768, INDEX_FRAMES = 16, INDEX_MOVED = 96 };
@@ -177,8 +178,22 @@ int sqlite_log_firm(struct sql_archive *a, struct db *db)
 			break;
 		usleep(FIRM_AGAIN_US); /* readers, who leave it soon: those that come now do not use it */
 	}
-	sqlite3_busy_timeout(h, WRITE_WAIT_MS);
+	sqlite_wait_finely(db);
 	return rc == SQLITE_OK ? sync_log(h) : rc;
+}
+
+/* The last connection of all does it by itself, but there may be followers. */
+bool sqlite_log_leave(struct sql_archive *a, struct db *db)
+{
+	uint64_t until = tr_mono_ms() + LEAVE_MS;
+	int rc;
+
+	sqlite3_busy_timeout(sqlite_of(db), 0);
+	while ((rc = sqlite_log_any(db) ? sqlite_move_log(a, db, SQLITE_CHECKPOINT_TRUNCATE) : SQLITE_OK) !=
+		       SQLITE_OK &&
+	       (rc & 0xff) == SQLITE_BUSY && tr_mono_ms() < until)
+		usleep(FIRM_AGAIN_US);
+	return rc == SQLITE_OK || (rc & 0xff) == SQLITE_BUSY;
 }
 
 /* ---- moving it ---- */

@@ -122,7 +122,8 @@ static bool log_has_the_beginning(const char *path)
 	for (i = 0; i < w.served && i < w.nframes && (w.verdict == WAL_SOUND || w.verdict == WAL_TORN); i++)
 		at = w.v[i].page == 1 ? i : at;
 	if (at != UINT32_MAX && (fd = open(log, O_RDONLY | O_CLOEXEC)) >= 0) {
-		off_t where = (off_t)WAL_HEAD + (off_t)at * (off_t)(WAL_FRAME_HEAD + w.page_size) + (off_t)WAL_FRAME_HEAD;
+		off_t where =
+			(off_t)WAL_HEAD + (off_t)at * (off_t)(WAL_FRAME_HEAD + w.page_size) + (off_t)WAL_FRAME_HEAD;
 		ssize_t n = pread(fd, head, sizeof(head), where);
 
 		ours = n > 0 && schema_head_is_ours(head, (size_t)n);
@@ -132,11 +133,27 @@ static bool log_has_the_beginning(const char *path)
 	return ours;
 }
 
+/* Nothing is made, rolled back or repaired by who only follows. */
+static int ready_to_follow(const struct archive_cfg *cfg, struct tr_fault *fault)
+{
+	char journal[4200];
+	struct stat st;
+
+	if (stat(cfg->path, &st) < 0 || st.st_size == 0 ||
+	    (beside(journal, sizeof(journal), cfg->path, "-journal") && access(journal, F_OK) == 0))
+		return schema_not_ready(fault);
+	if (pagesum_held(cfg->path) || schema_check_file(cfg->path, NULL) == 0 || log_has_the_beginning(cfg->path))
+		return 0;
+	return schema_not_ready(fault);
+}
+
 int sqlite_admit(struct sql_archive *a, const struct archive_cfg *cfg, struct tr_fault *fault)
 {
 	struct stat st;
 	int r;
 
+	if (!sqlite_makes(cfg))
+		return ready_to_follow(cfg, fault);
 	if (pagesum_held(cfg->path))
 		return 0; /* opening and closing it here would take the locks of whoever has it */
 	if (was_made(cfg) && (stat(cfg->path, &st) < 0 ? errno == ENOENT : st.st_size == 0))
@@ -145,7 +162,7 @@ int sqlite_admit(struct sql_archive *a, const struct archive_cfg *cfg, struct tr
 		/* nobody else's file lies there, whatever its beginning says */
 		return was_made(cfg) ? refused(a, cfg, fault, "the beginning of its file is damaged") : r;
 	}
-	return cfg->follow ? 0 : check_log(a, cfg, fault);
+	return check_log(a, cfg, fault);
 }
 
 void sqlite_made(const struct archive_cfg *cfg)

@@ -12,7 +12,8 @@
 #define GATHER_US       200    /* so long the next batch may wait for those who were in the last */
 #define HOUSEKEEPING_MS 60000u /* how often old requests and logs are trimmed */
 #define AWAY_LOOK_MS    10u    /* while the server is away; the driver tries less often */
-#define PROBE_MS        1000u  /* how often an archive that failed is tried again */
+#define PROBE_MS        1000u  /* how often an archive that failed is tried again ... */
+#define CLAIM_PROBE_MS  20u    /* ... and a claim to the lead that did */
 
 static void healthy(struct sql_archive *a, bool ok)
 {
@@ -207,14 +208,41 @@ static int one_transaction(struct sql_archive *a, struct job **v, unsigned n, bo
 	return r;
 }
 
-/* Nothing is written by who has not claimed the lead; opening may have left that to us. */
+/* Tells who asked us to lead. */
+static void answer_lead(struct sql_archive *a, int r)
+{
+	struct job *j = a->claiming;
+
+	a->claiming = NULL;
+	if (j == NULL)
+		return;
+	j->r = r;
+	archive_finish(a, j);
+}
+
+/* Nothing is written by who has not claimed the lead; opening may have left that to us. The answer to an earlier
+ * claim's commit may have been lost: it is asked for first, for the same epoch is not claimed twice. */
 static int lead(struct sql_archive *a)
 {
-	int r = 0;
+	const struct db_driver *driver = a->wdb.driver;
+	int r;
 
-	if (!a->leads && (r = archive_claim(a)) == 0)
-		a->wdb.driver->proved(a);
-	return r;
+	if (a->leads)
+		return 0;
+	if (a->fenced)
+		return TR_EUNAVAILABLE;
+	if ((r = driver->outcome(&a->wdb)) == 1)
+		archive_claimed(a);
+	else if (r == TR_EUNAVAILABLE)
+		return r;
+	else if ((r = archive_claim(a)) < 0) {
+		if (a->fenced)
+			answer_lead(a, TR_EREFUSED);
+		return r;
+	}
+	driver->proved(a);
+	answer_lead(a, 0);
+	return 0;
 }
 
 static int transaction(struct sql_archive *a, struct job **v, unsigned n, bool notes)
@@ -287,27 +315,18 @@ static int await_server(struct sql_archive *a, struct job **v, unsigned *n)
 		if (lane_sleep(&a->writer, AWAY_LOOK_MS))
 			return TR_EUNAVAILABLE;
 	}
+	if (r == 1 && !a->leads) { /* that was the claim; nothing of v is there */
+		archive_claimed(a);
+		a->wdb.driver->proved(a);
+		answer_lead(a, 0);
+		return 0;
+	}
 	if (r == 1) {
 		pthread_mutex_lock(&a->hist_lock);
 		committed(a, true);
 		pthread_mutex_unlock(&a->hist_lock);
 	}
 	return r;
-}
-
-/* A follower writes nothing but its claim to the lead. */
-static void follow(struct sql_archive *a, struct job **v, unsigned n)
-{
-	unsigned i;
-
-	for (i = 0; i < n; i++) {
-		if (v[i]->kind == JOB_LEAD && (v[i]->r = archive_claim(a)) == 0) {
-			a->following = false;
-			a->wdb.driver->proved(a);
-		} else if (v[i]->kind != JOB_LEAD)
-			v[i]->r = TR_EUNAVAILABLE;
-		archive_finish(a, v[i]);
-	}
 }
 
 static void batch(struct sql_archive *a, struct job **v, unsigned n)
@@ -344,6 +363,41 @@ static void batch(struct sql_archive *a, struct job **v, unsigned n)
 	}
 }
 
+/* A lead that has not claimed yet does it now. */
+static void begin_to_lead(struct sql_archive *a)
+{
+	if (archive_may_write(a)) {
+		healthy(a, lead(a) == 0);
+		archive_wrote(a);
+	}
+	if (a->damaged) /* it leads, and nobody writes */
+		answer_lead(a, TR_EUNAVAILABLE);
+}
+
+/* A follower writes nothing until it is told to lead; what was asked behind that waits for the claim. */
+static void follow(struct sql_archive *a, struct job **v, unsigned n)
+{
+	unsigned i;
+
+	for (i = 0; i < n && a->following; i++) {
+		if (v[i]->kind == JOB_LEAD) {
+			a->wanted_epoch = v[i]->epoch;
+			a->named = true;
+			a->claiming = v[i];
+			a->following = false;
+			continue;
+		}
+		v[i]->r = TR_EUNAVAILABLE;
+		archive_finish(a, v[i]);
+	}
+	if (a->following)
+		return;
+	begin_to_lead(a);
+	keeper_wake(a); /* there is something to be counted */
+	if (i < n)
+		batch(a, v + i, n - i);
+}
+
 int writer_own(struct sql_archive *a, int (*fn)(struct sql_archive *a, void *arg), void *arg)
 {
 	const struct db_driver *driver = a->wdb.driver;
@@ -368,11 +422,16 @@ static int housekeeping(struct sql_archive *a, void *arg)
 	return write_housekeeping(a);
 }
 
+static uint64_t probe_every(const struct sql_archive *a)
+{
+	return a->claiming != NULL ? CLAIM_PROBE_MS : PROBE_MS;
+}
+
 static void keep_house(struct sql_archive *a)
 {
 	uint64_t now = tr_mono_ms();
 
-	if (!a->healthy && now - a->probe_ms >= PROBE_MS) {
+	if (!a->healthy && now - a->probe_ms >= probe_every(a)) {
 		a->probe_ms = now;
 		if (writer_own(a, housekeeping, NULL) == 0)
 			healthy(a, true);
@@ -386,7 +445,7 @@ static void keep_house(struct sql_archive *a)
 /* Under the lock: until when may we sleep? 0: there is work now. */
 static uint64_t sleep_until(struct sql_archive *a, uint64_t now)
 {
-	uint64_t until = a->healthy ? a->housekeeping_ms + HOUSEKEEPING_MS : a->probe_ms + PROBE_MS;
+	uint64_t until = a->healthy ? a->housekeeping_ms + HOUSEKEEPING_MS : a->probe_ms + probe_every(a);
 
 	if (a->writer.waiting.n > 0 || a->writer.stop)
 		return 0;
@@ -457,10 +516,8 @@ void *writer_main(void *arg)
 	bool stop = false;
 
 	a->housekeeping_ms = a->probe_ms = tr_mono_ms();
-	if (!a->following && archive_may_write(a)) {
-		healthy(a, lead(a) == 0);
-		archive_wrote(a);
-	}
+	if (!a->following)
+		begin_to_lead(a);
 	while (!stop) {
 		unsigned n = take(a, v, &stop);
 
@@ -476,6 +533,7 @@ void *writer_main(void *arg)
 		}
 		a->wdb.driver->commit_hook(a);
 	}
+	answer_lead(a, TR_ECLOSED);
 	purge_end(a);
 	return NULL;
 }
