@@ -480,7 +480,10 @@ static int load(struct sql_archive *a, bool follow, struct tr_fault *fault)
 	if (r < 0)
 		return tr_fault_set(fault, r, "archive.url", "cannot be read (%s)", failed->reason);
 	figures_begin(a);
-	driver->proved(a);
+	if (driver->opened != NULL)
+		driver->opened(a);
+	if (driver->proved != NULL)
+		driver->proved(a);
 	return 0;
 }
 

@@ -69,6 +69,8 @@ struct db_driver {
 	/* Has an earlier life left something to be made good before the first commit? Opening shall not wait for that:
 	 * then the writer's thread claims the lead. NULL: never. */
 	bool (*claims_late)(const struct sql_archive *a);
+	void (*opened)(struct sql_archive *a); /* before the first thread: nothing is kept from opening; NULL: fine */
+	/* Writer's thread, too, which has its own connection only; NULL: fine. */
 	void (*proved)(struct sql_archive *a); /* what was read at the start made sense: closing may tidy up */
 	void (*close)(struct db *db);
 	/* 0, or TR_EUNAVAILABLE: the server is away. Tries to come back, at most as often as is good for it. */

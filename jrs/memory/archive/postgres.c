@@ -462,7 +462,7 @@ static int looked(struct db *db)
 }
 
 /* What was read at the start must not keep a transaction open: it would hold up whoever changes a table. */
-static void proved(struct sql_archive *a)
+static void opened(struct sql_archive *a)
 {
 	unsigned i;
 
@@ -535,7 +535,7 @@ static void keep(struct sql_archive *a)
 const struct db_driver db_postgres = {
 	.ranks_candidates = true,
 	.open = open_all,
-	.proved = proved,
+	.opened = opened,
 	.close = close_db,
 	.ready = ready,
 	.outcome = outcome,

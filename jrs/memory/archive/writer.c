@@ -220,6 +220,13 @@ static void answer_lead(struct sql_archive *a, int r)
 	archive_finish(a, j);
 }
 
+static void claimed(struct sql_archive *a)
+{
+	if (a->wdb.driver->proved != NULL)
+		a->wdb.driver->proved(a);
+	answer_lead(a, 0);
+}
+
 /* Nothing is written by who has not claimed the lead; opening may have left that to us. The answer to an earlier
  * claim's commit may have been lost: it is asked for first, for the same epoch is not claimed twice. */
 static int lead(struct sql_archive *a)
@@ -232,7 +239,7 @@ static int lead(struct sql_archive *a)
 	if (a->fenced)
 		return TR_EUNAVAILABLE;
 	if ((r = driver->outcome(&a->wdb)) == 1)
-		archive_claimed(a);
+		archive_claimed(a); /* it happened */
 	else if (r == TR_EUNAVAILABLE)
 		return r;
 	else if ((r = archive_claim(a)) < 0) {
@@ -240,8 +247,7 @@ static int lead(struct sql_archive *a)
 			answer_lead(a, TR_EREFUSED);
 		return r;
 	}
-	driver->proved(a);
-	answer_lead(a, 0);
+	claimed(a);
 	return 0;
 }
 
@@ -317,8 +323,7 @@ static int await_server(struct sql_archive *a, struct job **v, unsigned *n)
 	}
 	if (r == 1 && !a->leads) { /* that was the claim; nothing of v is there */
 		archive_claimed(a);
-		a->wdb.driver->proved(a);
-		answer_lead(a, 0);
+		claimed(a);
 		return 0;
 	}
 	if (r == 1) {
