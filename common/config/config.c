@@ -204,10 +204,11 @@ static const char *rule_archive(const struct tr_config *cfg, char why[CFG_RULE_M
 
 static const char *rule_understudies(const struct tr_config *cfg, char why[CFG_RULE_MAX])
 {
-	(void)why;
 	for (int i = 0; i < TR_NROLES; i++)
-		if (cfg->understudies[i] > 0)
-			return "this version starts no understudies; every role must be 0";
+		if (cfg->understudies[i] > CFG_UNDERSTUDIES_MAX) {
+			(void)snprintf(why, CFG_RULE_MAX, "a role has at most %d understudies", CFG_UNDERSTUDIES_MAX);
+			return why;
+		}
 	return NULL;
 }
 

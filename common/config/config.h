@@ -12,6 +12,7 @@ typedef uint32_t cfg_u32;
 typedef bool cfg_bool;
 typedef char cfg_str[CFG_STR_MAX];
 typedef uint32_t cfg_roles[TR_NROLES];
+#define CFG_UNDERSTUDIES_MAX 7 /* of one role */
 
 enum cfg_origin { CFG_DEFAULT, CFG_FILE, CFG_COMMAND_LINE };
 

@@ -47,7 +47,6 @@
 	F(OPT, u64, cpu_ms, 0, 0) F(OPT, u32, inflight, 0, 0) F(OPT, u32, queue_depth, 0, 0)                      \
 	F(OPT, u64, loop_lag_us, 0, 0) F(OPT, u64, handled_total, 0, 0) F(OPT, u64, errors_total, 0, 0)           \
 	F(OPT, str, last_exit, 0, 64) F(OPT, u64, retry_in_ms, 0, 0)                                              \
-	L(REQ, bucket, recovery, 0, 32) F(REQ, f64, recovery_sum_s, 0, 0) F(REQ, u64, recovery_count, 0, 0)       \
 	L(REQ, recovery, recoveries, 0, 32) L(REQ, reason, detections, 0, 32) L(REQ, understudy, understudies, 0, 16)
 #define ITEM_jrs(F, I, L) I(REQ, jr, memory_jr) I(REQ, jr, executive_jr) I(REQ, jr, meta_jr) I(REQ, jr, integration_jr)
 /* index 0..100, absent while warming up; components 0..1, each absent while unknown */

@@ -22,7 +22,7 @@ struct waiting {
 	struct chan_call *call; /* NULL: free */
 	enum tr_role role;
 	bool down;      /* waits for it to be down, else up */
-	uint32_t after; /* up: a life later than this generation */
+	uint32_t after; /* up: a lead later than this generation */
 };
 
 /* Connections that asked for every further one. */
@@ -45,8 +45,12 @@ static unsigned identify(void *arg, pid_t pid, uid_t uid, gid_t gid)
 
 	(void)gid;
 	for (int i = 0; i < TR_NROLES; i++)
-		if (c->tribe->workers[i].proc != NULL && proc_pid(c->tribe->workers[i].proc) == pid)
-			return 0;
+		for (int k = 0; k < WORKER_COPIES; k++) {
+			const struct copy *jr = &c->tribe->workers[i].copies[k];
+
+			if (jr->proc != NULL && proc_pid(jr->proc) == pid)
+				return 0;
+		}
 	if (uid == 0 || uid == geteuid())
 		return FROM_USER;
 	/* Only a member of the group can have opened a 0660 socket that is not his own: the kernel looked at all his
@@ -139,8 +143,8 @@ static void on_heartbeats(void *arg, struct chan_call *call, const void *msg)
 	struct res_heartbeats res = {.heartbeats = {.v = beats}};
 
 	for (int i = 0; i < TR_NROLES; i++)
-		if (c->tribe->workers[i].has_beat)
-			report_beat(&c->tribe->workers[i].beat, &beats[res.heartbeats.n++]);
+		if (worker_face(&c->tribe->workers[i])->has_beat)
+			report_beat(&worker_face(&c->tribe->workers[i])->beat, &beats[res.heartbeats.n++]);
 	if (m->has_follow && m->follow && conn != NULL)
 		follow(&c->beats, conn);
 	chan_reply(call, &res);
@@ -181,7 +185,7 @@ void control_on_event(struct control *c, const struct msg_event *event)
 
 static void answer_state(const struct waiting *w, const struct worker *worker)
 {
-	struct res_jr_stop res = {.state = wire_s(lc_word(worker->lc.state))};
+	struct res_jr_stop res = {.state = wire_s(worker_word(worker))};
 
 	_Static_assert(sizeof(struct res_jr_stop) == sizeof(struct res_jr_start) &&
 			       sizeof(struct res_jr_stop) == sizeof(struct res_jr_restart),
@@ -192,18 +196,19 @@ static void answer_state(const struct waiting *w, const struct worker *worker)
 /* True when it was answered. */
 static bool settle(const struct waiting *w, const struct worker *worker)
 {
-	enum lc_state s = worker->lc.state;
+	const struct copy *stuck = worker_stuck(worker);
 
-	if (w->down ? s == LC_DOWN : (s == LC_UP && worker->lc.generation > w->after)) {
+	if (w->down ? worker_down(worker)
+		    : worker_serves(worker) && !worker->rolling && worker_face(worker)->generation > w->after) {
 		answer_state(w, worker);
 		return true;
 	}
-	if (!w->down && (s == LC_BACKOFF || s == LC_FAILED)) {
+	if (!w->down && stuck != NULL) {
 		chan_failf(w->call, TR_EUNAVAILABLE, "jr", "it does not come up (%s); tried again by itself",
-			   worker->last_exit);
+			   stuck->last_exit);
 		return true;
 	}
-	if (w->down ? worker->role.state == ROLE_ELECT : worker->role.state == ROLE_CLOSING) {
+	if (w->down == worker_wanted(worker)) {
 		chan_failf(w->call, TR_ECONFLICT, "jr", "somebody ordered the opposite meanwhile");
 		return true;
 	}
@@ -235,9 +240,7 @@ static void order(struct control *c, struct chan_call *call, wire_str jr, void (
 			   c->tribe->stopping ? "the tribe is shutting down" : "too many orders are under way");
 		return;
 	}
-	/* A life that is over or leaving does not count; one that is starting or up does, unless another is asked for.
-	 */
-	slot->after = again || !lc_alive(w->lc.state) ? w->lc.generation : w->lc.generation - 1;
+	slot->after = again ? w->generation : 0;
 	slot->role = w->id;
 	slot->down = down;
 	slot->call = call;
@@ -311,7 +314,10 @@ int control_new(struct control **out, struct tribe *t)
 	}
 	for (unsigned i = 0; i < sizeof(handlers) / sizeof(handlers[0]); i++)
 		chan_server_handle(c->server, handlers[i].id, handlers[i].fn, c);
-	c->harm.tribe = t;
+	if ((r = harm_init(&c->harm, t)) < 0) {
+		control_free(&c);
+		return r;
+	}
 	chan_server_handle(c->server, MSG_fault_inject, harm_on_inject, &c->harm);
 	chan_server_handle(c->server, MSG_fault_heal, harm_on_heal, &c->harm);
 	*out = c;
@@ -329,5 +335,6 @@ void control_free(struct control **cp)
 		if (c->waiting[i].call != NULL)
 			chan_failf(c->waiting[i].call, TR_EUNAVAILABLE, "", "the tribe is shutting down");
 	chan_server_free(&c->server);
+	harm_free(&c->harm);
 	free(c);
 }

@@ -46,12 +46,12 @@ static void fill_note(const struct event *e, struct msg_event *out)
 #undef NO_LIST
 }
 
-/* The one Jr that may ask for events, while it follows them; else NULL. */
+/* The one Jr that may ask for events, while its lead follows them; else NULL. */
 static struct packet *follower(struct tribe *t)
 {
-	struct worker *w = &t->workers[TR_ROLE_EXECUTIVE];
+	struct copy *c = worker_lead(&t->workers[TR_ROLE_EXECUTIVE]);
 
-	return w->follows ? w->chan : NULL;
+	return c != NULL && c->follows ? c->chan : NULL;
 }
 
 void feed_event(struct tribe *t, struct event *e)
@@ -99,7 +99,7 @@ uint32_t feed_list(const struct tribe *t, uint32_t limit, struct item_event *out
 	return n;
 }
 
-void feed_answer(struct tribe *t, struct worker *w, uint32_t msgid, const struct msg_events *msg)
+void feed_answer(struct tribe *t, struct copy *c, uint32_t msgid, const struct msg_events *msg)
 {
 	uint32_t limit = msg->has_limit && msg->limit < CHANNEL_EVENTS ? msg->limit : CHANNEL_EVENTS;
 	struct item_event list[CHANNEL_EVENTS];
@@ -107,7 +107,7 @@ void feed_answer(struct tribe *t, struct worker *w, uint32_t msgid, const struct
 
 	res.events.n = feed_list(t, limit, list);
 	if (msg->has_follow)
-		w->follows = msg->follow;
+		c->follows = msg->follow;
 	memset(t->beat_due_ms, 0, sizeof(t->beat_due_ms));
-	(void)packet_reply(w->chan, MSG_events, msgid, &res);
+	(void)packet_reply(c->chan, MSG_events, msgid, &res);
 }

@@ -10,7 +10,7 @@ void feed_event(struct tribe *t, struct event *e);
 void feed_word(struct tribe *t, enum event_kind kind, const char *detail); /* of the whole tribe; detail may be NULL */
 void feed_beat(struct tribe *t, const struct msg_heartbeat *beat);
 /* `events`, asked over a Jr's channel. */
-void feed_answer(struct tribe *t, struct worker *w, uint32_t msgid, const struct msg_events *msg);
+void feed_answer(struct tribe *t, struct copy *c, uint32_t msgid, const struct msg_events *msg);
 /* The last `limit` events that are kept, in order, into out[limit]; strings are borrowed from the ring. Returns how
  * many. */
 uint32_t feed_list(const struct tribe *t, uint32_t limit, struct item_event *out);

@@ -132,11 +132,17 @@ static void fail_all(struct reload *r, int code, const char *field, const char *
 /* ---- one after the other ---- */
 
 /* True: it has the new configuration, or will have it when somebody wants it again. */
-static bool has_it(const struct tribe *t, const struct worker *w)
+static bool has_it(const struct worker *w)
 {
-	if (w->role.state == ROLE_IDLE || w->role.state == ROLE_CLOSING)
-		return true;
-	return w->lc.state == LC_UP && w->revision == t->launch.revision;
+	return !worker_wanted(w) || worker_current(w);
+}
+
+static bool is_old(const struct tribe *t, const struct worker *w)
+{
+	for (int i = 0; i < WORKER_COPIES; i++)
+		if (lc_alive(w->copies[i].lc.state) && w->copies[i].revision != t->launch.revision)
+			return true;
+	return false;
 }
 
 static void not_up(struct reload *r, const struct worker *w)
@@ -146,7 +152,7 @@ static void not_up(struct reload *r, const struct worker *w)
 	snprintf(
 		text, sizeof(text),
 		"it does not come up with the new configuration (%.40s); those after it keep the old one until it does",
-		w->last_exit);
+		worker_stuck(w)->last_exit);
 	fail_all(r, TR_EUNAVAILABLE, tr_roles[w->id].api_name, text);
 }
 
@@ -160,22 +166,21 @@ static void roll(struct reload *r)
 		return;
 	for (int i = 0; i < TR_NROLES; i++) {
 		struct worker *w = &t->workers[i];
-		bool old = w->revision != t->launch.revision;
+		const struct copy *stuck = worker_stuck(w);
 
-		if (has_it(t, w))
+		if (has_it(w))
 			continue;
-		if (old && (w->lc.state == LC_UP || w->lc.state == LC_STARTING))
-			worker_replace(w);
-		else if (old && (w->lc.state == LC_BACKOFF || w->lc.state == LC_FAILED))
-			worker_start(w); /* the old configuration may be what it died of */
-		else if (w->lc.state == LC_BACKOFF || w->lc.state == LC_FAILED)
+		if (stuck != NULL && stuck->revision == t->launch.revision)
 			not_up(r, w);
+		else if (stuck != NULL)
+			worker_start(w); /* the old configuration may be what it died of */
+		else if (!w->rolling && is_old(t, w))
+			worker_replace(w);
 		return;
 	}
 	r->rolling = false;
 	log_info("reload: every Jr has the new configuration");
 	feed_word(t, EVENT_RELOAD, "every Jr has the new configuration");
-	tribe_retime(t);
 	answer_all(r);
 }
 
@@ -198,7 +203,6 @@ static int apply(struct tribe *t, struct fresh *f)
 	f->credentials = (struct credentials){.own = false}; /* moved */
 	level = log_level_find(t->cfg.log_level);
 	log_open("tribed", (enum log_level)level);
-	tribe_retime(t);
 	return 0;
 }
 

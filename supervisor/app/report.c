@@ -37,46 +37,99 @@ void report_beat(const struct msg_heartbeat *m, struct item_beat *out)
 #undef NO_LIST
 }
 
-static void fill_history(struct report *r, struct item_jr *jr, const struct worker *w)
+static void fill_recoveries(struct report *r, struct item_jr *jr, const struct worker *w)
 {
-	struct item_bucket *b = r->buckets[w->id];
-	struct item_reason *reasons = r->reasons[w->id];
+	struct item_recovery *list = r->recoveries[w->id];
 	uint32_t n = 0;
 
-	for (int i = 0; i < RECOVERY_NBUCKETS; i++)
-		b[i] = (struct item_bucket){.le = recovery_le[i], .count = w->recovery.count[i]};
-	jr->recovery.v = b;
-	jr->recovery.n = RECOVERY_NBUCKETS;
-	jr->recovery_sum_s = w->recovery.sum_s;
-	jr->recovery_count = w->recovery.n;
-	for (int i = 0; i < NDEATHS; i++)
-		if (w->restarts[i] != 0)
-			reasons[n++] = (struct item_reason){.reason = wire_s(death_names[i]), .count = w->restarts[i]};
+	for (int i = 0; i < NDEATHS; i++) {
+		const struct recovery *from = &w->recoveries[i];
+		struct item_bucket *b = r->buckets[w->id][i];
+
+		if (from->n == 0)
+			continue;
+		for (int k = 0; k < RECOVERY_NBUCKETS; k++)
+			b[k] = (struct item_bucket){.le = recovery_le[k], .count = from->count[k]};
+		list[n++] = (struct item_recovery){.cause = wire_s(death_names[i]),
+						   .buckets = {b, RECOVERY_NBUCKETS},
+						   .sum_s = from->sum_s,
+						   .count = from->n};
+	}
+	jr->recoveries.v = list;
+	jr->recoveries.n = n;
+}
+
+static uint32_t fill_counts(struct item_reason *out, const char *const *names, const uint64_t *counts, int n)
+{
+	uint32_t k = 0;
+
+	for (int i = 0; i < n; i++)
+		if (counts[i] != 0)
+			out[k++] = (struct item_reason){.reason = wire_s(names[i]), .count = counts[i]};
+	return k;
+}
+
+static void fill_history(struct report *r, struct item_jr *jr, const struct worker *w)
+{
+	struct item_reason *reasons = r->reasons[w->id], *detections = r->detections[w->id];
+
+	fill_recoveries(r, jr, w);
 	jr->restarts_by_reason.v = reasons;
-	jr->restarts_by_reason.n = n;
+	jr->restarts_by_reason.n = fill_counts(reasons, death_names, w->restarts, NDEATHS);
+	jr->detections.v = detections;
+	jr->detections.n = fill_counts(detections, detection_names, w->detected, NDETECTIONS);
 	jr->restarts = worker_restarts(w);
+}
+
+static void fill_understudy(struct item_understudy *out, const struct copy *c, uint64_t now)
+{
+	*out = (struct item_understudy){.state = wire_s(c->lc.state == LC_UP ? "waiting" : lc_word(c->lc.state)),
+					.generation = c->generation};
+	if (c->proc == NULL)
+		return;
+	PUT(out, pid, (uint32_t)proc_pid(c->proc));
+	PUT(out, uptime_s, (now - c->spawned_ms) / 1000);
+	if (!c->has_beat)
+		return;
+	PUT(out, heartbeat_age_ms, now - c->heard_ms);
+	PUT(out, rss_bytes, c->beat.rss_bytes);
+}
+
+static void fill_understudies(struct report *r, struct item_jr *jr, const struct worker *w, uint64_t now)
+{
+	struct item_understudy *list = r->understudies[w->id];
+	const struct copy *face = worker_face(w);
+	uint32_t n = 0;
+
+	for (int i = 0; i < WORKER_COPIES; i++)
+		if (&w->copies[i] != face && w->copies[i].lc.state != LC_DOWN)
+			fill_understudy(&list[n++], &w->copies[i], now);
+	jr->understudies.v = list;
+	jr->understudies.n = n;
 }
 
 static void fill_jr(struct report *r, struct item_jr *jr, const struct worker *w, uint64_t now)
 {
-	const struct msg_heartbeat *b = &w->beat;
+	const struct copy *c = worker_face(w);
+	const struct msg_heartbeat *b = &c->beat;
 
-	jr->state = wire_s(lc_word(w->lc.state));
-	jr->generation = w->lc.generation;
-	jr->epoch = w->role.epoch;
+	jr->state = wire_s(worker_word(w));
+	jr->generation = c->generation;
+	jr->epoch = w->role.taken;
 	fill_history(r, jr, w);
-	if (w->last_exit[0] != '\0')
+	fill_understudies(r, jr, w, now);
+	if (w->last_exit != NULL)
 		PUT(jr, last_exit, wire_s(w->last_exit));
-	if (w->lc.state == LC_BACKOFF || w->lc.state == LC_FAILED)
-		PUT(jr, retry_in_ms, w->lc.wake_ms > now ? w->lc.wake_ms - now : 0);
-	if (w->proc == NULL)
+	if (copy_waits(c))
+		PUT(jr, retry_in_ms, c->lc.wake_ms > now ? c->lc.wake_ms - now : 0);
+	if (c->proc == NULL)
 		return;
-	PUT(jr, pid, (uint32_t)proc_pid(w->proc));
-	PUT(jr, uptime_s, (now - w->spawned_ms) / 1000);
-	if (!w->has_beat)
+	PUT(jr, pid, (uint32_t)proc_pid(c->proc));
+	PUT(jr, uptime_s, (now - c->spawned_ms) / 1000);
+	if (!c->has_beat)
 		return;
-	PUT(jr, heartbeat_age_ms, now - w->heard_ms);
-	PUT(jr, heartbeat_at, w->heard_wall);
+	PUT(jr, heartbeat_age_ms, now - c->heard_ms);
+	PUT(jr, heartbeat_at, c->heard_wall);
 	PUT(jr, rss_bytes, b->rss_bytes);
 	PUT(jr, cpu_ms, b->cpu_ms);
 	PUT(jr, inflight, b->inflight);
@@ -95,16 +148,18 @@ void report_sentience(struct tribe *t, struct sentience *out)
 	for (int i = 0; i < TR_NROLES; i++) {
 		struct worker *w = &t->workers[i];
 
-		in.role[i] = (struct sentience_role){.serving = w->lc.state == LC_UP,
+		in.role[i] = (struct sentience_role){.serving = worker_serves(w),
 						     .availability = avail_share(&w->avail, now),
-						     .beat_age_ms = now - w->heard_ms};
+						     .beat_age_ms = now - worker_face(w)->heard_ms};
 	}
 	if (worker_fresh(memory, now)) {
-		in.archive_bad = memory->beat.has_archive_healthy && !memory->beat.archive_healthy;
-		in.has_phase_coherence = memory->beat.has_phase_coherence;
-		in.phase_coherence = memory->beat.phase_coherence;
-		in.has_thermal_balance = memory->beat.has_thermal_entropy;
-		in.thermal_balance = memory->beat.thermal_entropy;
+		const struct msg_heartbeat *b = &worker_face(memory)->beat;
+
+		in.archive_bad = b->has_archive_healthy && !b->archive_healthy;
+		in.has_phase_coherence = b->has_phase_coherence;
+		in.phase_coherence = b->phase_coherence;
+		in.has_thermal_balance = b->has_thermal_entropy;
+		in.thermal_balance = b->thermal_entropy;
 	}
 	sentience_reckon(&in, out);
 }
@@ -128,7 +183,7 @@ static void fill_sentience(struct item_sentience *out, struct tribe *t)
 
 static bool is_up(const struct tribe *t, enum tr_role role)
 {
-	return t->workers[role].lc.state == LC_UP;
+	return worker_serves(&t->workers[role]);
 }
 
 enum event_kind report_overall(const struct tribe *t)
@@ -138,7 +193,7 @@ enum event_kind report_overall(const struct tribe *t)
 	if (!is_up(t, TR_ROLE_MEMORY) || !is_up(t, TR_ROLE_EXECUTIVE))
 		return EVENT_IS_DOWN;
 	if (is_up(t, TR_ROLE_META) && is_up(t, TR_ROLE_INTEGRATION) && worker_fresh(memory, tr_mono_ms()) &&
-	    memory->beat.has_archive_healthy && memory->beat.archive_healthy)
+	    worker_face(memory)->beat.has_archive_healthy && worker_face(memory)->beat.archive_healthy)
 		return EVENT_OPERATIONAL;
 	return EVENT_DEGRADED;
 }
@@ -147,6 +202,7 @@ void report_fill(struct report *r, struct tribe *t)
 {
 	struct res_status *res = &r->res;
 	const struct worker *memory = &t->workers[TR_ROLE_MEMORY];
+	const struct msg_heartbeat *beat;
 	struct item_jrs *jrs = &res->jrs;
 	uint64_t now = tr_mono_ms();
 
@@ -159,10 +215,11 @@ void report_fill(struct report *r, struct tribe *t)
 						    .executive_jr = is_up(t, TR_ROLE_EXECUTIVE),
 						    .meta_jr = is_up(t, TR_ROLE_META),
 						    .integration_jr = is_up(t, TR_ROLE_INTEGRATION)};
-	if (worker_fresh(memory, now) && memory->beat.has_archive_healthy)
-		PUT(res, archive_healthy, memory->beat.archive_healthy);
-	if (res->has_archive_healthy && memory->beat.has_archive_reason)
-		PUT(res, archive_reason, memory->beat.archive_reason);
+	beat = &worker_face(memory)->beat;
+	if (worker_fresh(memory, now) && beat->has_archive_healthy)
+		PUT(res, archive_healthy, beat->archive_healthy);
+	if (res->has_archive_healthy && beat->has_archive_reason)
+		PUT(res, archive_reason, beat->archive_reason);
 	fill_sentience(&res->sentience, t);
 	res->status = wire_s(event_words[report_overall(t)]);
 	res->uptime_s = (now - t->start_ms) / 1000;

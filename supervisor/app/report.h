@@ -5,8 +5,10 @@
 
 struct report {
 	struct res_status res; /* points into the rest and into the tribe */
-	struct item_bucket buckets[TR_NROLES][RECOVERY_NBUCKETS];
-	struct item_reason reasons[TR_NROLES][NDEATHS];
+	struct item_bucket buckets[TR_NROLES][NDEATHS][RECOVERY_NBUCKETS];
+	struct item_recovery recoveries[TR_NROLES][NDEATHS];
+	struct item_reason reasons[TR_NROLES][NDEATHS], detections[TR_NROLES][NDETECTIONS];
+	struct item_understudy understudies[TR_NROLES][WORKER_COPIES];
 };
 void report_fill(struct report *r, struct tribe *t);
 /* EVENT_OPERATIONAL, EVENT_DEGRADED or EVENT_IS_DOWN; its word is the status' word. */

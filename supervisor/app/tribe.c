@@ -24,9 +24,9 @@ static void stop_next(struct tribe *t)
 	for (int i = TR_NROLES - 1; i >= 0; i--) {
 		struct worker *w = &t->workers[i];
 
-		if (w->role.state != ROLE_IDLE && w->role.state != ROLE_CLOSING)
+		if (worker_wanted(w))
 			worker_stop(w); /* may be down at once; then on_change has gone on already */
-		if (w->lc.state != LC_DOWN)
+		if (!worker_down(w))
 			return;
 	}
 	uv_stop(&t->loop);
@@ -123,7 +123,7 @@ static void judge(struct tribe *t)
 	const struct worker *memory = &t->workers[TR_ROLE_MEMORY];
 	enum event_kind now = report_overall(t);
 
-	if (t->stopping || now == t->told || (memory->lc.state == LC_UP && !memory->has_beat) ||
+	if (t->stopping || now == t->told || (worker_serves(memory) && !worker_face(memory)->has_beat) ||
 	    (t->told == EVENT_NKINDS && now != EVENT_OPERATIONAL))
 		return;
 	t->told = now;
@@ -133,7 +133,7 @@ static void judge(struct tribe *t)
 /* Who waits behind --detach need not wait for the end of the start timeout: not from in here, a turn later. */
 static void look_for_hopeless(struct tribe *t, const struct worker *w)
 {
-	if (t->report_fd >= 0 && !t->announced && w->exits >= HOPELESS)
+	if (t->report_fd >= 0 && !t->announced && worker_exits(w) >= HOPELESS)
 		loop_timer_start(t->late, 0, 0);
 }
 
@@ -143,7 +143,7 @@ static void on_change(void *arg, struct worker *w)
 	unsigned up = 0;
 
 	for (int i = 0; i < TR_NROLES; i++)
-		up += t->workers[i].lc.state == LC_UP;
+		up += worker_serves(&t->workers[i]);
 	if (t->control != NULL)
 		control_on_change(t->control, w);
 	if (t->stopping) {
@@ -174,36 +174,28 @@ static void on_event(void *arg, struct event *e)
 }
 
 /* messages.def says who may ask what. */
-static void on_ask(void *arg, struct worker *w, enum wire_msg_id id, uint32_t msgid, const void *msg)
+static void on_ask(void *arg, struct copy *c, enum wire_msg_id id, uint32_t msgid, const void *msg)
 {
 	struct tribe *t = arg;
 	struct tr_fault fault;
 	struct report r;
 
 	if (id == MSG_events) {
-		feed_answer(t, w, msgid, msg);
+		feed_answer(t, c, msgid, msg);
 		return;
 	}
 	if (id != MSG_status) {
 		tr_fault_set(&fault, TR_EMETHOD, "", "tribed does not answer that here");
-		packet_fail(w->chan, msgid, &fault);
+		packet_fail(c->chan, msgid, &fault);
 		return;
 	}
 	report_fill(&r, t);
-	packet_reply(w->chan, MSG_status, msgid, &r.res);
+	packet_reply(c->chan, MSG_status, msgid, &r.res);
 }
 
 static const struct worker_ops worker_ops = {on_change, on_beat, on_ask, on_event};
 
 /* ---- timers and signals ---- */
-
-static void on_tick(void *arg)
-{
-	struct tribe *t = arg;
-
-	for (int i = 0; i < TR_NROLES; i++)
-		worker_tick(&t->workers[i]);
-}
 
 /* --detach promised an answer within the start timeout; also when there is no hope. */
 static void on_late(void *arg)
@@ -216,19 +208,19 @@ static void on_late(void *arg)
 	if (t->stopping || t->announced)
 		return;
 	for (int i = 0; i < TR_NROLES; i++)
-		hopeless = hopeless || t->workers[i].exits >= HOPELESS;
+		hopeless = hopeless || worker_exits(&t->workers[i]) >= HOPELESS;
 	snprintf(why, sizeof(t->failure), "not every Jr came up%s", hopeless ? "" : " in time");
 	for (int i = 0; i < TR_NROLES; i++) {
 		const struct worker *w = &t->workers[i];
 
-		if (w->lc.state == LC_UP || (hopeless && w->exits < HOPELESS))
+		if (worker_serves(w) || (hopeless && worker_exits(w) < HOPELESS))
 			continue; /* those that were still on their way are not to blame */
 		n = strlen(why);
 		snprintf(why + n, sizeof(t->failure) - n, "%s %s %s", why[n - 1] == ')' ? "," : ":",
-			 tr_roles[i].program, w->exits >= HOPELESS ? "leaves each time" : "did not");
+			 tr_roles[i].program, worker_exits(w) >= HOPELESS ? "leaves each time" : "did not");
 		n = strlen(why);
 		snprintf(why + n, sizeof(t->failure) - n, " (%s)",
-			 w->last_exit[0] != '\0' ? w->last_exit : lc_word(w->lc.state));
+			 w->last_exit != NULL ? w->last_exit : worker_word(w));
 	}
 	log_error("%s", why);
 	n = strlen(why);
@@ -263,32 +255,13 @@ static int watch_signals(struct tribe *t)
 	return 0;
 }
 
-static uint64_t finer(uint64_t period, uint32_t heartbeat_ms, uint32_t hang_after_ms)
-{
-	uint64_t p = heartbeat_ms < hang_after_ms / 4 ? heartbeat_ms : hang_after_ms / 4;
-
-	return p < period ? p : period;
-}
-
-void tribe_retime(struct tribe *t)
-{
-	uint64_t period = finer(UINT64_MAX, t->cfg.heartbeat_ms, t->cfg.hang_after_ms);
-
-	for (int i = 0; i < TR_NROLES; i++)
-		if (t->workers[i].proc != NULL)
-			period = finer(period, t->workers[i].heartbeat_ms, t->workers[i].hang_after_ms);
-	loop_timer_start(t->tick, period, period);
-}
-
 static int start_timers(struct tribe *t)
 {
 	int r;
 
-	if ((r = loop_timer_new(&t->tick, &t->loop, on_tick, t)) < 0 ||
-	    (r = loop_timer_new(&t->late, &t->loop, on_late, t)) < 0 ||
+	if ((r = loop_timer_new(&t->late, &t->loop, on_late, t)) < 0 ||
 	    (r = loop_timer_new(&t->stopper, &t->loop, on_stopper, t)) < 0)
 		return r;
-	tribe_retime(t);
 	return t->report_fd < 0 ? 0 : loop_timer_start(t->late, t->cfg.start_timeout_ms, 0);
 }
 
@@ -302,12 +275,13 @@ static int open_parts(struct tribe *t)
 	if ((r = uv_loop_init(&t->loop)) < 0)
 		return r;
 	t->loop_open = true;
-	if ((r = proc_set_new(&t->procs, &t->loop, &worker_proc_ops)) < 0 || (r = watch_signals(t)) < 0 ||
+	if ((r = proc_set_new(&t->procs, &t->loop, &copy_proc_ops)) < 0 || (r = watch_signals(t)) < 0 ||
 	    (r = start_timers(t)) < 0 || (r = notify_new(&t->notify, &t->loop)) < 0 ||
 	    (r = launch_init(&t->launch, &o->paths, &t->listeners, &t->credentials, t->lock.state_fd)) < 0 ||
 	    (r = launch_configure(&t->launch, &t->cfg)) < 0 || (r = reload_new(&t->reload, t)) < 0)
 		return r;
-	t->env = (struct worker_env){&t->loop, t->procs, &t->launch, &t->cfg, &worker_ops, t};
+	oom_init(&t->oom);
+	t->env = (struct worker_env){&t->loop, t->procs, &t->launch, &t->cfg, &worker_ops, t, &t->oom};
 	for (int i = 0; i < TR_NROLES; i++)
 		if ((r = worker_init(&t->workers[i], &t->env, (enum tr_role)i)) < 0)
 			return r;
@@ -364,7 +338,6 @@ void tribe_free(struct tribe *t)
 	credentials_free(&t->credentials);
 	if (t->notify != NULL)
 		notify_free(&t->notify);
-	loop_timer_free(&t->tick);
 	loop_timer_free(&t->late);
 	loop_timer_free(&t->stopper);
 	for (unsigned i = 0; i < t->nsignals; i++)

@@ -24,6 +24,7 @@ struct tribe {
 	struct launch launch;
 	struct proc_set *procs;
 	struct worker_env env;
+	struct oom oom;
 	struct worker workers[TR_NROLES];
 	struct control *control;
 	struct notify *notify;
@@ -31,8 +32,7 @@ struct tribe {
 	struct events events;
 	uint64_t beat_due_ms[TR_NROLES]; /* when executive-jr's channel takes the next beat of each Jr */
 	enum event_kind told; /* operational, degraded or down; EVENT_NKINDS before the first time all was well */
-	struct loop_timer *tick, *late,
-		*stopper; /* late: --detach gives up; stopper: shutdown begins in a turn of its own */
+	struct loop_timer *late, *stopper; /* --detach gives up; shutdown begins in a turn of its own */
 	uv_signal_t signals[3];
 	unsigned nsignals;
 	struct recall_count recalls;
@@ -48,7 +48,6 @@ struct tribe {
 int tribe_open(struct tribe *t, const struct app_opts *opts, int report_fd);
 int tribe_run(struct tribe *t); /* until an ordered shutdown is done: the exit status */
 void tribe_shutdown(struct tribe *t);
-void tribe_retime(struct tribe *t); /* after a change of the configuration or of who lives by which one */
 /* Last of all tells who waits behind report_fd: by then the locks are free again. */
 void tribe_free(struct tribe *t);
 

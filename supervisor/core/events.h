@@ -10,11 +10,14 @@
 	X(START, "start", "ordered to start")                                                  \
 	X(STOP, "stop", "ordered to stop")                                                     \
 	X(SPAWN, "spawn", "a process was made")                                                \
+	X(WAITS, "waits", "it said hello and could lead: an understudy")                       \
 	X(PROMOTE, "promote", "it leads its role in a new epoch")                              \
-	X(READY, "ready", "it said hello and serves")                                          \
+	X(READY, "ready", "it leads and serves")                                               \
 	X(EXIT, "exit", "its process ended, or could not be made; detail: how, and the cause") \
 	X(HANG, "hang", "no heartbeats, not starved: it is killed")                            \
 	X(STOPPED, "stopped", "stopped by a signal: it is killed")                             \
+	X(MUTE, "mute", "it beats, has requests and answers none: it is killed")               \
+	X(SLOW, "slow", "its loop runs late by half of hang_after_ms; nobody is killed")       \
 	X(LATE, "late", "no hello in time: it is killed")                                      \
 	X(BACKOFF, "backoff", "the next start waits")                                          \
 	X(FAILED, "failed", "crashed too often; tried again at the longest interval")          \

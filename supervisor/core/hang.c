@@ -1,59 +1,90 @@
 #include "supervisor/core/hang.h"
 #include <stddef.h>
 
-void hang_start(struct hang *h, uint64_t now_ms)
+static void listen_anew(struct hang *h, uint64_t beat_ms)
 {
-	*h = (struct hang){.beat_ms = now_ms, .tick_ms = now_ms};
+	h->beat_ms = beat_ms;
+	h->base_ms = 0;
+	h->overdue = false;
+}
+
+void hang_start(struct hang *h, uint32_t hang_after_ms, uint64_t now_ms)
+{
+	*h = (struct hang){.beat_ms = now_ms, .look_ms = now_ms, .due_ms = now_ms + hang_after_ms / 2};
 }
 
 void hang_beat(struct hang *h, uint64_t now_ms)
 {
-	h->beat_ms = now_ms;
-	h->base_ms = 0;
+	listen_anew(h, now_ms);
 }
 
-bool hang_wants_sample(const struct hang *h, uint32_t heartbeat_ms, uint64_t now_ms)
+bool hang_wants_sample(const struct hang *h, uint32_t hang_after_ms, uint64_t now_ms)
 {
-	return now_ms - h->beat_ms >= 2 * (uint64_t)heartbeat_ms;
+	return now_ms - h->beat_ms >= hang_after_ms / 2;
 }
 
-static bool starved(const struct hang *h, const struct hang_sample *s, uint64_t now_ms)
+/* What the thread did since base was taken, as shares of that time; false: not known. */
+static bool shares(const struct hang *h, const struct hang_sample *s, uint64_t now_ms, double *ran, double *waited)
 {
-	uint64_t window_ns, waited, ran;
+	double window_ns = (double)(now_ms - h->base_ms) * 1e6;
 
-	if (h->base_ms == 0 || !h->base.known || s == NULL || !s->known)
+	if (h->base_ms == 0 || now_ms <= h->base_ms || !h->base.known || s == NULL || !s->known)
 		return false;
-	window_ns = (now_ms - h->base_ms) * 1000000u;
-	waited = s->delay_ns - h->base.delay_ns;
-	ran = s->run_ns - h->base.run_ns;
-	if (waited > window_ns / 2)
-		return true;
-	/* Runnable all the time without having run: the kernel has not booked the wait yet. */
-	return s->runnable && ran + waited < window_ns / 10;
+	*ran = (double)(s->run_ns - h->base.run_ns) / window_ns;
+	*waited = (double)(s->delay_ns - h->base.delay_ns) / window_ns;
+	return true;
 }
 
-enum hang_verdict hang_tick(struct hang *h, uint32_t hang_after_ms, const struct hang_sample *s, uint64_t now_ms)
+static enum hang_verdict judge(const struct hang *h, const struct hang_sample *s, uint64_t silent_ms,
+			       uint32_t hang_after_ms, uint64_t now_ms)
 {
-	uint64_t gap = now_ms - h->tick_ms, silent;
+	double ran, waited;
+
+	if (!shares(h, s, now_ms, &ran, &waited))
+		return HANG_BLOCKS;
+	/* Runnable all the time without having run: the kernel has not booked the wait yet. */
+	if (silent_ms < (uint64_t)HANG_STARVED_CAP * hang_after_ms &&
+	    (waited > 0.5 || (s->runnable && ran + waited < 0.1)))
+		return HANG_STARVED;
+	return s->runnable || ran > 0.1 ? HANG_SPINS : HANG_BLOCKS;
+}
+
+enum hang_verdict hang_look(struct hang *h, uint32_t hang_after_ms, const struct hang_sample *s, uint64_t now_ms)
+{
+	uint64_t known = h->look_ms > h->beat_ms ? h->look_ms - h->beat_ms : 0, silent;
 	enum hang_verdict v = HANG_ALIVE;
 
-	h->tick_ms = now_ms;
-	if (gap > hang_after_ms / 2) { /* ours, not theirs: allow the same time again */
-		h->beat_ms += gap;
-		if (h->beat_ms > now_ms)
-			h->beat_ms = now_ms;
-		h->base_ms = 0;
-		return HANG_ALIVE;
-	}
+	if (now_ms - h->due_ms > hang_after_ms / 2) /* ours, not theirs: what was not looked at counts for nothing */
+		listen_anew(h, now_ms - known);
+	h->look_ms = now_ms;
 	silent = now_ms - h->beat_ms;
-	if (silent >= hang_after_ms) {
-		if (silent >= (uint64_t)HANG_STARVED_CAP * hang_after_ms)
-			return HANG_HUNG;
-		v = starved(h, s, now_ms) ? HANG_STARVED : HANG_HUNG;
+	if (silent < hang_after_ms / 2) {
+		h->due_ms = h->beat_ms + hang_after_ms / 2;
+		return HANG_ALIVE;
 	}
 	if (h->base_ms == 0 && s != NULL) {
 		h->base = *s;
 		h->base_ms = now_ms;
 	}
+	h->due_ms = now_ms + 1;
+	if (silent < hang_after_ms) {
+		h->due_ms = h->beat_ms + hang_after_ms;
+	} else if (!h->overdue) {
+		h->overdue = true;
+	} else {
+		v = judge(h, s, silent, hang_after_ms, now_ms);
+		if (v == HANG_STARVED)
+			h->due_ms = now_ms + hang_after_ms / 4;
+	}
 	return v;
+}
+
+bool mute_beat(struct mute *m, bool waits, uint64_t done, uint32_t limit_ms, uint64_t now_ms)
+{
+	if (!waits || done != m->done || m->since_ms == 0) {
+		m->done = done;
+		m->since_ms = waits ? now_ms : 0;
+		return false;
+	}
+	return now_ms - m->since_ms >= limit_ms;
 }

@@ -1,6 +1,9 @@
 /* Alive, starved or hung? Beats are missing for hang_after_ms: starved when the process waited for a CPU during most of
- * that time, hung when it did not (it spins or blocks), and after ten times as long hung whatever. Pure: the shell
- * reads /proc/PID/schedstat and passes the figures in. */
+ * that time, hung when it did not (it spins or blocks), and after ten times as long hung whatever. And one that beats
+ * and answers nothing. Pure: the shell reads /proc/PID/schedstat and passes the figures in.
+ *
+ * hang_look() is due at due_ms, and says when again: half-way through the silence (to take a sample) and at its end,
+ * so an idle tribed is woken twice in hang_after_ms for each process, and a hang is seen as it is complete. */
 #ifndef SUPERVISOR_CORE_HANG_H
 #define SUPERVISOR_CORE_HANG_H
 #include <stdbool.h>
@@ -8,7 +11,7 @@
 
 #define HANG_STARVED_CAP 10 /* times hang_after_ms */
 
-enum hang_verdict { HANG_ALIVE, HANG_STARVED, HANG_HUNG };
+enum hang_verdict { HANG_ALIVE, HANG_STARVED, HANG_SPINS, HANG_BLOCKS };
 
 /* Of the thread that runs the loop. run and delay only grow; delay is brought up to date when the thread gets a CPU, so
  * one that never got one shows in `runnable` alone. */
@@ -21,17 +24,26 @@ struct hang_sample {
 
 struct hang {
 	uint64_t beat_ms; /* the last beat, or the hello */
-	uint64_t tick_ms; /* the last tick */
+	uint64_t look_ms; /* the last look */
+	uint64_t due_ms;  /* when to look next */
 	uint64_t base_ms; /* when base was taken; 0: not since the last beat */
+	bool overdue;     /* silent too long when last looked: what waits in the channel is read first */
 	struct hang_sample base;
 };
 
-void hang_start(struct hang *h, uint64_t now_ms); /* at hello */
-void hang_beat(struct hang *h, uint64_t now_ms);
-/* Is a sample wanted for this tick? Saves reading /proc while beats arrive in time. */
-bool hang_wants_sample(const struct hang *h, uint32_t heartbeat_ms, uint64_t now_ms);
-/* Call about every heartbeat_ms. A tick that comes late itself (the supervisor was stopped or starved, its queue still
- * holds the beats) judges nobody. s may be NULL when no sample was wanted. */
-enum hang_verdict hang_tick(struct hang *h, uint32_t hang_after_ms, const struct hang_sample *s, uint64_t now_ms);
+void hang_start(struct hang *h, uint32_t hang_after_ms, uint64_t now_ms); /* at hello */
+void hang_beat(struct hang *h, uint64_t now_ms);                          /* due_ms stays */
+/* Is a sample wanted for this look? Saves reading /proc while beats arrive in time. */
+bool hang_wants_sample(const struct hang *h, uint32_t hang_after_ms, uint64_t now_ms);
+/* now_ms >= due_ms. A look that comes late itself (the supervisor was stopped or starved, its queue still holds the
+ * beats) judges nobody. s may be NULL when no sample was wanted. Moves due_ms ahead. */
+enum hang_verdict hang_look(struct hang *h, uint32_t hang_after_ms, const struct hang_sample *s, uint64_t now_ms);
+
+/* Beats that say: requests in hand, none of them waits for another Jr, and nothing was answered. */
+struct mute {
+	uint64_t done, since_ms; /* since_ms 0: nothing to wait for */
+};
+/* done: answered, with whatever result. True: so for limit_ms. */
+bool mute_beat(struct mute *m, bool waits, uint64_t done, uint32_t limit_ms, uint64_t now_ms);
 
 #endif

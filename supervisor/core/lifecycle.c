@@ -20,46 +20,55 @@ static const struct cell table[LC_NSTATES][LC_NEVENTS] = {
 [LC_DOWN] = {
 	[EV_START]      = C(STARTING, DO_SPAWN),  [EV_HELLO]   = C(DOWN, DO_BUG),         [EV_BEAT]    = C(DOWN, DO_BUG),
 	[EV_EXIT]       = C(DOWN, DO_BUG),        [EV_EXIT_LATER] = C(DOWN, DO_BUG),      [EV_EXIT_OFTEN] = C(DOWN, DO_BUG),
+	[EV_EXIT_SPENT] = C(DOWN, DO_BUG),
 	[EV_STOPPED]    = C(DOWN, DO_BUG),        [EV_HUNG]    = C(DOWN, DO_BUG),         [EV_TIMEOUT] = C(DOWN, DO_BUG),
 	[EV_STOP]       = C(DOWN, 0) },
 [LC_STARTING] = {
 	[EV_START]      = C(STARTING, 0),         [EV_HELLO]   = C(UP, DO_UP),            [EV_BEAT]    = C(STARTING, 0),
 	[EV_EXIT]       = C(STARTING, AGAIN),     [EV_EXIT_LATER] = C(BACKOFF, DO_GONE),  [EV_EXIT_OFTEN] = C(FAILED, DO_GONE),
+	[EV_EXIT_SPENT] = C(DOWN, DO_GONE),
 	[EV_STOPPED]    = C(KILLING, DO_KILL),    [EV_HUNG]    = C(STARTING, 0),          [EV_TIMEOUT] = C(KILLING, DO_KILL),
 	[EV_STOP]       = C(TERMINATING, DO_TERM) },
 [LC_UP] = {
 	[EV_START]      = C(UP, 0),               [EV_HELLO]   = C(UP, 0),                [EV_BEAT]    = C(UP, 0),
 	[EV_EXIT]       = C(STARTING, AGAIN),     [EV_EXIT_LATER] = C(BACKOFF, DO_GONE),  [EV_EXIT_OFTEN] = C(FAILED, DO_GONE),
+	[EV_EXIT_SPENT] = C(DOWN, DO_GONE),
 	[EV_STOPPED]    = C(KILLING, DO_KILL),    [EV_HUNG]    = C(KILLING, DO_KILL),     [EV_TIMEOUT] = C(UP, DO_BUG),
 	[EV_STOP]       = C(STOPPING, DO_DRAIN) },
 [LC_STOPPING] = {
 	[EV_START]      = C(STOPPING, 0),         [EV_HELLO]   = C(STOPPING, 0),          [EV_BEAT]    = C(STOPPING, 0),
 	[EV_EXIT]       = C(DOWN, DO_GONE),       [EV_EXIT_LATER] = C(DOWN, DO_GONE),     [EV_EXIT_OFTEN] = C(DOWN, DO_GONE),
+	[EV_EXIT_SPENT] = C(DOWN, DO_GONE),
 	[EV_STOPPED]    = C(ENDING, DO_KILL),     [EV_HUNG]    = C(ENDING, DO_KILL),      [EV_TIMEOUT] = C(TERMINATING, DO_TERM),
 	[EV_STOP]       = C(STOPPING, 0) },
 [LC_TERMINATING] = {
 	[EV_START]      = C(TERMINATING, 0),      [EV_HELLO]   = C(TERMINATING, 0),       [EV_BEAT]    = C(TERMINATING, 0),
 	[EV_EXIT]       = C(DOWN, DO_GONE),       [EV_EXIT_LATER] = C(DOWN, DO_GONE),     [EV_EXIT_OFTEN] = C(DOWN, DO_GONE),
+	[EV_EXIT_SPENT] = C(DOWN, DO_GONE),
 	[EV_STOPPED]    = C(ENDING, DO_KILL),     [EV_HUNG]    = C(ENDING, DO_KILL),      [EV_TIMEOUT] = C(ENDING, DO_KILL),
 	[EV_STOP]       = C(TERMINATING, 0) },
 [LC_ENDING] = {
 	[EV_START]      = C(ENDING, 0),           [EV_HELLO]   = C(ENDING, 0),            [EV_BEAT]    = C(ENDING, 0),
 	[EV_EXIT]       = C(DOWN, DO_GONE),       [EV_EXIT_LATER] = C(DOWN, DO_GONE),     [EV_EXIT_OFTEN] = C(DOWN, DO_GONE),
+	[EV_EXIT_SPENT] = C(DOWN, DO_GONE),
 	[EV_STOPPED]    = C(ENDING, 0),           [EV_HUNG]    = C(ENDING, 0),            [EV_TIMEOUT] = C(ENDING, DO_KILL),
 	[EV_STOP]       = C(ENDING, 0) },
 [LC_KILLING] = {
 	[EV_START]      = C(KILLING, 0),          [EV_HELLO]   = C(KILLING, 0),           [EV_BEAT]    = C(KILLING, 0),
 	[EV_EXIT]       = C(STARTING, AGAIN),     [EV_EXIT_LATER] = C(BACKOFF, DO_GONE),  [EV_EXIT_OFTEN] = C(FAILED, DO_GONE),
+	[EV_EXIT_SPENT] = C(DOWN, DO_GONE),
 	[EV_STOPPED]    = C(KILLING, 0),          [EV_HUNG]    = C(KILLING, 0),           [EV_TIMEOUT] = C(KILLING, DO_KILL),
 	[EV_STOP]       = C(ENDING, 0) },
 [LC_BACKOFF] = {
 	[EV_START]      = C(STARTING, DO_SPAWN),  [EV_HELLO]   = C(BACKOFF, DO_BUG),      [EV_BEAT]    = C(BACKOFF, DO_BUG),
 	[EV_EXIT]       = C(BACKOFF, DO_BUG),     [EV_EXIT_LATER] = C(BACKOFF, DO_BUG),   [EV_EXIT_OFTEN] = C(BACKOFF, DO_BUG),
+	[EV_EXIT_SPENT] = C(BACKOFF, DO_BUG),
 	[EV_STOPPED]    = C(BACKOFF, DO_BUG),     [EV_HUNG]    = C(BACKOFF, DO_BUG),      [EV_TIMEOUT] = C(STARTING, DO_SPAWN),
 	[EV_STOP]       = C(DOWN, 0) },
 [LC_FAILED] = {
 	[EV_START]      = C(STARTING, DO_SPAWN),  [EV_HELLO]   = C(FAILED, DO_BUG),       [EV_BEAT]    = C(FAILED, DO_BUG),
 	[EV_EXIT]       = C(FAILED, DO_BUG),      [EV_EXIT_LATER] = C(FAILED, DO_BUG),    [EV_EXIT_OFTEN] = C(FAILED, DO_BUG),
+	[EV_EXIT_SPENT] = C(FAILED, DO_BUG),
 	[EV_STOPPED]    = C(FAILED, DO_BUG),      [EV_HUNG]    = C(FAILED, DO_BUG),       [EV_TIMEOUT] = C(STARTING, DO_SPAWN),
 	[EV_STOP]       = C(DOWN, 0) },
 };

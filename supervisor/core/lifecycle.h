@@ -24,8 +24,12 @@ enum lc_state {
 #undef X
 };
 
-/* EXIT, EXIT_LATER, EXIT_OFTEN: the process was reaped (or could not be made); the back-off says which of the three. */
-#define LC_EVENTS(X) X(START) X(HELLO) X(BEAT) X(EXIT) X(EXIT_LATER) X(EXIT_OFTEN) X(STOPPED) X(HUNG) X(TIMEOUT) X(STOP)
+/* EXIT, EXIT_LATER, EXIT_OFTEN: the process was reaped (or could not be made); the back-off says which of the three.
+ * EXIT_SPENT: reaped, need not wait, and another of its role is about to lead: it is started again when that one does.
+ */
+#define LC_EVENTS(X) \
+	X(START)     \
+	X(HELLO) X(BEAT) X(EXIT) X(EXIT_LATER) X(EXIT_OFTEN) X(EXIT_SPENT) X(STOPPED) X(HUNG) X(TIMEOUT) X(STOP)
 
 enum lc_event {
 #define X(name) EV_##name,

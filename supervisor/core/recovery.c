@@ -6,31 +6,42 @@ const double recovery_le[RECOVERY_NBUCKETS] = {
 #undef X
 };
 
-void recovery_lost(struct recovery *r, uint64_t now_ns)
+void reign_hurt(struct reign *r, uint64_t now_ns)
 {
-	if (r->since_ns == 0)
-		r->since_ns = now_ns > 0 ? now_ns : 1;
+	if (r->hurt_ns == 0)
+		r->hurt_ns = now_ns;
 }
 
-double recovery_back(struct recovery *r, uint64_t now_ns)
+void reign_over(struct reign *r, uint64_t since_ns, uint64_t back_ns)
 {
-	double s;
+	if (!r->led || r->back_ns != 0)
+		return;
+	r->since_ns = since_ns;
+	r->back_ns = back_ns;
+}
+
+double reign_away_s(const struct reign *r)
+{
+	uint64_t from = r->reaped_ns;
+
+	if (!r->led || r->reaped_ns == 0 || r->back_ns == 0)
+		return -1;
+	/* The mutex is free before the process is torn down; SIGCHLD comes after that. */
+	if (r->since_ns != 0 && r->since_ns < from)
+		from = r->since_ns;
+	if (r->hurt_ns != 0)
+		from = r->hurt_ns;
+	return r->back_ns > from ? (double)(r->back_ns - from) / 1e9 : 0;
+}
+
+void recovery_add(struct recovery *r, double seconds)
+{
 	int i = 0;
 
-	if (r->since_ns == 0)
-		return -1;
-	s = (double)(now_ns - r->since_ns) / 1e9;
-	r->since_ns = 0;
 	r->n++;
-	r->sum_s += s;
-	while (i < RECOVERY_NBUCKETS && s > recovery_le[i])
+	r->sum_s += seconds;
+	while (i < RECOVERY_NBUCKETS && seconds > recovery_le[i])
 		i++;
 	if (i < RECOVERY_NBUCKETS)
 		r->count[i]++;
-	return s;
-}
-
-void recovery_forget(struct recovery *r)
-{
-	r->since_ns = 0;
 }

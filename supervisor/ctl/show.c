@@ -97,6 +97,23 @@ static enum show_colour state_colour(const wire_str *state)
 	return equals(state, "up") ? SHOW_GOOD : equals(state, "failed") ? SHOW_BAD : SHOW_WARN;
 }
 
+static void show_understudy(struct buf *out, const struct show_style *s, const struct item_understudy *u)
+{
+	char age[SHOW_SHORT] = "-", mem[SHOW_SHORT] = "-", pid[16] = "-", beat[32] = "-";
+
+	if (u->has_uptime_s)
+		show_duration(age, u->uptime_s);
+	if (u->has_rss_bytes)
+		show_bytes(mem, u->rss_bytes);
+	if (u->has_pid)
+		(void)snprintf(pid, sizeof(pid), "%u", u->pid);
+	if (u->has_heartbeat_age_ms)
+		(void)snprintf(beat, sizeof(beat), "%" PRIu64 " ms", u->heartbeat_age_ms);
+	(void)buf_printf(out, "%-12s ", "");
+	show_paint(out, s, equals(&u->state, "waiting") ? SHOW_GOOD : SHOW_WARN, "%-9.*s", (int)u->state.n, u->state.p);
+	(void)buf_printf(out, " %8s %8s %9s %10s %10s\n", pid, age, "", beat, mem);
+}
+
 static void show_jr(struct buf *out, const struct show_style *s, enum tr_role role, const struct item_jr *j)
 {
 	char age[SHOW_SHORT] = "-", mem[SHOW_SHORT] = "-", pid[16] = "-", beat[32] = "-";
@@ -112,6 +129,8 @@ static void show_jr(struct buf *out, const struct show_style *s, enum tr_role ro
 	(void)buf_printf(out, "%-12s ", tr_roles[role].name);
 	show_paint(out, s, state_colour(&j->state), "%-9.*s", (int)j->state.n, j->state.p);
 	(void)buf_printf(out, " %8s %8s %9" PRIu64 " %10s %10s\n", pid, age, j->restarts, beat, mem);
+	for (uint32_t i = 0; i < j->understudies.n; i++)
+		show_understudy(out, s, &j->understudies.v[i]);
 }
 
 /* Why a Jr is not up, one line each. */

@@ -16,9 +16,9 @@ static bool among(const wire_str *s, const char *const *words)
 
 static enum show_colour event_colour(const wire_str *kind)
 {
-	static const char *const good[] = {"ready", "operational", "promote", NULL};
-	static const char *const bad[] = {"exit", "hang", "stopped", "late", "failed", "down", NULL};
-	static const char *const warn[] = {"backoff", "stop", "shutdown", "drill", "degraded", NULL};
+	static const char *const good[] = {"ready", "operational", "promote", "waits", NULL};
+	static const char *const bad[] = {"exit", "hang", "stopped", "late", "mute", "failed", "down", NULL};
+	static const char *const warn[] = {"backoff", "stop", "shutdown", "drill", "degraded", "slow", NULL};
 
 	return among(kind, good) ? SHOW_GOOD : among(kind, bad) ? SHOW_BAD : among(kind, warn) ? SHOW_WARN : SHOW_PLAIN;
 }

@@ -68,6 +68,23 @@ class Staged(Tribe):
     def wait_state(self, role, *states, timeout=START_S):
         return wait_for(lambda: self.jr(role)["state"] in states and self.jr(role), f"{role} is {states}", timeout)
 
+    def understudies(self, role, state=None):
+        return [u for u in self.jr(role)["understudies"] if state is None or u["state"] == state]
+
+    def wait_covered(self, role, n=1, timeout=START_S):
+        """Its lead serves and n understudies wait; what status says of the role then."""
+        def covered():
+            jr = self.jr(role)
+            waiting = [u for u in jr["understudies"] if u["state"] == "waiting"]
+            return jr["state"] == "up" and len(waiting) == n and jr
+        return wait_for(covered, f"{role} serves with {n} behind it", timeout)
+
+    def detections(self, role):
+        return {r["reason"]: r["count"] for r in self.jr(role)["detections"]}
+
+    def recoveries(self, role):
+        return {r["cause"]: r["count"] for r in self.jr(role)["recoveries"]}
+
     def reasons(self, role):
         return {r["reason"]: r["count"] for r in self.jr(role)["restarts_by_reason"]}
 

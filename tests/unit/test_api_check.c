@@ -156,6 +156,8 @@ static void scrape_all(void **state)
 {
 	static const struct item_bucket buckets[] = {{0.01, 2}, {0.1, 1}};
 	static const struct item_reason reasons[] = {{{"killed", 6}, 3}};
+	struct item_recovery recovery = {.cause = wire_s("hang"), .buckets = {buckets, 2}, .sum_s = 1.5, .count = 4};
+	struct item_reason detections[] = {{wire_s("spin"), 2}, {wire_s("slow"), 9}};
 	struct res_memory_thermal t = {
 		.total_memories = 7, .average_temperature = 41.5, .has_average_temperature = true};
 	struct res_status s = {.uptime_s = 9, .archive_healthy = true, .has_archive_healthy = true};
@@ -169,9 +171,8 @@ static void scrape_all(void **state)
 	t.has_phase_coherence_avg = true;
 	s.jrs_running.memory_jr = true;
 	s.jrs.memory_jr.restarts_by_reason = (struct list_reason){reasons, 1};
-	s.jrs.memory_jr.recovery = (struct list_bucket){buckets, 2};
-	s.jrs.memory_jr.recovery_count = 4;
-	s.jrs.memory_jr.recovery_sum_s = 1.5;
+	s.jrs.memory_jr.recoveries = (struct list_recovery){&recovery, 1};
+	s.jrs.memory_jr.detections = (struct list_reason){detections, 2};
 	s.jrs.memory_jr.cpu_ms = 1500;
 	s.jrs.memory_jr.has_cpu_ms = true;
 	s.jrs.meta_jr.heartbeat_at = 1700000000500;
@@ -193,8 +194,10 @@ static void scrape_all(void **state)
 	assert_null(strstr(b.p, "sacred_min"));
 	assert_true(says(&b, "cherokee_jr_up{jr=\"memory_jr\"} 1") && says(&b, "cherokee_jr_up{jr=\"meta_jr\"} 0"));
 	assert_true(says(&b, "cherokee_jr_restarts_total{jr=\"memory_jr\",reason=\"killed\"} 3"));
-	assert_true(says(&b, "cherokee_jr_recovery_seconds_bucket{jr=\"memory_jr\",le=\"0.1\"} 3"));
-	assert_true(says(&b, "cherokee_jr_recovery_seconds_bucket{jr=\"memory_jr\",le=\"+Inf\"} 4"));
+	assert_true(says(&b, "cherokee_jr_detections_total{jr=\"memory_jr\",kind=\"spin\"} 2"));
+	assert_true(says(&b, "cherokee_jr_detections_total{jr=\"memory_jr\",kind=\"slow\"} 9"));
+	assert_true(says(&b, "cherokee_jr_recovery_seconds_bucket{jr=\"memory_jr\",cause=\"hang\",le=\"0.1\"} 3"));
+	assert_true(says(&b, "cherokee_jr_recovery_seconds_bucket{jr=\"memory_jr\",cause=\"hang\",le=\"+Inf\"} 4"));
 	assert_true(says(&b, "cherokee_jr_cpu_seconds_total{jr=\"memory_jr\"} 1.5"));
 	assert_true(says(&b, "cherokee_jr_heartbeat_timestamp{jr=\"meta_jr\"} 1700000000.5"));
 	assert_null(strstr(b.p, "cherokee_jr_heartbeat_timestamp{jr=\"memory_jr\"}"));

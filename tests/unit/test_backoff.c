@@ -1,4 +1,4 @@
-/* supervisor/core/backoff and recovery. */
+/* supervisor/core: backoff, recovery and deaths. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "supervisor/core/backoff.h"
+#include "supervisor/core/deaths.h"
 #include "supervisor/core/recovery.h"
 
 static void the_first_two_are_free_then_it_doubles(void **state)
@@ -72,26 +73,83 @@ static void recovery_times_fall_into_their_buckets(void **state)
 	struct recovery r = {0};
 
 	(void)state;
-	assert_true(recovery_back(&r, 5) < 0); /* the first start recovers nothing */
-	recovery_lost(&r, 1000);
-	recovery_lost(&r, 900000000); /* hang noticed first, then its death: the first counts */
-	assert_true(recovery_back(&r, 1001000) == 0.001);
+	recovery_add(&r, 0.0001);
 	assert_int_equal(r.count[0], 1);
-	recovery_lost(&r, 1);
-	recovery_back(&r, 1000002);
+	recovery_add(&r, 0.00010001);
 	assert_int_equal(r.count[1], 1);
-	recovery_lost(&r, 1);
-	recovery_back(&r, 30000000001);
+	recovery_add(&r, 0);
+	assert_int_equal(r.count[0], 2);
+	recovery_add(&r, 30);
 	assert_int_equal(r.count[RECOVERY_NBUCKETS - 1], 1);
-	recovery_lost(&r, 1);
-	recovery_back(&r, 30000000002); /* in no bucket, but counted */
-	assert_int_equal(r.n, 4);
-	recovery_lost(&r, 1);
-	recovery_forget(&r);
-	assert_true(recovery_back(&r, 5) < 0);
-	assert_int_equal(r.n, 4);
+	recovery_add(&r, 30.001); /* in no bucket, but counted */
+	assert_int_equal(r.n, 5);
 	for (int i = 1; i < RECOVERY_NBUCKETS; i++)
 		assert_true(recovery_le[i] > recovery_le[i - 1]);
+}
+
+#define MS(n) ((n)*UINT64_C(1000000))
+
+static int away_ms(const struct reign *r)
+{
+	double s = reign_away_s(r);
+
+	return s < 0 ? -1 : (int)(s * 1000 + 0.5);
+}
+
+static void a_reign_ends_when_the_mutex_is_free(void **state)
+{
+	struct reign r = {.led = true};
+
+	(void)state;
+	assert_int_equal(away_ms(&r), -1);
+	r.reaped_ns = MS(40); /* 38 ms were taken by the teardown */
+	assert_int_equal(away_ms(&r), -1);
+	reign_over(&r, MS(2), MS(3));
+	assert_int_equal(away_ms(&r), 1);
+	reign_over(&r, MS(2), MS(90)); /* that is of the one after it */
+	assert_int_equal(away_ms(&r), 1);
+}
+
+static void a_reign_in_any_order(void **state)
+{
+	struct reign r = {.led = true};
+
+	(void)state;
+	reign_over(&r, 0, MS(50)); /* a fresh process, which found it free */
+	assert_int_equal(away_ms(&r), -1);
+	r.reaped_ns = MS(40);
+	assert_int_equal(away_ms(&r), 10);
+	r.back_ns = MS(39); /* SIGCHLD is last */
+	assert_int_equal(away_ms(&r), 0);
+}
+
+static void what_was_noticed_first_counts(void **state)
+{
+	struct reign r = {.led = true}, never = {.reaped_ns = MS(5)};
+
+	(void)state;
+	reign_hurt(&r, MS(10));
+	reign_hurt(&r, MS(900));
+	r.reaped_ns = MS(1000);
+	reign_over(&r, MS(950), MS(1010));
+	assert_int_equal(away_ms(&r), 1000);
+	reign_over(&never, MS(6), MS(7)); /* who never led was nobody's loss */
+	assert_int_equal(away_ms(&never), -1);
+}
+
+static void words_of_ends(void **state)
+{
+	(void)state;
+	assert_int_equal(detection_of_end(true, 1, true), DETECTED_EXIT);
+	assert_int_equal(detection_of_end(true, EXIT_NO_MEMORY, false), DETECTED_OOM);
+	assert_int_equal(detection_of_end(false, 9, true), DETECTED_OOM);
+	assert_int_equal(detection_of_end(false, 9, false), DETECTED_SIGNAL);
+	assert_int_equal(detection_of_end(false, 11, true), DETECTED_SIGNAL);
+	assert_int_equal(detection_of_end(false, EXIT_NO_MEMORY, false), DETECTED_SIGNAL);
+	assert_int_equal(detection_death(DETECTED_SPIN), DEATH_HANG);
+	assert_int_equal(detection_death(DETECTED_BLOCK), DEATH_HANG);
+	assert_int_equal(detection_death(DETECTED_OOM), DEATH_OOM);
+	assert_int_equal(detection_death(DETECTED_SLOW), DEATH_NONE);
 }
 
 int main(void)
@@ -102,6 +160,10 @@ int main(void)
 		cmocka_unit_test(health_forgives),
 		cmocka_unit_test(ordered_deaths_cost_nothing),
 		cmocka_unit_test(recovery_times_fall_into_their_buckets),
+		cmocka_unit_test(a_reign_ends_when_the_mutex_is_free),
+		cmocka_unit_test(a_reign_in_any_order),
+		cmocka_unit_test(what_was_noticed_first_counts),
+		cmocka_unit_test(words_of_ends),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

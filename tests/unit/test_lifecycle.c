@@ -37,6 +37,7 @@ static int possible(const struct lc *w, int up, int ev)
 	case EV_EXIT:
 	case EV_EXIT_LATER:
 	case EV_EXIT_OFTEN:
+	case EV_EXIT_SPENT:
 	case EV_STOPPED:
 	case EV_HUNG:
 		return up;
@@ -84,7 +85,7 @@ static void walk(struct lc w, int up, uint64_t t, int depth)
 		uint64_t now = ev == EV_TIMEOUT ? w.wake_ms : t + 1;
 		struct lc n = w;
 		unsigned act;
-		int gone = ev >= EV_EXIT && ev <= EV_EXIT_OFTEN, alive;
+		int gone = ev >= EV_EXIT && ev <= EV_EXIT_SPENT, alive;
 
 		if (!possible(&w, up, ev))
 			continue;
@@ -150,6 +151,10 @@ static void a_plain_life(void **state)
 	assert_int_equal(w.wake_ms, 0);
 	assert_int_equal(lc_step(&w, &lim, EV_EXIT, 30), DO_GONE | DO_SPAWN);
 	assert_int_equal(w.generation, 2);
+	assert_int_equal(lc_step(&w, &lim, EV_EXIT_SPENT, 30), DO_GONE);
+	assert_int_equal(w.state, LC_DOWN);
+	assert_int_equal(lc_step(&w, &lim, EV_START, 30), DO_SPAWN);
+	assert_int_equal(w.generation, 3);
 	assert_int_equal(lc_step(&w, &lim, EV_HELLO, 31), DO_UP);
 	assert_int_equal(lc_step(&w, &lim, EV_STOPPED, 32), DO_KILL);
 	assert_int_equal(lc_step(&w, &lim, EV_EXIT_LATER, 33), DO_GONE);

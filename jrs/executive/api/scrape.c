@@ -40,15 +40,30 @@ struct jr_row {
 	bool up;
 };
 
-static void put_recovery(struct metrics_writer *w, const struct jr_row *row)
+static void put_recovery(struct metrics_writer *w, const char *name, const struct item_recovery *r)
 {
-	struct metrics_histogram h = {.count = row->jr->recovery_count, .sum = row->jr->recovery_sum_s};
+	struct metrics_histogram h = {.count = r->count, .sum = r->sum_s};
+	char cause[33];
 
-	for (uint32_t i = 0; i < row->jr->recovery.n && h.buckets < METRICS_BUCKETS_MAX; i++) {
-		h.le[h.buckets] = row->jr->recovery.v[i].le;
-		h.n[h.buckets++] = row->jr->recovery.v[i].count;
+	for (uint32_t i = 0; i < r->buckets.n && h.buckets < METRICS_BUCKETS_MAX; i++) {
+		h.le[h.buckets] = r->buckets.v[i].le;
+		h.n[h.buckets++] = r->buckets.v[i].count;
 	}
-	metrics_put_histogram(w, METRIC_JR_RECOVERY, &h, row->name);
+	tr_copy(cause, sizeof(cause), r->cause.p, r->cause.n);
+	metrics_put_histogram(w, METRIC_JR_RECOVERY, &h, name, cause);
+}
+
+static void put_counts(struct metrics_writer *w, enum metric_id id, const char *name, const struct list_reason *by)
+{
+	for (uint32_t k = 0; k < by->n; k++) {
+		char reason[33];
+
+		tr_copy(reason, sizeof(reason), by->v[k].reason.p, by->v[k].reason.n);
+		if (name != NULL)
+			metrics_put(w, id, (double)by->v[k].count, name, reason);
+		else
+			metrics_put(w, id, (double)by->v[k].count, reason);
+	}
 }
 
 /* One metric after the other, each for every Jr. */
@@ -67,18 +82,13 @@ static void put_jrs(struct metrics_writer *w, const struct jr_row *rows, unsigne
 	EACH(jr->has_queue_depth, JR_QUEUE, (double)jr->queue_depth)
 	EACH(jr->has_loop_lag_us, JR_LAG, (double)jr->loop_lag_us / 1e6)
 #undef EACH
-	for (unsigned i = 0; i < n; i++) {
-		const struct list_reason *by = &rows[i].jr->restarts_by_reason;
-
-		for (uint32_t k = 0; k < by->n; k++) {
-			char reason[33];
-
-			tr_copy(reason, sizeof(reason), by->v[k].reason.p, by->v[k].reason.n);
-			metrics_put(w, METRIC_JR_RESTARTS, (double)by->v[k].count, rows[i].name, reason);
-		}
-	}
 	for (unsigned i = 0; i < n; i++)
-		put_recovery(w, &rows[i]);
+		put_counts(w, METRIC_JR_RESTARTS, rows[i].name, &rows[i].jr->restarts_by_reason);
+	for (unsigned i = 0; i < n; i++)
+		put_counts(w, METRIC_JR_DETECTIONS, rows[i].name, &rows[i].jr->detections);
+	for (unsigned i = 0; i < n; i++)
+		for (uint32_t k = 0; k < rows[i].jr->recoveries.n; k++)
+			put_recovery(w, rows[i].name, &rows[i].jr->recoveries.v[k]);
 }
 
 static void put_status(struct metrics_writer *w, const struct res_status *s)
