@@ -28,6 +28,13 @@ static int ask_tribed(void *arg, uint32_t timeout_ms, peer_cb *cb, void *cb_arg)
 	return jr_ask_supervisor(f->jr, MSG_status, &msg, timeout_ms, cb, cb_arg);
 }
 
+static int ask_drills(void *arg, const struct msg_drills *msg, uint32_t timeout_ms, peer_cb *cb, void *cb_arg)
+{
+	struct face *f = arg;
+
+	return jr_ask_supervisor(f->jr, MSG_drills, msg, timeout_ms, cb, cb_arg);
+}
+
 static int ask_events(void *arg, const struct msg_events *msg, uint32_t timeout_ms, peer_cb *cb, void *cb_arg)
 {
 	struct face *f = arg;
@@ -99,6 +106,7 @@ static int face_open(struct face *f, const struct jr_opts *opts)
 			      .integration = jr_peer(f->jr, TR_ROLE_INTEGRATION),
 			      .meta = jr_peer(f->jr, TR_ROLE_META),
 			      .status = ask_tribed,
+			      .drills = ask_drills,
 			      .events = ask_events,
 			      .loop = jr_loop(f->jr),
 			      .max_streams = STREAMS_MAX,

@@ -1,12 +1,14 @@
 #include "supervisor/app/control.h"
 #include "common/base/clock.h"
 #include "proto/chan/server.h"
+#include "supervisor/app/drills.h"
 #include "supervisor/app/feed.h"
 #include "supervisor/app/harm.h"
 #include "supervisor/app/reload.h"
 #include "supervisor/app/report.h"
 #include "supervisor/app/settings.h"
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <tribe/version.h>
@@ -171,6 +173,48 @@ static void on_events(void *arg, struct chan_call *call, const void *msg)
 	free(list);
 }
 
+static void on_drills(void *arg, struct chan_call *call, const void *msg)
+{
+	const struct msg_drills *m = msg;
+	struct control *c = arg;
+	struct item_drill list[DRILLS_KEPT];
+	struct res_drills res = {.drills = {.v = list}};
+
+	res.drills.n = drills_list(c->tribe->drills, m->has_limit ? m->limit : DRILLS_KEPT, list);
+	chan_reply(call, &res);
+}
+
+static void on_drill_report(void *arg, struct chan_call *call, const void *msg)
+{
+	const struct msg_drill_report *m = msg;
+	struct control *c = arg;
+	struct res_drill_report res = {0};
+	struct item_drill drill;
+	struct tr_fault fault;
+	char text[96];
+
+#define COPY_REQ(name)                   drill.name = m->name;
+#define COPY_OPT(name)                   drill.name = m->name, drill.has_##name = m->has_##name;
+#define COPY(need, type, name, min, max) COPY_##need(name)
+#define NO_ITEM(need, item, name)
+#define NO_LIST(need, item, name, min, max)
+	ITEM_drill(COPY, NO_ITEM, NO_LIST)
+#undef COPY
+#undef COPY_REQ
+#undef COPY_OPT
+#undef NO_ITEM
+#undef NO_LIST
+		if (drills_add(c->tribe->drills, &drill, &fault) < 0)
+	{
+		chan_fail(call, &fault);
+		return;
+	}
+	(void)snprintf(text, sizeof(text), "%.*s ended, valid: %.*s", (int)m->fault.n, m->fault.p, (int)m->valid.n,
+		       m->valid.p);
+	feed_word(c->tribe, EVENT_DRILL, text);
+	chan_reply(call, &res);
+}
+
 void control_on_beat(struct control *c, const struct msg_heartbeat *beat)
 {
 	notify_all(&c->beats, MSG_heartbeat, beat);
@@ -291,7 +335,7 @@ int control_new(struct control **out, struct tribe *t)
 		{MSG_status, on_status},     {MSG_version, on_version},       {MSG_heartbeats, on_heartbeats},
 		{MSG_events, on_events},     {MSG_config, on_config},         {MSG_jr_start, on_jr_start},
 		{MSG_jr_stop, on_jr_stop},   {MSG_jr_restart, on_jr_restart}, {MSG_reload, on_reload},
-		{MSG_shutdown, on_shutdown},
+		{MSG_shutdown, on_shutdown}, {MSG_drills, on_drills},         {MSG_drill_report, on_drill_report},
 	};
 	struct control *c = calloc(1, sizeof(*c));
 	struct chan_server_cfg cfg = {.loop = &t->loop,

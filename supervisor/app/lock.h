@@ -8,7 +8,7 @@ struct state_lock {
 	int state_fd;   /* flock on STATE/lock; memory-jr inherits it, so an orphaned one keeps the next tribe away */
 	int runtime_fd; /* flock on RUNTIME/tribed.pid; ours alone */
 	const char *runtime; /* borrowed: the directory of that file */
-	bool unclean;   /* the tribed before us did not leave in order: its Jrs may still be leaving */
+	bool unclean;        /* the tribed before us did not leave in order: its Jrs may still be leaving */
 };
 
 /* A living tribed: TR_EBUSY at once. A dead one's memory-jr: waits up to 5 s for it to leave. `why` says what is the

@@ -1,5 +1,6 @@
 #include "supervisor/app/report.h"
 #include "common/base/clock.h"
+#include "supervisor/app/drills.h"
 #include <stdio.h>
 #include <string.h>
 #include <tribe/version.h>
@@ -222,6 +223,8 @@ void report_fill(struct report *r, struct tribe *t)
 		PUT(res, archive_reason, beat->archive_reason);
 	fill_sentience(&res->sentience, t);
 	res->status = wire_s(event_words[report_overall(t)]);
+	res->drills.v = r->drills;
+	res->drills.n = drills_counts(t->drills, r->drills);
 	res->uptime_s = (now - t->start_ms) / 1000;
 	res->supervisor_pid = (uint32_t)getpid();
 	res->supervisor_rss_bytes = own_rss();

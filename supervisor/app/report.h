@@ -1,6 +1,7 @@
 /* `status`: everything tribed knows, gathered at the moment of asking. */
 #ifndef SUPERVISOR_APP_REPORT_H
 #define SUPERVISOR_APP_REPORT_H
+#include "supervisor/app/drills.h"
 #include "supervisor/app/tribe.h"
 
 struct report {
@@ -8,6 +9,7 @@ struct report {
 	struct item_bucket buckets[TR_NROLES][NDEATHS][RECOVERY_NBUCKETS];
 	struct item_recovery recoveries[TR_NROLES][NDEATHS];
 	struct item_reason reasons[TR_NROLES][NDEATHS], detections[TR_NROLES][NDETECTIONS];
+	struct item_reason drills[DRILLS_VERDICTS];
 	struct item_understudy understudies[TR_NROLES][WORKER_COPIES];
 };
 void report_fill(struct report *r, struct tribe *t);

@@ -2,6 +2,7 @@
 #include "common/base/clock.h"
 #include "common/log/log.h"
 #include "supervisor/app/control.h"
+#include "supervisor/app/drills.h"
 #include "supervisor/app/feed.h"
 #include "supervisor/app/notify.h"
 #include "supervisor/app/reload.h"
@@ -176,12 +177,20 @@ static void on_event(void *arg, struct event *e)
 /* messages.def says who may ask what. */
 static void on_ask(void *arg, struct copy *c, enum wire_msg_id id, uint32_t msgid, const void *msg)
 {
+	struct item_drill list[DRILLS_KEPT];
+	struct res_drills res = {.drills = {.v = list}};
+	const struct msg_drills *m = msg;
 	struct tribe *t = arg;
 	struct tr_fault fault;
 	struct report r;
 
 	if (id == MSG_events) {
 		feed_answer(t, c, msgid, msg);
+		return;
+	}
+	if (id == MSG_drills) {
+		res.drills.n = drills_list(t->drills, m->has_limit ? m->limit : DRILLS_KEPT, list);
+		packet_reply(c->chan, MSG_drills, msgid, &res);
 		return;
 	}
 	if (id != MSG_status) {
@@ -278,7 +287,8 @@ static int open_parts(struct tribe *t)
 	if ((r = proc_set_new(&t->procs, &t->loop, &copy_proc_ops)) < 0 || (r = watch_signals(t)) < 0 ||
 	    (r = start_timers(t)) < 0 || (r = notify_new(&t->notify, &t->loop)) < 0 ||
 	    (r = launch_init(&t->launch, &o->paths, &t->listeners, &t->credentials, t->lock.state_fd)) < 0 ||
-	    (r = launch_configure(&t->launch, &t->cfg)) < 0 || (r = reload_new(&t->reload, t)) < 0)
+	    (r = launch_configure(&t->launch, &t->cfg)) < 0 || (r = reload_new(&t->reload, t)) < 0 ||
+	    (r = drills_new(&t->drills, o->paths.state)) < 0)
 		return r;
 	oom_init(&t->oom);
 	t->env = (struct worker_env){&t->loop, t->procs, &t->launch, &t->cfg, &worker_ops, t, &t->oom};
@@ -332,6 +342,7 @@ void tribe_free(struct tribe *t)
 {
 	reload_free(&t->reload);
 	control_free(&t->control);
+	drills_free(&t->drills);
 	for (int i = 0; i < TR_NROLES; i++)
 		worker_free(&t->workers[i]);
 	launch_free(&t->launch);

@@ -9,6 +9,7 @@
 #include "supervisor/core/sentience.h"
 
 struct control;
+struct drills;
 struct notify;
 struct reload;
 
@@ -30,6 +31,7 @@ struct tribe {
 	struct notify *notify;
 	struct reload *reload;
 	struct events events;
+	struct drills *drills;
 	uint64_t beat_due_ms[TR_NROLES]; /* when executive-jr's channel takes the next beat of each Jr */
 	enum event_kind told; /* operational, degraded or down; EVENT_NKINDS before the first time all was well */
 	struct loop_timer *late, *stopper; /* --detach gives up; shutdown begins in a turn of its own */

@@ -21,7 +21,7 @@ ONE = '{"content":"one"}'
 ROUTES = {
     "/": "GET", "/healthz": "GET", "/readyz": "GET", "/metrics": "GET", MEMORIES: "GET POST", MEMORIES + "/{id}": "GET PATCH DELETE",
     ASK: "POST", DECISIONS: "GET POST", "/api/v1/status": "GET", "/api/v1/thermal": "GET", "/api/v1/analysis/anomalies": "GET",
-    "/api/v1/events": "GET",
+    "/api/v1/events": "GET", "/api/v1/drills": "GET",
 }
 
 # method, path, headers, body -> status, problem, what the detail names

@@ -204,5 +204,115 @@ class Callers(FaultCase):
             self.assertEqual(len(tribe.pids()), len(ROLES), "and nobody was harmed")
 
 
+class Inside(FaultCase):
+    """Harms of a fault point inside a Jr."""
+
+    def written(self, tribe, role):
+        return [json.loads(line) for line in tribe.wrote("faults-" + role)]
+
+    def refused(self, tribe, **params):
+        with self.assertRaises(RpcError) as caught:
+            tribe.call("control.sock", "fault.inject", params)
+        return caught.exception.code, caught.exception.error.get("field")
+
+    def test_only_with_drills(self):
+        with Staged(fakes=ROLES) as tribe:
+            for fault in ("spin", "block", "slow", "exit", "oom", "fd-exhaustion", "half-open", "garbage"):
+                self.assertEqual(self.refused(tribe, jr="meta", fault=fault), ("refused", "fault"))
+            self.assertEqual(self.refused(tribe, jr="meta", fault="supervisor-kill"), ("invalid", "fault"))
+            self.assertEqual(self.refused(tribe, jr="meta", fault="flood"), ("invalid", "fault"))
+            self.assertEqual([tribe.jr(role)["restarts"] for role in ROLES], [0, 0, 0, 0])
+
+    def staged(self, *settings):
+        tribe = Staged("drills=true", *settings, fakes=ROLES, start=False)
+        tribe.mode("meta", "faults")
+        return tribe
+
+    def test_ends_by_exit_memory_and_spinning(self):
+        with self.staged("hang_after_ms=400") as tribe:
+            tribe.start()
+            for fault, params, detected in (("exit", {"amount": 7}, {"exit": 1}), ("oom", {}, {"exit": 1, "oom": 1}),
+                                            ("spin", {}, {"exit": 1, "oom": 1, "spin": 1})):
+                old = tribe.pids()["meta"]
+                hit = tribe.call("control.sock", "fault.inject", dict(params, jr="meta", fault=fault))
+                self.assertEqual(hit["pid"], old)
+                wait_for(lambda: tribe.pids().get("meta", old) != old, "another one leads")
+                self.assertEqual(tribe.detections("meta"), detected)
+            self.assertEqual(tribe.reasons("meta"), {"drill": 3})
+            self.assertEqual(tribe.recoveries("meta"), {"drill": 3})
+            self.assertEqual([w["params"].get("amount") for w in self.written(tribe, "meta")], [7, None, None])
+
+    def test_one_that_lasts_is_healed_in_three_ways(self):
+        with self.staged() as tribe:
+            tribe.start()
+            old = tribe.pids()["meta"]
+            with tribe.rpc() as rpc:
+                rpc.call("fault.inject", {"jr": "meta", "fault": "slow", "amount": 5})
+                healed = rpc.call("fault.heal", {"jr": "meta"})["healed"]
+                self.assertEqual([(f["jr"], f["fault"], f["pid"]) for f in healed], [("meta_jr", "slow", old)])
+                rpc.call("fault.inject", {"jr": "meta", "fault": "half-open", "ms": 80})
+                wait_for(lambda: len(self.written(tribe, "meta")) == 4, "its time is over")
+                self.assertEqual(rpc.call("fault.heal"), {"healed": []})
+                rpc.call("fault.inject", {"jr": "meta", "fault": "garbage"})
+            wait_for(lambda: len(self.written(tribe, "meta")) == 6, "the drill has gone")
+            written = self.written(tribe, "meta")
+            self.assertEqual([w["params"].get("fault", "heal") for w in written], ["slow", "heal", "half-open", "heal", "garbage", "heal"])
+            self.assertEqual(written[2]["params"]["ms"], 80)
+            self.assertEqual({w["pid"] for w in written}, {old})
+            self.assertEqual(tribe.pids()["meta"], old)
+            os.kill(old, signal.SIGKILL)  # what ends it now is no drill
+            wait_for(lambda: tribe.pids().get("meta", old) != old, "another one leads")
+            self.assertEqual(tribe.reasons("meta"), {"signal": 1})
+
+
+class Reports(FaultCase):
+    def drill(self, n, **more):
+        return dict({"id": f"drill-{n}", "started": 1764356400000 + n, "finished": 1764356400500 + n, "fault": "kill", "jrs": ["memory_jr"],
+                     "seed": n, "valid": "true", "planned": 10, "injected": 10, "recovered": 10, "p50_ms": 0.4, "requests": 1000,
+                     "refused": 0, "failed": 0, "lost": 0, "doubled": 0, "stale": 0}, **more)
+
+    def test_kept_listed_counted_and_kept_over_a_restart(self):
+        with Staged(fakes=ROLES) as tribe, tribe.rpc() as rpc:
+            self.assertEqual(rpc.call("drills"), {"drills": []})
+            self.assertEqual(rpc.call("status")["drills"], [])
+            reports = [self.drill(n) for n in range(70)] + [self.drill(70, valid="false", reason="lost 1", lost=1), self.drill(71, valid="unknown")]
+            for report in reports:
+                self.assertEqual(rpc.call("drill.report", report), {})
+            self.assertEqual(rpc.call("drills")["drills"], reports[:-65:-1])
+            self.assertEqual(rpc.call("drills", {"limit": 2})["drills"], reports[:-3:-1])
+            self.assertEqual(rpc.call("status")["drills"], [{"reason": word, "count": n} for word, n in (("true", 70), ("false", 1), ("unknown", 1))])
+            for wrong, field in (({"valid": "maybe"}, "valid"), ({"jrs": ["chief"]}, "jrs"), ({"id": ""}, "id")):
+                with self.assertRaises(RpcError) as caught:
+                    rpc.call("drill.report", self.drill(99, **wrong))
+                self.assertEqual((caught.exception.code, caught.exception.error["field"]), ("invalid", field))
+            self.assertEqual(tribe.stop(), 0)
+            tribe.start()
+            self.assertEqual(tribe.call("control.sock", "drills")["drills"], reports[:-65:-1])
+            self.assertEqual(tribe.status()["drills"], [], "counted since the start")
+
+    def test_a_broken_file_is_put_aside(self):
+        path = "drills.mp"
+        with Staged(fakes=ROLES, start=False) as tribe:
+            os.mkdir(tribe.state)
+            whole = msgpack.packb([self.drill(1), self.drill(2)])
+            for broken in (b"", b"\x81", whole[:-3], whole + b"\x00", b"\x80", msgpack.packb([{"id": "x"}]), b"\xdd\xff\xff\xff\xff",
+                           msgpack.packb([self.drill(1, valid="maybe")])):
+                with open(os.path.join(tribe.state, path), "wb") as f:
+                    f.write(broken)
+                tribe.start()
+                self.assertTrue(os.path.exists(os.path.join(tribe.state, path + ".broken")), broken)
+                self.assertFalse(os.path.exists(os.path.join(tribe.state, path)))
+                os.unlink(os.path.join(tribe.state, path + ".broken"))
+                self.assertLessEqual(len(tribe.call("control.sock", "drills")["drills"]), 2)
+                tribe.call("control.sock", "drill.report", self.drill(3))
+                self.assertEqual(tribe.call("control.sock", "drills")["drills"][0]["id"], "drill-3")
+                self.assertEqual(tribe.stop(), 0)
+            self.assertIn("put aside as drills.mp.broken", tribe.logs())
+            with open(os.path.join(tribe.state, path), "wb") as f:
+                f.write(whole)
+            tribe.start()
+            self.assertEqual([d["id"] for d in tribe.call("control.sock", "drills")["drills"]], ["drill-2", "drill-1"])
+
+
 if __name__ == "__main__":
     main()

@@ -249,6 +249,28 @@ static void answer_status(void *arg)
 		status_call.cb(status_call.arg, TR_EUNAVAILABLE, NULL, &away);
 }
 
+static int drills(void *arg, const struct msg_drills *msg, uint32_t timeout_ms, peer_cb *cb, void *cb_arg)
+{
+	static const struct item_drill two[] = {
+		{.id = {"d2", 2},
+		 .fault = {"hang", 4},
+		 .valid = {"unknown", 7},
+		 .reason = {"cut short", 9},
+		 .has_reason = true},
+		{.id = {"d1", 2}, .fault = {"kill", 4}, .valid = {"true", 4}, .lost = 0, .requests = 7},
+	};
+	static const struct tr_fault away = {.code = TR_EUNAVAILABLE};
+	struct res_drills res = {.drills = {two, msg->has_limit && msg->limit == 1 ? 1 : 2}};
+
+	(void)arg;
+	(void)timeout_ms;
+	if (fx.status_mood == ANSWER)
+		cb(cb_arg, 0, &res, NULL);
+	else
+		cb(cb_arg, TR_EUNAVAILABLE, NULL, &away);
+	return 0;
+}
+
 static int status(void *arg, uint32_t timeout_ms, peer_cb *cb, void *cb_arg)
 {
 	(void)arg;
@@ -352,6 +374,7 @@ static void start_http(void)
 static int set_up(void **state)
 {
 	struct api_cfg api = {.status = status,
+			      .drills = drills,
 			      .events = events,
 			      .on_done = on_done,
 			      .request_timeout_ms = 5000,

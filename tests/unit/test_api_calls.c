@@ -415,6 +415,28 @@ static void health(void **state)
 	assert_int_equal(GET("/healthz"), 200); /* answered here, whatever is away */
 }
 
+static void drills_that_were(void **state)
+{
+	json_t *list;
+
+	(void)state;
+	assert_int_equal(GET("/api/v1/drills"), 200);
+	list = json_object_get(rp.doc, "drills");
+	assert_int_equal(json_array_size(list), 2);
+	assert_string_equal(json_string_value(json_object_get(json_array_get(list, 0), "valid")), "unknown");
+	assert_string_equal(json_string_value(json_object_get(json_array_get(list, 0), "reason")), "cut short");
+	assert_int_equal(json_integer_value(json_object_get(json_array_get(list, 1), "requests")), 7);
+	assert_int_equal(GET("/api/v1/drills?limit=1"), 200);
+	assert_int_equal(json_array_size(json_object_get(rp.doc, "drills")), 1);
+	GET("/api/v1/drills?limit=65");
+	check_problem(422, "invalid", "\"limit\"");
+	GET("/api/v1/drills?jr=memory");
+	check_problem(422, "invalid", "\"jr\"");
+	fx.status_mood = FAIL;
+	GET("/api/v1/drills");
+	check_problem(503, "unavailable", "tribed is not there");
+}
+
 static void scrapes(void **state)
 {
 	(void)state;
@@ -461,6 +483,7 @@ int main(void)
 		T(routing),
 		T(decisions),
 		T(health),
+		T(drills_that_were),
 		T(scrapes),
 		cmocka_unit_test(forget_last),
 	};

@@ -157,6 +157,7 @@ static void scrape_all(void **state)
 	static const struct item_bucket buckets[] = {{0.01, 2}, {0.1, 1}};
 	static const struct item_reason reasons[] = {{{"killed", 6}, 3}};
 	struct item_recovery recovery = {.cause = wire_s("hang"), .buckets = {buckets, 2}, .sum_s = 1.5, .count = 4};
+	struct item_reason drills[] = {{wire_s("true"), 5}, {wire_s("unknown"), 1}};
 	struct item_reason detections[] = {{wire_s("spin"), 2}, {wire_s("slow"), 9}};
 	struct res_memory_thermal t = {
 		.total_memories = 7, .average_temperature = 41.5, .has_average_temperature = true};
@@ -177,6 +178,7 @@ static void scrape_all(void **state)
 	s.jrs.memory_jr.has_cpu_ms = true;
 	s.jrs.meta_jr.heartbeat_at = 1700000000500;
 	s.jrs.meta_jr.has_heartbeat_at = true;
+	s.drills = (struct list_reason){drills, 2};
 	s.sentience.index = 66;
 	s.sentience.has_index = true;
 	s.sentience.coherence = 0.5;
@@ -194,6 +196,8 @@ static void scrape_all(void **state)
 	assert_null(strstr(b.p, "sacred_min"));
 	assert_true(says(&b, "cherokee_jr_up{jr=\"memory_jr\"} 1") && says(&b, "cherokee_jr_up{jr=\"meta_jr\"} 0"));
 	assert_true(says(&b, "cherokee_jr_restarts_total{jr=\"memory_jr\",reason=\"killed\"} 3"));
+	assert_true(says(&b, "cherokee_drills_total{result=\"true\"} 5"));
+	assert_true(says(&b, "cherokee_drills_total{result=\"unknown\"} 1"));
 	assert_true(says(&b, "cherokee_jr_detections_total{jr=\"memory_jr\",kind=\"spin\"} 2"));
 	assert_true(says(&b, "cherokee_jr_detections_total{jr=\"memory_jr\",kind=\"slow\"} 9"));
 	assert_true(says(&b, "cherokee_jr_recovery_seconds_bucket{jr=\"memory_jr\",cause=\"hang\",le=\"0.1\"} 3"));

@@ -14,6 +14,8 @@ struct api_cfg {
 		*meta; /* borrowed; may be freed before the api, never used after api_free() */
 	/* Asks tribed for its status, with the promise of peer_call(). */
 	int (*status)(void *arg, uint32_t timeout_ms, peer_cb *cb, void *cb_arg);
+	/* The same for the last drills (struct msg_drills). */
+	int (*drills)(void *arg, const struct msg_drills *msg, uint32_t timeout_ms, peer_cb *cb, void *cb_arg);
 	/* Asks tribed for events (struct msg_events), with the same promise; with follow, api_note() gets the further
 	 * ones. */
 	int (*events)(void *arg, const struct msg_events *msg, uint32_t timeout_ms, peer_cb *cb, void *cb_arg);

@@ -1,4 +1,4 @@
-/* GET /, /healthz, /readyz, /api/v1/status, /api/v1/thermal, /metrics */
+/* GET /, /healthz, /readyz, /api/v1/status, /api/v1/drills, /api/v1/thermal, /metrics */
 #include "jrs/executive/api/internal.h"
 #include <tribe/version.h>
 
@@ -91,6 +91,35 @@ void api_get_status(struct api_call *call)
 		api_failf(call, r, "", "%s", tr_strerror(r));
 }
 
+/* ---- drills ---- */
+static void on_drills(void *arg, int r, const void *res, const struct tr_fault *fault)
+{
+	struct tr_fault named;
+
+	if (r == 0) {
+		api_reply_json(arg, 200, json_encode(wire_methods[MSG_drills].result, res));
+		return;
+	}
+	named = *fault;
+	if (r == TR_EDEADLINE || r == TR_EUNAVAILABLE)
+		api_absent(&named, r, "tribed");
+	api_fail(arg, &named);
+}
+
+void api_get_drills(struct api_call *call)
+{
+	const struct api_cfg *cfg = &call->api->cfg;
+	uint32_t left = api_left_ms(call);
+	struct msg_drills msg;
+	int r;
+
+	if (api_query(call, wire_methods[MSG_drills].params, NULL, (struct http_str){NULL, 0}, &msg) < 0)
+		return;
+	r = cfg->drills(cfg->arg, &msg, left < STATUS_MS ? left : STATUS_MS, on_drills, call);
+	if (r < 0)
+		api_failf(call, r, "", "%s", tr_strerror(r));
+}
+
 /* ---- metrics: memory-jr first, then tribed, whatever either says ---- */
 static void write_metrics(struct api_call *call, const struct res_status *status)
 {
@@ -110,7 +139,8 @@ static void on_scrape_status(void *arg, int r, const void *res, const struct tr_
 	write_metrics(arg, r < 0 ? NULL : res);
 }
 
-/* Not bounded by what memory-jr's silence has left of the request's time: what tribed knows is wanted then above all. */
+/* Not bounded by what memory-jr's silence has left of the request's time: what tribed knows is wanted then above all.
+ */
 static int scrape_status(struct api_call *call)
 {
 	return call->api->cfg.status(call->api->cfg.arg, SCRAPE_MS, on_scrape_status, call);

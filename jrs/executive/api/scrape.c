@@ -103,6 +103,7 @@ static void put_status(struct metrics_writer *w, const struct res_status *s)
 
 	metrics_put(w, METRIC_UPTIME, (double)s->uptime_s);
 	put_jrs(w, rows, sizeof(rows) / sizeof(*rows));
+	put_counts(w, METRIC_DRILLS, NULL, &s->drills);
 	if (mind->has_heartbeat_coherence)
 		metrics_put(w, METRIC_HEARTBEAT, mind->heartbeat_coherence);
 	if (mind->has_index)
