@@ -425,16 +425,19 @@ bool worker_spent(const struct copy *c)
 
 void worker_start(struct worker *w)
 {
+	bool closing = w->role.state == ROLE_CLOSING;
+
 	if (!worker_wanted(w))
 		copy_tell(worker_face(w), EVENT_START, NULL);
-	if (w->role.state == ROLE_CLOSING) /* its life ends whatever happens */
-		for (int i = 0; i < WORKER_COPIES; i++)
-			if (w->copies[i].lc.state != LC_DOWN && !copy_leaves(&w->copies[i]))
-				copy_step(&w->copies[i], EV_STOP);
 	role_step(&w->role, RV_START, 0);
-	for (int i = 0; i < WORKER_COPIES; i++)
-		if (copy_waits(&w->copies[i])) /* an operator knows more than the back-off */
-			copy_step(&w->copies[i], EV_START);
+	for (int i = 0; i < WORKER_COPIES; i++) {
+		struct copy *c = &w->copies[i];
+
+		if (copy_waits(c)) /* an operator knows more than the back-off */
+			copy_step(c, EV_START);
+		else if (closing && c->lc.state != LC_DOWN && !copy_leaves(c))
+			copy_step(c, EV_STOP); /* whatever was under way when it was stopped ends */
+	}
 	worker_changed(w);
 }
 
