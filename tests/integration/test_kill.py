@@ -29,7 +29,8 @@ class Kill(unittest.TestCase):
             for role in ROLES:
                 jr = status["jrs"][API_NAMES[role]]
                 self.assertGreaterEqual(jr["restarts"], 2, jr)
-                self.assertGreaterEqual(jr["recovery_count"], 2, jr)
+                self.assertEqual([r["cause"] for r in jr["recoveries"]], ["signal"], jr)
+                self.assertGreaterEqual(jr["recoveries"][0]["count"], 2, jr)
 
     def test_two_at_once(self):
         with Tribe() as tribe:
