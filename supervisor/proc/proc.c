@@ -10,13 +10,18 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 struct proc {
 	struct proc *next;
+	struct proc_set *set;
 	pid_t pid;
+	int pidfd; /* -1: none */
 	void *arg;
+	bool adopted;
+	uv_poll_t poll; /* of pidfd; only when adopted */
 };
 
 struct proc_set {
@@ -45,19 +50,39 @@ static void forget(struct proc_set *s, struct proc *p)
 	*at = p->next;
 }
 
+static void on_unwatched(uv_handle_t *h)
+{
+	free(h->data);
+}
+
+static void drop(struct proc *p)
+{
+	if (p->adopted) { /* the loop first, then its descriptor */
+		uv_poll_stop(&p->poll);
+		uv_close((uv_handle_t *)&p->poll, on_unwatched);
+	}
+	if (p->pidfd >= 0)
+		close(p->pidfd);
+	if (!p->adopted)
+		free(p);
+}
+
+static void tell_end(struct proc *p, enum proc_how how, int value)
+{
+	struct proc_set *s = p->set;
+
+	forget(s, p);
+	s->ops->on_end(p->arg, p, &(struct proc_end){.pid = p->pid, .how = how, .value = value, .at_ns = tr_mono_ns()});
+	drop(p);
+}
+
 static void tell(struct proc_set *s, struct proc *p, const siginfo_t *si)
 {
 	if (si->si_code == CLD_STOPPED) {
 		s->ops->on_stop(p->arg, p, si->si_status);
 		return;
 	}
-	forget(s, p);
-	s->ops->on_end(p->arg, p,
-		       &(struct proc_end){.pid = si->si_pid,
-					  .how = si->si_code == CLD_EXITED ? PROC_EXITED : PROC_SIGNALLED,
-					  .value = si->si_status,
-					  .at_ns = tr_mono_ns()});
-	free(p);
+	tell_end(p, si->si_code == CLD_EXITED ? PROC_EXITED : PROC_SIGNALLED, si->si_status);
 }
 
 /* One SIGCHLD may stand for many: ask until there is nothing left to hear. */
@@ -142,10 +167,10 @@ void proc_set_free(struct proc_set **sp)
 		struct proc *p = s->children;
 
 		s->children = p->next;
-		kill(p->pid, SIGKILL);
-		while (waitpid(p->pid, NULL, 0) < 0 && errno == EINTR)
+		(void)proc_signal(p, SIGKILL);
+		while (!p->adopted && waitpid(p->pid, NULL, 0) < 0 && errno == EINTR)
 			;
-		free(p);
+		drop(p);
 	}
 	close(s->null_fd);
 	uv_close((uv_handle_t *)&s->sigchld, on_closed);
@@ -154,19 +179,82 @@ void proc_set_free(struct proc_set **sp)
 int proc_spawn(struct proc_set *s, const struct proc_spec *spec, void *arg, struct proc **out)
 {
 	struct proc *p = calloc(1, sizeof(*p));
+	int pidfd = -1;
 	pid_t pid;
 
 	if (p == NULL)
 		return TR_ENOMEM;
-	pid = spawn_child(spec, s->null_fd);
+	pid = spawn_child(spec, s->null_fd, &pidfd);
 	if (pid < 0) {
 		free(p);
 		return (int)pid;
 	}
-	*p = (struct proc){.next = s->children, .pid = pid, .arg = arg};
+	*p = (struct proc){.next = s->children, .set = s, .pid = pid, .pidfd = pidfd, .arg = arg};
 	s->children = p;
 	*out = p;
 	return 0;
+}
+
+/* ---- those of another supervisor ---- */
+
+/* 0: dead, or the kernel does not tell. */
+static pid_t pid_of(int pidfd)
+{
+	char path[64], text[1024];
+	const char *at;
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", pidfd);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return 0;
+	n = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	text[n > 0 ? n : 0] = '\0';
+	at = strstr(text, "\nPid:");
+	n = at == NULL ? 0 : strtol(at + 5, NULL, 10);
+	return n > 1 ? (pid_t)n : 0;
+}
+
+static void on_adopted_end(uv_poll_t *h, int status, int events)
+{
+	(void)events;
+	if (status >= 0 || status == UV_EBADF)
+		tell_end(h->data, PROC_UNKNOWN, 0);
+}
+
+int proc_adopt(struct proc_set *s, int pidfd, void *arg, struct proc **out)
+{
+	struct proc *p;
+	int r;
+
+	if (pid_of(pidfd) == 0 || syscall(SYS_pidfd_send_signal, pidfd, 0, NULL, 0) < 0)
+		return TR_ECLOSED;
+	p = calloc(1, sizeof(*p));
+	if (p == NULL)
+		return TR_ENOMEM;
+	*p = (struct proc){
+		.next = s->children, .set = s, .pid = pid_of(pidfd), .pidfd = pidfd, .arg = arg, .adopted = true};
+	p->poll.data = p;
+	if ((r = uv_poll_init(s->sigchld.loop, &p->poll, pidfd)) < 0) {
+		free(p);
+		return r;
+	}
+	uv_poll_start(&p->poll, UV_READABLE, on_adopted_end);
+	s->children = p;
+	*out = p;
+	return 0;
+}
+
+bool proc_adopted(const struct proc *p)
+{
+	return p->adopted;
+}
+
+int proc_pidfd(const struct proc *p)
+{
+	return p->pidfd;
 }
 
 pid_t proc_pid(const struct proc *p)
@@ -177,6 +265,8 @@ pid_t proc_pid(const struct proc *p)
 int proc_signal(struct proc *p, int sig)
 {
 	assert(p->pid > 1);
+	if (p->adopted) /* not our child: its pid may be a stranger's by now */
+		return syscall(SYS_pidfd_send_signal, p->pidfd, sig, NULL, 0) < 0 ? -errno : 0;
 	return kill(p->pid, sig) < 0 ? -errno : 0;
 }
 

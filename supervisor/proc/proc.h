@@ -12,11 +12,15 @@
 struct proc;
 struct proc_set;
 
-enum proc_how { PROC_EXITED, PROC_SIGNALLED };
+enum proc_how {
+	PROC_EXITED,
+	PROC_SIGNALLED,
+	PROC_UNKNOWN /* adopted: its status went to whom the kernel gave it to */
+};
 struct proc_end {
 	pid_t pid;
 	enum proc_how how;
-	int value; /* exit status or signal */
+	int value; /* exit status or signal; unknown: 0 */
 	uint64_t at_ns;
 };
 
@@ -53,6 +57,12 @@ void proc_set_free(struct proc_set **s);
  * than 0-2 and the list. Returns 0 once the program runs; the errno of a failed exec as a negative number, the child
  * then being reaped already. arg goes to the callbacks. Never calls back from inside. */
 int proc_spawn(struct proc_set *s, const struct proc_spec *spec, void *arg, struct proc **out);
+/* A process that another supervisor made and that lives on: known by its pidfd, which is taken over on success. Signalled
+ * through that; its end is told as PROC_UNKNOWN, its stops are not (ask proc_stopped). proc_set_free() kills it without
+ * waiting. TR_ECLOSED: it is dead. Never calls back from inside. */
+int proc_adopt(struct proc_set *s, int pidfd, void *arg, struct proc **out);
+bool proc_adopted(const struct proc *p);
+int proc_pidfd(const struct proc *p); /* borrowed; -1: the kernel gave none */
 pid_t proc_pid(const struct proc *p);
 int proc_signal(struct proc *p, int sig);
 /* Stopped by a signal, or with SIGSTOP on its way to it. */

@@ -125,7 +125,7 @@ static int lift_fds(struct plan *plan, const struct proc_spec *spec)
 	return 0;
 }
 
-static pid_t clone_and_exec(struct plan *plan)
+static pid_t clone_and_exec(struct plan *plan, int *pidfd)
 {
 	sigset_t all, old;
 	char *stack;
@@ -137,7 +137,7 @@ static pid_t clone_and_exec(struct plan *plan)
 		return -errno;
 	sigfillset(&all); /* no handler of ours may run in the child */
 	pthread_sigmask(SIG_SETMASK, &all, &old);
-	pid = clone(child, stack + CHILD_STACK, CLONE_VM | CLONE_VFORK | SIGCHLD, plan);
+	pid = clone(child, stack + CHILD_STACK, CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, plan, pidfd);
 	saved = errno;
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	munmap(stack, CHILD_STACK);
@@ -146,12 +146,13 @@ static pid_t clone_and_exec(struct plan *plan)
 	if (plan->error != 0) {
 		while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
 			;
+		close(*pidfd);
 		return -plan->error;
 	}
 	return pid;
 }
 
-pid_t spawn_child(const struct proc_spec *spec, int null_fd)
+pid_t spawn_child(const struct proc_spec *spec, int null_fd, int *pidfd)
 {
 	struct plan plan = {.path = spec->path, .argv = spec->argv, .null_fd = null_fd};
 	pid_t r;
@@ -159,7 +160,7 @@ pid_t spawn_child(const struct proc_spec *spec, int null_fd)
 	if (spec->nfds > PROC_FDS_MAX)
 		return -E2BIG;
 	if ((r = make_env(&plan, spec)) == 0 && (r = lift_fds(&plan, spec)) == 0)
-		r = clone_and_exec(&plan);
+		r = clone_and_exec(&plan, pidfd);
 	for (unsigned i = 0; i < plan.nfds; i++)
 		close(plan.fds[i]);
 	free(plan.env);

@@ -5,6 +5,6 @@
 
 /* The child's pid, or the negative errno of whatever failed; the child is reaped in that case.
  * null_fd: /dev/null, becomes its stdin. */
-pid_t spawn_child(const struct proc_spec *spec, int null_fd);
+pid_t spawn_child(const struct proc_spec *spec, int null_fd, int *pidfd);
 
 #endif

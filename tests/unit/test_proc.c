@@ -10,12 +10,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "common/base/clock.h"
+#include "common/base/err.h"
 #include "supervisor/proc/detach.h"
 #include "supervisor/proc/proc.h"
 
@@ -316,6 +318,76 @@ static void orphans_are_reaped(void **state)
 	close(hold[0]);
 }
 
+/* As after the death of another supervisor: a process that is not our child, and its pidfd. The supervisor before
+ * stays, so that the kernel does not make the process ours. */
+static pid_t anothers_child(pid_t *parent, int *pidfd)
+{
+	int tell[2];
+	pid_t pid;
+
+	assert_int_equal(pipe2(tell, O_CLOEXEC), 0);
+	*parent = fork();
+	if (*parent == 0) {
+		pid = fork();
+		if (pid == 0)
+			for (;;)
+				pause();
+		(void)!write(tell[1], &pid, sizeof(pid));
+		waitpid(pid, NULL, 0);
+		_exit(0);
+	}
+	assert_int_equal(read(tell[0], &pid, sizeof(pid)), sizeof(pid));
+	close(tell[0]);
+	close(tell[1]);
+	*pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	assert_true(*pidfd >= 0);
+	return pid;
+}
+
+static void anothers_child_is_adopted(void **state)
+{
+	struct world *w = *state;
+	int before = open_fds(), pidfd;
+	pid_t parent, pid = anothers_child(&parent, &pidfd);
+	struct proc *p;
+
+	assert_int_equal(proc_adopt(w->set, pidfd, &pidfd, &p), 0);
+	assert_true(proc_adopted(p));
+	assert_int_equal(proc_pid(p), pid);
+	assert_int_equal(proc_pidfd(p), pidfd);
+	assert_int_equal(proc_signal(p, SIGSTOP), 0);
+	while (!proc_stopped(p))
+		;
+	assert_int_equal(proc_signal(p, SIGKILL), 0);
+	run_until(w, &w->nends, 1);
+	assert_ptr_equal(w->who[0], &pidfd);
+	assert_int_equal(w->ends[0].pid, pid);
+	assert_int_equal(w->ends[0].how, PROC_UNKNOWN);
+	while (proc_set_strangers(w->set) == 0) /* the supervisor before; it reaped its child */
+		uv_run(&w->loop, UV_RUN_ONCE);
+	assert_int_equal(open_fds(), before);
+	/* dead ones are none */
+	pid = anothers_child(&parent, &pidfd);
+	assert_int_equal(kill(pid, SIGKILL), 0);
+	while (proc_set_strangers(w->set) == 1)
+		uv_run(&w->loop, UV_RUN_ONCE);
+	assert_int_equal(proc_adopt(w->set, pidfd, NULL, &p), TR_ECLOSED);
+	close(pidfd);
+}
+
+static void a_pidfd_names_the_child(void **state)
+{
+	struct world *w = *state;
+	struct proc *p;
+
+	assert_int_equal(start(w, "pause", NULL, 0, NULL, &p), 0);
+	assert_false(proc_adopted(p));
+	assert_true(proc_pidfd(p) >= 0 && (fcntl(proc_pidfd(p), F_GETFD) & FD_CLOEXEC) != 0);
+	assert_int_equal(syscall(SYS_pidfd_send_signal, proc_pidfd(p), SIGKILL, NULL, 0), 0);
+	run_until(w, &w->nends, 1);
+	assert_int_equal(w->ends[0].value, SIGKILL);
+}
+
 static void nothing_leaks_over_many_lives(void **state)
 {
 	struct world *w = *state;
@@ -366,6 +438,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(a_stop_is_seen_from_the_signal_to_its_end, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_program_that_cannot_run_is_told_at_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(orphans_are_reaped, setup, teardown),
+		cmocka_unit_test_setup_teardown(anothers_child_is_adopted, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_pidfd_names_the_child, setup, teardown),
 		cmocka_unit_test_setup_teardown(nothing_leaks_over_many_lives, setup, teardown),
 	};
 
