@@ -33,8 +33,21 @@ static const char *const passed[] = {
 #define NPASSED (sizeof(passed) / sizeof(passed[0]))
 #define NOWN    4 /* TRIBE_... */
 
+static int page_open(struct launch *l, int role, int leads[TR_NROLES])
+{
+	int r;
+
+	if (leads == NULL)
+		return lead_page_new(&l->lead_fd[role], &l->lead[role]);
+	if ((r = lead_page_map(leads[role], &l->lead[role])) == 0) {
+		l->lead_fd[role] = leads[role];
+		leads[role] = -1;
+	}
+	return r;
+}
+
 int launch_init(struct launch *l, const struct tr_paths *paths, const struct listeners *listeners,
-		const struct credentials *credentials, int lock_fd)
+		const struct credentials *credentials, int lock_fd, int leads[TR_NROLES])
 {
 	ssize_t n;
 	char *slash;
@@ -55,7 +68,7 @@ int launch_init(struct launch *l, const struct tr_paths *paths, const struct lis
 	l->lock_fd = lock_fd;
 	buf_init(&l->config, 0);
 	for (int i = 0; i < TR_NROLES; i++)
-		if ((r = lead_page_new(&l->lead_fd[i], &l->lead[i])) < 0)
+		if ((r = page_open(l, i, leads)) < 0)
 			return r;
 	return 0;
 }

@@ -25,8 +25,9 @@ struct life {
 	uint64_t epoch;
 };
 
+/* leads: the pages of a tribed that died, taken over; NULL: new ones are made. */
 int launch_init(struct launch *l, const struct tr_paths *paths, const struct listeners *listeners,
-		const struct credentials *credentials, int lock_fd);
+		const struct credentials *credentials, int lock_fd, int leads[TR_NROLES]);
 /* What lives that begin from now on are given; before the first one. On failure it stays as it was. */
 int launch_configure(struct launch *l, const struct tr_config *cfg);
 void launch_free(struct launch *l);

@@ -185,6 +185,31 @@ fail:
 	return r;
 }
 
+/* Bound to this path, which still leads to a socket? */
+static bool bound_here(int fd, const char *runtime, const char *name)
+{
+	struct sockaddr_un un = {.sun_family = AF_UNSPEC};
+	socklen_t len = sizeof(un);
+	char path[sizeof(un.sun_path)];
+	struct stat st;
+
+	return in_dir(path, sizeof(path), runtime, name) == 0 && getsockname(fd, (struct sockaddr *)&un, &len) == 0 &&
+	       un.sun_family == AF_UNIX && strncmp(un.sun_path, path, sizeof(path)) == 0 && lstat(path, &st) == 0 &&
+	       S_ISSOCK(st.st_mode);
+}
+
+int listeners_adopt(struct listeners *l, const char *runtime)
+{
+	if (!bound_here(l->control, runtime, TR_CONTROL_SOCKET))
+		return TR_EPROTO;
+	for (int i = 0; i < TR_NROLES; i++)
+		if (!bound_here(l->jr[i], runtime, tr_roles[i].socket))
+			return TR_EPROTO;
+	print_address(l->http, l->http_address, sizeof(l->http_address));
+	l->readers = give_to_group(runtime);
+	return write_http_addr(l, runtime);
+}
+
 static void drop(int *fd, const char *runtime, const char *name)
 {
 	char path[4200];

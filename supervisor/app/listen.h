@@ -19,6 +19,9 @@ struct listeners {
 /* patient: an orphaned executive-jr may still hold the port; wait up to 5 s for it. */
 int listeners_open(struct listeners *l, const char *runtime, const char *http_listen, bool patient, char *why,
 		   size_t size);
+/* Those of a tribed that died, from l's descriptors (all of them are there): makes their files' contents good again. On
+ * failure they are no listeners of this runtime directory, and still the caller's. */
+int listeners_adopt(struct listeners *l, const char *runtime);
 /* Closes, and removes the files that name them. */
 void listeners_close(struct listeners *l, const char *runtime);
 

@@ -13,6 +13,7 @@
 
 #define ORPHAN_PATIENCE_MS 5000
 #define LOOK_AGAIN_MS      5
+#define STATE_FILE         "lock"
 #define PID_FILE           "tribed.pid"
 
 /* Field 22 of /proc/PID/stat: with the pid it names a process for ever. 0: there is none. */
@@ -99,6 +100,22 @@ static int sign(int fd, const char *text)
 	return 0;
 }
 
+static int sign_state(int fd)
+{
+	char text[64];
+
+	snprintf(text, sizeof(text), "%d %llu\n", getpid(), start_time(getpid()));
+	return sign(fd, text);
+}
+
+static int sign_runtime(int fd)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%d\n", getpid());
+	return sign(fd, text);
+}
+
 /* Does the name still lead to the file we hold? */
 static bool in_place(const char *dir, const char *name, int fd)
 {
@@ -113,8 +130,6 @@ static bool in_place(const char *dir, const char *name, int fd)
 /* Its holder removes the file before he lets go of it: a lock on one that has gone meanwhile is worth nothing. */
 static int lock_runtime(struct state_lock *l, const char *runtime, char *why, size_t size)
 {
-	char text[32];
-
 	for (;;) {
 		l->runtime_fd = open_lock(runtime, PID_FILE);
 		if (l->runtime_fd < 0) {
@@ -130,25 +145,22 @@ static int lock_runtime(struct state_lock *l, const char *runtime, char *why, si
 		close(l->runtime_fd);
 	}
 	l->runtime = runtime;
-	snprintf(text, sizeof(text), "%d\n", getpid());
-	return sign(l->runtime_fd, text);
+	return sign_runtime(l->runtime_fd);
 }
 
 int state_lock_take(struct state_lock *l, const char *state, const char *runtime, char *why, size_t size)
 {
-	char text[64];
 	int r;
 
 	*l = (struct state_lock){.state_fd = -1, .runtime_fd = -1};
-	l->state_fd = open_lock(state, "lock");
+	l->state_fd = open_lock(state, STATE_FILE);
 	if (l->state_fd < 0) {
-		snprintf(why, size, "%s/lock: %s", state, tr_strerror(l->state_fd));
+		snprintf(why, size, "%s/" STATE_FILE ": %s", state, tr_strerror(l->state_fd));
 		return l->state_fd;
 	}
 	if ((r = take(l->state_fd, &l->unclean, why, size)) < 0 || (r = lock_runtime(l, runtime, why, size)) < 0)
 		goto fail;
-	snprintf(text, sizeof(text), "%d %llu\n", getpid(), start_time(getpid()));
-	if ((r = sign(l->state_fd, text)) == 0)
+	if ((r = sign_state(l->state_fd)) == 0)
 		return 0;
 	snprintf(why, size, "the state directory cannot be written: %s", tr_strerror(r));
 fail:
@@ -157,6 +169,21 @@ fail:
 	close(l->state_fd);
 	*l = (struct state_lock){.state_fd = -1, .runtime_fd = -1};
 	return r;
+}
+
+int state_lock_adopt(struct state_lock *l, const char *state, const char *runtime, int state_fd, int runtime_fd)
+{
+	int r;
+
+	if (!in_place(state, STATE_FILE, state_fd) || !in_place(runtime, PID_FILE, runtime_fd))
+		return TR_EPROTO;
+	/* a lock goes with the open file: to take it again there changes nothing, and another's would be in the way */
+	if (flock(state_fd, LOCK_EX | LOCK_NB) < 0 || flock(runtime_fd, LOCK_EX | LOCK_NB) < 0)
+		return TR_EPROTO;
+	if ((r = sign_state(state_fd)) < 0 || (r = sign_runtime(runtime_fd)) < 0)
+		return r;
+	*l = (struct state_lock){.state_fd = state_fd, .runtime_fd = runtime_fd, .runtime = runtime, .unclean = true};
+	return 0;
 }
 
 void state_lock_drop(struct state_lock *l)

@@ -14,6 +14,9 @@ struct state_lock {
 /* A living tribed: TR_EBUSY at once. A dead one's memory-jr: waits up to 5 s for it to leave. `why` says what is the
  * matter. Call before the loop runs. */
 int state_lock_take(struct state_lock *l, const char *state, const char *runtime, char *why, size_t size);
+/* The locks of a tribed that died, which are held for as long as these descriptors live: taken over on success.
+ * TR_EPROTO: they are not those of these directories. */
+int state_lock_adopt(struct state_lock *l, const char *state, const char *runtime, int state_fd, int runtime_fd);
 /* After the last Jr left: says in the file that all went in order. */
 void state_lock_drop(struct state_lock *l);
 
