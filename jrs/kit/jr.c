@@ -97,6 +97,16 @@ static void on_beat_timer(void *arg)
 	send_beat(arg);
 }
 
+static int say_hello(struct jr *jr)
+{
+	struct msg_hello h = {.jr = wire_s(api_name(jr)),
+			      .pid = (uint32_t)getpid(),
+			      .generation = jr->opts.generation,
+			      .proto_rev = WIRE_PROTO_REV};
+
+	return packet_note(jr->channel, MSG_hello, &h);
+}
+
 /* ---- leaving ---- */
 
 static void leave(struct jr *jr, int r)
@@ -199,6 +209,22 @@ static void begin_to_lead(struct jr *jr, uint64_t since_ns)
 		 since_ns == 0 ? 0 : (m.monotonic_ns - since_ns) / 1000);
 }
 
+/* A new tribed has our channel. Its answer to a full one is to ask again. */
+static void introduce(struct jr *jr)
+{
+	struct msg_lead m = {.jr = wire_s(api_name(jr)),
+			     .pid = (uint32_t)getpid(),
+			     .generation = jr->opts.generation,
+			     .epoch = lead_epoch(jr->lead),
+			     .monotonic_ns = tr_mono_ns()};
+
+	if (jr->state == STARTING || say_hello(jr) < 0)
+		return;
+	if (lead_has(jr->lead))
+		(void)packet_note(jr->channel, MSG_lead, &m);
+	send_beat(jr);
+}
+
 static void on_mutex(void *arg, int r, uint64_t since_ns)
 {
 	struct jr *jr = arg;
@@ -248,6 +274,9 @@ static void on_message(void *arg, struct packet *ch, enum wire_msg_id id, uint32
 	} else if (id == MSG_heal) {
 		if (((const struct msg_heal *)msg)->generation == jr->opts.generation)
 			harm_heal(jr->harm);
+	} else if (id == MSG_adopt) {
+		if (((const struct msg_adopt *)msg)->generation == jr->opts.generation)
+			introduce(jr);
 	} else if (jr->on_note != NULL) {
 		jr->on_note(jr->note_arg, id, msg);
 	}
@@ -483,16 +512,12 @@ void jr_drained(struct jr *jr)
 
 int jr_ready(struct jr *jr)
 {
-	struct msg_hello h = {.jr = wire_s(api_name(jr)),
-			      .pid = (uint32_t)getpid(),
-			      .generation = jr->opts.generation,
-			      .proto_rev = WIRE_PROTO_REV};
 	int r;
 
 	assert(jr->state == STARTING || jr->state == DRAINING);
 	if (jr->state == DRAINING) /* told to leave while it was starting */
 		return 0;
-	if ((r = packet_note(jr->channel, MSG_hello, &h)) < 0 ||
+	if ((r = say_hello(jr)) < 0 ||
 	    (r = loop_timer_start(jr->beat_timer, jr->opts.cfg.heartbeat_ms, jr->opts.cfg.heartbeat_ms)) < 0)
 		return r;
 	jr->state = WAITING;

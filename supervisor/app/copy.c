@@ -3,6 +3,7 @@
 #include "common/base/text.h"
 #include "common/log/log.h"
 #include "supervisor/app/silence.h"
+#include "supervisor/app/store.h"
 #include "supervisor/app/worker.h"
 #include <assert.h>
 #include <inttypes.h>
@@ -11,7 +12,9 @@
 #include <string.h>
 #include <sys/random.h>
 
-#define KILL_MS 1000 /* SIGKILL to the next one, should the kernel be slow to reap */
+#define KILL_MS        1000 /* SIGKILL to the next one, should the kernel be slow to reap */
+#define ADOPT_AGAIN_MS 20   /* an adopted process is asked for its hello so often */
+#define ADOPT_LOOK_MS  100  /* and looked at so often, whether it is stopped: nobody tells us */
 
 static const char *api_name(const struct copy *c)
 {
@@ -96,18 +99,21 @@ static void count_exits(struct copy *c, const struct proc_end *end)
 static void on_end(void *arg, struct proc *p, const struct proc_end *end)
 {
 	struct copy *c = arg;
-	bool exited = end->how == PROC_EXITED;
+	bool exited = end->how == PROC_EXITED, unknown = end->how == PROC_UNKNOWN;
 	const char *cause;
 	char text[96];
 
 	assert(c->proc == p);
 	(void)p;
-	notice(c,
-	       detection_of_end(exited, end->value,
-				!exited && end->value == SIGKILL && c->why == DEATH_NONE && oom_again(c->w->env->oom)));
+	notice(c, unknown ? DETECTED_UNKNOWN
+			  : detection_of_end(exited, end->value,
+					     !exited && end->value == SIGKILL && c->why == DEATH_NONE &&
+						     oom_again(c->w->env->oom)));
 	count_exits(c, end);
 	cause = unasked(c) ? death_names[c->why] : "stop";
-	if (exited)
+	if (unknown)
+		snprintf(c->last_exit, sizeof(c->last_exit), "unknown: it was adopted");
+	else if (exited)
 		snprintf(c->last_exit, sizeof(c->last_exit), "exit %d", end->value);
 	else
 		snprintf(c->last_exit, sizeof(c->last_exit), "signal %d (%s)", end->value, strsignal(end->value));
@@ -204,12 +210,20 @@ static void take_beat(struct copy *c, const struct msg_heartbeat *m)
 	tr_copy(c->beat_reason, sizeof(c->beat_reason), m->archive_reason.p, m->archive_reason.n);
 	c->beat.archive_reason = wire_s(c->beat_reason);
 	c->beat.jr = wire_s(api_name(c));
+	if (!c->has_beat && proc_adopted(c->proc))
+		c->spawned_ms = now - m->uptime_ms; /* before our time */
 	c->has_beat = true;
 	c->starved = false;
 	c->heard_ms = now;
 	c->heard_wall = tr_wall_ms();
 	hang_beat(&c->hang, now);
 	copy_step(c, EV_BEAT);
+	if (m->epoch > c->epoch && m->epoch > c->w->role.taken &&
+	    c->up_ms != 0) /* its word was lost: the channel was full */
+		worker_takes(c, &(struct msg_lead){.epoch = m->epoch,
+						   .pid = m->pid,
+						   .generation = m->generation,
+						   .monotonic_ns = m->monotonic_ns});
 	if (c->slot == c->w->role.lead && worker_serves(c->w))
 		c->w->env->ops->on_beat(c->w->env->arg, c->w, &c->beat);
 	judge_beat(c, now);
@@ -266,20 +280,60 @@ static void begin(struct copy *c)
 	c->spawned_ms = tr_mono_ms();
 }
 
+/* It says hello again, and whether it leads; until then it is as one that was just made. */
+static void ask_adopted(struct copy *c)
+{
+	struct msg_adopt m = {.generation = c->generation};
+
+	if (c->chan != NULL)
+		(void)packet_note(c->chan, MSG_adopt, &m);
+	loop_timer_start(c->watch, ADOPT_AGAIN_MS, 0); /* its answer may find the channel full */
+}
+
+static int take_adopted(struct copy *c, int *channel)
+{
+	struct store_process *p = c->adopt;
+	int r = proc_adopt(c->w->env->procs, p->pidfd, c, &c->proc);
+
+	if (r < 0)
+		return r;
+	p->pidfd = -1;
+	*channel = p->channel;
+	p->channel = -1;
+	return 0;
+}
+
+static int make(struct copy *c, int *channel)
+{
+	const struct worker_env *env = c->w->env;
+	struct life life = {c->w->id, c->generation, c->w->role.epoch};
+	int r = launch_jr(env->launch, env->procs, &life, c, &c->proc, channel);
+
+	if (r == 0)
+		store_keep_process(
+			&(struct store_process){c->w->id, c->slot, c->generation, *channel, proc_pidfd(c->proc)});
+	return r;
+}
+
 /* 0, or why there is no process. */
 static int spawn(struct copy *c)
 {
 	const struct worker_env *env = c->w->env;
-	struct life life;
+	bool adopted = c->adopt != NULL;
 	int fd = -1, r;
 
 	begin(c);
-	life = (struct life){c->w->id, c->generation, c->w->role.epoch};
-	r = launch_jr(env->launch, env->procs, &life, c, &c->proc, &fd);
+	r = adopted ? take_adopted(c, &fd) : make(c, &fd);
 	if (r == 0 && (r = packet_new(&c->chan, env->loop, fd, 1u << c->w->id, &channel_ops, c)) < 0) {
 		/* Without a channel it is of no use; it ends like any other and the back-off decides. */
 		log_error("jr has no channel jr=%s: %s", api_name(c), tr_strerror(r));
 		proc_signal(c->proc, SIGKILL);
+		return 0;
+	}
+	if (r == 0 && adopted) {
+		log_info("jr adopted jr=%s pid=%d generation=%" PRIu32, api_name(c), proc_pid(c->proc), c->generation);
+		copy_tell(c, EVENT_ADOPT, NULL);
+		ask_adopted(c);
 		return 0;
 	}
 	if (r == 0) {
@@ -298,6 +352,7 @@ static int spawn(struct copy *c)
 static void gone(struct copy *c)
 {
 	close_channel(c);
+	store_drop_process(c->w->id, c->slot, c->generation);
 	loop_timer_stop(c->watch);
 	c->has_beat = false;
 	worker_gone(c);
@@ -446,14 +501,31 @@ static void look(struct copy *c, uint64_t now)
 static void on_watch(void *arg)
 {
 	struct copy *c = arg;
-	uint64_t now = tr_mono_ms();
+	bool adopted = c->proc != NULL && proc_adopted(c->proc);
+	uint64_t now = tr_mono_ms(), wait;
 
+	if (adopted && c->lc.state == LC_STARTING)
+		ask_adopted(c);
 	if (c->lc.state != LC_UP)
 		return;
+	if (adopted && proc_stopped(c->proc)) {
+		on_stop(c, c->proc, SIGSTOP);
+		return;
+	}
 	if (now >= c->hang.due_ms)
 		look(c, now);
-	if (c->lc.state == LC_UP)
-		loop_timer_start(c->watch, c->hang.due_ms > now ? c->hang.due_ms - now : 1, 0);
+	if (c->lc.state != LC_UP)
+		return;
+	wait = c->hang.due_ms > now ? c->hang.due_ms - now : 1;
+	loop_timer_start(c->watch, adopted && wait > ADOPT_LOOK_MS ? ADOPT_LOOK_MS : wait, 0);
+}
+
+void copy_adopt(struct copy *c, struct store_process *p, uint32_t revision)
+{
+	c->adopt = p;
+	copy_step(c, EV_START);
+	c->adopt = NULL;
+	c->revision = revision;
 }
 
 /* ---- drills ---- */

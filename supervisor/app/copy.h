@@ -13,6 +13,7 @@
 #include "supervisor/proc/proc.h"
 
 struct worker;
+struct store_process;
 
 struct copy {
 	struct worker *w;
@@ -22,6 +23,7 @@ struct copy {
 	struct hang hang;
 	struct mute mute;
 	struct reign reign;
+	struct store_process *adopt;      /* what its next spawn takes instead of a new process; NULL */
 	struct proc *proc;                /* NULL exactly when there is no process that was not reaped */
 	struct packet *chan;              /* NULL: none, or its other end has gone */
 	struct loop_timer *timer, *watch; /* of its life; of its silence */
@@ -54,6 +56,7 @@ void copy_free(struct copy *c); /* the process, if any, is the proc_set's to end
 /* One event of its life, and what follows from it at once. Tells the worker of a change, which may step this or another
  * copy again before this returns. */
 void copy_step(struct copy *c, enum lc_event ev);
+void copy_adopt(struct copy *c, struct store_process *p, uint32_t revision);    /* see worker_adopt() */
 bool copy_leaves(const struct copy *c);                                         /* told to, or being ended for good */
 bool copy_waits(const struct copy *c);                                          /* for its next start */
 void copy_tell(const struct copy *c, enum event_kind kind, const char *detail); /* detail may be NULL */

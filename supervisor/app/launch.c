@@ -99,6 +99,21 @@ void launch_free(struct launch *l)
 	buf_free(&l->config);
 }
 
+int launch_digest(const struct launch *l, char digest[TR_SHA256_HEX])
+{
+	const struct credentials *c = l->credentials;
+	struct tr_sha256 *sum;
+	int r;
+
+	if ((r = tr_sha256_new(&sum)) < 0)
+		return r;
+	tr_sha256_add(sum, l->config.p, l->config.len);
+	tr_sha256_add(sum, c->certificate.p, c->certificate.len);
+	tr_sha256_add(sum, c->private_key.p, c->private_key.len);
+	tr_sha256_add(sum, c->token_hash, strlen(c->token_hash));
+	return tr_sha256_end(&sum, digest);
+}
+
 /* A file of its own for each life: a shared one would share its read position. */
 static int memory_file(const char *name, const char *p, size_t n)
 {

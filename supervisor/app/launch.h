@@ -1,6 +1,7 @@
 /* Starting a Jr's program: which file, which environment, which descriptors. */
 #ifndef SUPERVISOR_APP_LAUNCH_H
 #define SUPERVISOR_APP_LAUNCH_H
+#include "common/base/sha256.h"
 #include "common/config/config.h"
 #include "common/lead/page.h"
 #include "supervisor/app/credentials.h"
@@ -30,6 +31,9 @@ int launch_init(struct launch *l, const struct tr_paths *paths, const struct lis
 		const struct credentials *credentials, int lock_fd, int leads[TR_NROLES]);
 /* What lives that begin from now on are given; before the first one. On failure it stays as it was. */
 int launch_configure(struct launch *l, const struct tr_config *cfg);
+/* Of all that a life which begins now is given to go by, so that the next tribed can tell whether it would give the
+ * same. */
+int launch_digest(const struct launch *l, char digest[TR_SHA256_HEX]);
 void launch_free(struct launch *l);
 /* On success *channel is our end of the Jr's private channel (caller closes). arg: for the proc callbacks. */
 int launch_jr(const struct launch *l, struct proc_set *procs, const struct life *life, void *arg, struct proc **proc,

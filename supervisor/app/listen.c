@@ -18,6 +18,13 @@
 #define PORT_PATIENCE_MS 5000
 #define HTTP_ADDR_FILE   "http.addr"
 
+const struct listeners listeners_none = {
+#define X(id, name, api, prog, sock) .jr[TR_ROLE_##id] = -1,
+	TR_ROLES(X)
+#undef X
+		.control = -1,
+	.http = -1};
+
 static int in_dir(char *out, size_t size, const char *dir, const char *name)
 {
 	int n = snprintf(out, size, "%s/%s", dir, name);
@@ -157,9 +164,7 @@ int listeners_open(struct listeners *l, const char *runtime, const char *http_li
 {
 	int r;
 
-	*l = (struct listeners){.control = -1, .http = -1};
-	for (int i = 0; i < TR_NROLES; i++)
-		l->jr[i] = -1;
+	*l = listeners_none;
 	if ((r = listen_http(l, http_listen, patient)) < 0) {
 		snprintf(why, size, "http.listen %s: %s", http_listen, tr_strerror(r));
 		goto fail;

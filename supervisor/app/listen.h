@@ -16,6 +16,8 @@ struct listeners {
 	char http_address[64]; /* with the port that was really taken */
 };
 
+extern const struct listeners listeners_none;
+
 /* patient: an orphaned executive-jr may still hold the port; wait up to 5 s for it. */
 int listeners_open(struct listeners *l, const char *runtime, const char *http_listen, bool patient, char *why,
 		   size_t size);

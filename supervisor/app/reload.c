@@ -1,6 +1,7 @@
 #include "supervisor/app/reload.h"
 #include "common/base/text.h"
 #include "common/log/log.h"
+#include "supervisor/app/adopt.h"
 #include "supervisor/app/feed.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -184,6 +185,12 @@ static void roll(struct reload *r)
 	answer_all(r);
 }
 
+void reload_roll(struct reload *r)
+{
+	r->rolling = true;
+	roll(r);
+}
+
 void reload_on_change(struct reload *r)
 {
 	roll(r);
@@ -201,6 +208,7 @@ static int apply(struct tribe *t, struct fresh *f)
 	credentials_free(&t->credentials);
 	t->credentials = f->credentials;
 	f->credentials = (struct credentials){.own = false}; /* moved */
+	adopt_given(t);
 	level = log_level_find(t->cfg.log_level);
 	log_open("tribed", (enum log_level)level);
 	return 0;
@@ -246,8 +254,7 @@ static void go(struct reload *r, struct chan_call *call, uint64_t changed)
 	list_keys(changed, text, sizeof(text));
 	log_info("reload: %s", text);
 	feed_word(r->tribe, EVENT_RELOAD, text);
-	r->rolling = true;
-	roll(r);
+	reload_roll(r);
 }
 
 void reload_begin(struct reload *r, struct chan_call *call)

@@ -13,6 +13,7 @@ void reload_begin(struct reload *r, struct chan_call *call);
 bool reload_needs_restart(const char *key); /* a running tribe cannot change that one */
 /* Says why a configuration was refused: without the file's directory, which the asker knows. Returns TR_ECONFIG. */
 int reload_wrong(const struct tribe *t, const char *text, struct tr_fault *fault);
+void reload_roll(struct reload *r);      /* replaces every Jr that has not what it would be given now */
 void reload_on_change(struct reload *r); /* a Jr's state is another */
 void reload_free(struct reload **r);     /* whoever still waits is told so */
 

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
@@ -38,6 +39,26 @@ void store_keep_single(enum store_single id, int fd)
 	keep(single_names[id], &fd, 1, false);
 }
 
+void store_keep_given(const char *digest)
+{
+	int fd;
+
+	drop(single_names[STORE_GIVEN]);
+	if ((fd = memfd_create("given", MFD_CLOEXEC)) < 0)
+		return; /* unknown is as another one */
+	if (write(fd, digest, strlen(digest)) == (ssize_t)strlen(digest))
+		store_keep_single(STORE_GIVEN, fd);
+	close(fd);
+}
+
+bool store_given_is(const struct store *s, const char *digest)
+{
+	char text[128];
+	ssize_t n = s->single[STORE_GIVEN] < 0 ? -1 : pread(s->single[STORE_GIVEN], text, sizeof(text), 0);
+
+	return n == (ssize_t)strlen(digest) && memcmp(text, digest, (size_t)n) == 0;
+}
+
 static void role_name(char out[NAME_MAX_BYTES], enum tr_role role, const char *what)
 {
 	snprintf(out, NAME_MAX_BYTES, "%s.%s", tr_roles[role].name, what);
@@ -67,11 +88,6 @@ void store_keep_process(const struct store_process *p)
 		return;
 	process_name(name, p->role, p->slot, p->generation);
 	keep(name, (const int[]){p->channel, p->pidfd}, 2, true);
-}
-
-void store_drop_single(enum store_single id)
-{
-	drop(single_names[id]);
 }
 
 void store_drop_process(enum tr_role role, int slot, uint32_t generation)
@@ -173,7 +189,7 @@ static void drop_halves(struct store *s)
 static bool whole(const struct store *s)
 {
 	for (int i = 0; i < STORE_NSINGLES; i++)
-		if (i != STORE_CONFIG && s->single[i] < 0)
+		if (i != STORE_GIVEN && s->single[i] < 0)
 			return false;
 	for (int i = 0; i < TR_NROLES; i++)
 		if (s->socket[i] < 0 || s->lead[i] < 0)

@@ -16,7 +16,7 @@
 	X(HTTP, "http", "the listening TCP socket")                      \
 	X(STATE_LOCK, "state-lock", "lock of the state directory")       \
 	X(RUNTIME_LOCK, "runtime-lock", "lock of the runtime directory") \
-	X(CONFIG, "config", "the configuration the Jrs were given")
+	X(GIVEN, "given", "a digest of what the Jrs were given to go by")
 enum store_single {
 #define X(id, name, doc) STORE_##id,
 	STORE_SINGLES(X) STORE_NSINGLES
@@ -40,14 +40,16 @@ struct store {
 };
 
 /* What the service manager hands over: first of all, once. Strangers and halves are closed. True: everything is there
- * that a tribe had before its first Jr (STORE_CONFIG aside), so that its Jrs may be adopted. */
+ * that a tribe had before its first Jr (STORE_GIVEN aside), so that its Jrs may be adopted. */
 bool store_take(struct store *s);
 void store_close(struct store *s);
 
 void store_keep_single(enum store_single id, int fd);
+/* In the place of what was kept before. */
+void store_keep_given(const char *digest);
+bool store_given_is(const struct store *s, const char *digest);
 void store_keep_role(enum tr_role role, int socket, int lead);
 void store_keep_process(const struct store_process *p);
-void store_drop_single(enum store_single id);
 void store_drop_process(enum tr_role role, int slot, uint32_t generation);
 void store_drop_all(void); /* an ordered end: the next tribe begins anew; processes are dropped one by one */
 

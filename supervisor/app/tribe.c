@@ -1,6 +1,7 @@
 #include "supervisor/app/tribe.h"
 #include "common/base/clock.h"
 #include "common/log/log.h"
+#include "supervisor/app/adopt.h"
 #include "supervisor/app/control.h"
 #include "supervisor/app/drills.h"
 #include "supervisor/app/feed.h"
@@ -286,7 +287,8 @@ static int open_parts(struct tribe *t)
 	t->loop_open = true;
 	if ((r = proc_set_new(&t->procs, &t->loop, &copy_proc_ops)) < 0 || (r = watch_signals(t)) < 0 ||
 	    (r = start_timers(t)) < 0 || (r = notify_new(&t->notify, &t->loop)) < 0 ||
-	    (r = launch_init(&t->launch, &o->paths, &t->listeners, &t->credentials, t->lock.state_fd)) < 0 ||
+	    (r = launch_init(&t->launch, &o->paths, &t->listeners, &t->credentials, t->lock.state_fd,
+			     t->adopting ? t->store.lead : NULL)) < 0 ||
 	    (r = launch_configure(&t->launch, &t->cfg)) < 0 || (r = reload_new(&t->reload, t)) < 0 ||
 	    (r = drills_new(&t->drills, o->paths.state)) < 0)
 		return r;
@@ -296,6 +298,17 @@ static int open_parts(struct tribe *t)
 		if ((r = worker_init(&t->workers[i], &t->env, (enum tr_role)i)) < 0)
 			return r;
 	return control_new(&t->control, t);
+}
+
+static int open_base(struct tribe *t)
+{
+	const struct app_opts *o = t->opts;
+	char *why = t->failure;
+	size_t size = sizeof(t->failure);
+	int r = state_lock_take(&t->lock, o->paths.state, o->paths.runtime, why, size);
+
+	return r < 0 ? r
+		     : listeners_open(&t->listeners, o->paths.runtime, o->cfg.http_listen, t->lock.unclean, why, size);
 }
 
 int tribe_open(struct tribe *t, const struct app_opts *opts, int report_fd)
@@ -312,25 +325,26 @@ int tribe_open(struct tribe *t, const struct app_opts *opts, int report_fd)
 	t->report_fd = report_fd;
 	t->start_ms = tr_mono_ms();
 	t->lock = (struct state_lock){.state_fd = -1, .runtime_fd = -1};
-	t->listeners = (struct listeners){.control = -1, .http = -1};
-	for (int i = 0; i < TR_NROLES; i++)
-		t->listeners.jr[i] = -1;
+	t->listeners = listeners_none;
 	umask(077);
 	setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0}); /* a core would hold memories */
-	if ((r = state_lock_take(&t->lock, opts->paths.state, opts->paths.runtime, why, size)) < 0 ||
-	    (r = listeners_open(&t->listeners, opts->paths.runtime, opts->cfg.http_listen, t->lock.unclean, why,
-				size)) < 0 ||
+	t->adopting = adopt_base(t);
+	if ((!t->adopting && (r = open_base(t)) < 0) ||
 	    (r = credentials_load(&t->credentials, &t->cfg, opts->paths.state, NULL, why, size)) < 0)
 		return r;
 	if (report_fd < 0)
 		welcome(t);
 	if ((r = open_parts(t)) < 0)
 		snprintf(why, size, "%s", tr_strerror(r));
+	else if (!t->adopting)
+		adopt_keep(t);
 	return r;
 }
 
 int tribe_run(struct tribe *t)
 {
+	if (t->adopting)
+		adopt_jrs(t);
 	for (int i = 0; i < TR_NROLES && !t->stopping; i++)
 		worker_start(&t->workers[i]);
 	uv_run(&t->loop, UV_RUN_DEFAULT);
@@ -356,6 +370,8 @@ void tribe_free(struct tribe *t)
 	proc_set_free(&t->procs); /* after a failed start: ends what was begun */
 	if (t->loop_open && loop_finish(&t->loop) < 0)
 		log_error("a handle was left open");
+	store_close(&t->store);
+	store_drop_all();
 	listeners_close(&t->listeners, t->opts->paths.runtime);
 	state_lock_drop(&t->lock);
 	detach_report(&t->report_fd, t->failure[0] != '\0' ? t->failure : "told to stop before it was ready");

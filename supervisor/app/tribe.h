@@ -4,6 +4,7 @@
 #include "supervisor/app/credentials.h"
 #include "supervisor/app/lock.h"
 #include "supervisor/app/opts.h"
+#include "supervisor/app/store.h"
 #include "supervisor/app/worker.h"
 #include "supervisor/core/events.h"
 #include "supervisor/core/sentience.h"
@@ -23,6 +24,8 @@ struct tribe {
 	struct state_lock lock;
 	struct listeners listeners;
 	struct launch launch;
+	struct store store; /* of a tribed that died: what was not taken out of it yet */
+	bool adopting;
 	struct proc_set *procs;
 	struct worker_env env;
 	struct oom oom;

@@ -290,7 +290,9 @@ void worker_spawns(struct copy *c)
 
 	assert(act & (RO_APPOINT | RO_SECOND));
 	(void)act;
-	c->generation = ++w->generation;
+	c->generation = c->adopt != NULL ? c->adopt->generation : w->generation + 1;
+	if (c->generation > w->generation)
+		w->generation = c->generation;
 	c->epoch = 0;
 	c->reign = (struct reign){.led = false};
 	if (c->why != DEATH_NONE)
@@ -439,6 +441,30 @@ void worker_start(struct worker *w)
 			copy_step(c, EV_STOP); /* whatever was under way when it was stopped ends */
 	}
 	worker_changed(w);
+}
+
+/* Its own slot, if we have that one; else any. NULL: there are more of them than could ever be wanted. */
+static struct copy *slot_for(struct worker *w, int slot)
+{
+	if (slot < WORKER_COPIES && w->copies[slot].lc.state == LC_DOWN)
+		return &w->copies[slot];
+	for (int i = 0; i < WORKER_COPIES; i++)
+		if (w->copies[i].lc.state == LC_DOWN)
+			return &w->copies[i];
+	return NULL;
+}
+
+void worker_adopt(struct worker *w, struct store_process *p, uint32_t revision)
+{
+	struct copy *c = slot_for(w, p->slot);
+
+	if (c == NULL || !proc_lives(p->pidfd)) {
+		store_drop_process(p->role, p->slot, p->generation); /* without its channel it leaves */
+		return;
+	}
+	if (!worker_wanted(w))
+		role_step(&w->role, RV_START, 0);
+	copy_adopt(c, p, revision);
 }
 
 void worker_stop(struct worker *w)

@@ -9,6 +9,7 @@
 #include "supervisor/app/copy.h"
 #include "supervisor/app/launch.h"
 #include "supervisor/app/oom.h"
+#include "supervisor/app/store.h"
 #include "supervisor/core/avail.h"
 #include "supervisor/core/role.h"
 
@@ -55,6 +56,9 @@ struct worker {
 
 int worker_init(struct worker *w, const struct worker_env *env, enum tr_role id);
 void worker_free(struct worker *w);
+/* Before worker_start(): a process of a tribed that died goes on under this one; what it was given is of this revision.
+ * Its descriptors are taken over, or it is dead and they are left. */
+void worker_adopt(struct worker *w, struct store_process *p, uint32_t revision);
 void worker_start(struct worker *w);
 void worker_stop(struct worker *w);    /* the understudies first */
 void worker_restart(struct worker *w); /* the understudies first; then one of them takes over from the lead */

@@ -10,6 +10,7 @@
 	X(START, "start", "ordered to start")                                                  \
 	X(STOP, "stop", "ordered to stop")                                                     \
 	X(SPAWN, "spawn", "a process was made")                                                \
+	X(ADOPT, "adopt", "a process of a tribed that died goes on under this one")            \
 	X(WAITS, "waits", "it said hello and could lead: an understudy")                       \
 	X(PROMOTE, "promote", "it leads its role in a new epoch")                              \
 	X(READY, "ready", "it leads and serves")                                               \

@@ -224,12 +224,17 @@ static void on_adopted_end(uv_poll_t *h, int status, int events)
 		tell_end(h->data, PROC_UNKNOWN, 0);
 }
 
+bool proc_lives(int pidfd)
+{
+	return pid_of(pidfd) != 0 && syscall(SYS_pidfd_send_signal, pidfd, 0, NULL, 0) == 0;
+}
+
 int proc_adopt(struct proc_set *s, int pidfd, void *arg, struct proc **out)
 {
 	struct proc *p;
 	int r;
 
-	if (pid_of(pidfd) == 0 || syscall(SYS_pidfd_send_signal, pidfd, 0, NULL, 0) < 0)
+	if (!proc_lives(pidfd))
 		return TR_ECLOSED;
 	p = calloc(1, sizeof(*p));
 	if (p == NULL)

@@ -61,6 +61,7 @@ int proc_spawn(struct proc_set *s, const struct proc_spec *spec, void *arg, stru
  * through that; its end is told as PROC_UNKNOWN, its stops are not (ask proc_stopped). proc_set_free() kills it without
  * waiting. TR_ECLOSED: it is dead. Never calls back from inside. */
 int proc_adopt(struct proc_set *s, int pidfd, void *arg, struct proc **out);
+bool proc_lives(int pidfd);
 bool proc_adopted(const struct proc *p);
 int proc_pidfd(const struct proc *p); /* borrowed; -1: the kernel gave none */
 pid_t proc_pid(const struct proc *p);

@@ -22,6 +22,8 @@ class Manager:
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.sock.bind(path)
         self.path, self.store, self.states = path, {}, []
+        self.end = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)  # connected: the name may be gone by then
+        self.end.connect(path)
         self.lock = threading.Lock()
         self.thread = threading.Thread(target=self._listen, daemon=True)
         self.thread.start()
@@ -82,9 +84,9 @@ class Manager:
 
     def close(self):
         self.flush()
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
-            sock.sendto(b"QUIT", self.path)
+        self.end.send(b"QUIT")
         self.thread.join(30)
+        self.end.close()
         self.sock.close()
 
 
