@@ -85,9 +85,32 @@ static void tell(struct proc_set *s, struct proc *p, const siginfo_t *si)
 	tell_end(p, si->si_code == CLD_EXITED ? PROC_EXITED : PROC_SIGNALLED, si->si_status);
 }
 
+/* What a child had made itself and left behind became ours with its death, in whatever session it is: it ends too. What
+ * that had made comes to us in turn. Without the list in /proc (an old kernel) it stays until it leaves. */
+static void end_strangers(struct proc_set *s)
+{
+	char path[64], text[4096], *at, *end;
+	ssize_t n;
+	long pid;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/children", getpid());
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	n = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	text[n > 0 ? n : 0] = '\0';
+	for (at = text; (pid = strtol(at, &end, 10)) > 1 && end != at; at = end)
+		if (find(s, (pid_t)pid) == NULL)
+			kill((pid_t)pid, SIGKILL); /* a child of ours, dead or alive: nobody else's pid */
+}
+
 /* One SIGCHLD may stand for many: ask until there is nothing left to hear. */
 static void reap(struct proc_set *s)
 {
+	bool deaths = false;
+
 	for (;;) {
 		siginfo_t si = {.si_pid = 0};
 		struct proc *p;
@@ -95,16 +118,19 @@ static void reap(struct proc_set *s)
 		if (waitid(P_ALL, 0, &si, WEXITED | WSTOPPED | WNOHANG) < 0) {
 			if (errno == EINTR)
 				continue;
-			return; /* ECHILD: nobody left */
+			break; /* ECHILD: nobody left */
 		}
 		if (si.si_pid == 0)
-			return;
+			break;
+		deaths = deaths || si.si_code != CLD_STOPPED;
 		p = find(s, si.si_pid);
 		if (p != NULL)
 			tell(s, p, &si);
 		else if (si.si_code != CLD_STOPPED)
 			s->strangers++;
 	}
+	if (deaths)
+		end_strangers(s);
 }
 
 static void on_sigchld(uv_signal_t *h, int signum)

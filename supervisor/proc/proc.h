@@ -46,7 +46,8 @@ struct proc_spec {
 #define PROC_FDS_MAX 16
 #define PROC_ENV_MAX 128
 
-/* Also makes this process the reaper of orphaned grandchildren, so none of them becomes a zombie elsewhere.
+/* Also makes this process the reaper of orphaned grandchildren: none of them becomes a zombie elsewhere, and none outlives
+ * the child that made it, wherever its session is; so nobody else in this process may have children.
  * ops: borrowed for the life of the set. */
 int proc_set_new(struct proc_set **out, uv_loop_t *loop, const struct proc_ops *ops);
 uint64_t proc_set_strangers(const struct proc_set *s); /* reaped ones that we did not make */

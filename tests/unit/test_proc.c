@@ -2,6 +2,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <malloc.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -21,9 +23,11 @@
 #include "supervisor/proc/detach.h"
 #include "supervisor/proc/proc.h"
 
-#define MANY 8
+#define MANY  8
+#define LIVES 100
 
 static char self[PATH_MAX];
+static int lives = LIVES; /* or the only argument */
 
 /* ---- the child ---- */
 static int open_fds(void)
@@ -64,6 +68,30 @@ static int child_main(const char *mode)
 			_exit(0);
 		}
 		return 0;
+	}
+	if (strcmp(mode, "daemon") ==
+	    0) { /* leaves one behind that took care to belong to nobody: two forks, two sessions */
+		if (fork() == 0) {
+			setsid();
+			if (fork() != 0)
+				_exit(0);
+			setsid();
+			dprintf(3, "%d\n", getpid());
+			for (;;)
+				pause();
+		}
+		pause();
+	}
+	if (strcmp(mode, "parent") == 0) { /* of another: tells whom on descriptor 3 and waits for it */
+		pid_t pid = fork();
+
+		if (pid == 0)
+			for (;;)
+				pause();
+		dprintf(3, "%d\n", pid);
+		waitpid(pid, NULL, 0);
+		for (;;)
+			pause();
 	}
 	if (strcmp(mode, "seven") == 0)
 		return 7;
@@ -318,39 +346,29 @@ static void orphans_are_reaped(void **state)
 	close(hold[0]);
 }
 
-/* As after the death of another supervisor: a process that is not our child, and its pidfd. The supervisor before
- * stays, so that the kernel does not make the process ours. */
-static pid_t anothers_child(pid_t *parent, int *pidfd)
+/* Starts a child that makes another process and says on a pipe which. */
+static pid_t grandchild(struct world *w, const char *mode, struct proc **p)
 {
+	char text[32] = "";
 	int tell[2];
-	pid_t pid;
 
 	assert_int_equal(pipe2(tell, O_CLOEXEC), 0);
-	*parent = fork();
-	if (*parent == 0) {
-		pid = fork();
-		if (pid == 0)
-			for (;;)
-				pause();
-		(void)!write(tell[1], &pid, sizeof(pid));
-		waitpid(pid, NULL, 0);
-		_exit(0);
-	}
-	assert_int_equal(read(tell[0], &pid, sizeof(pid)), sizeof(pid));
-	close(tell[0]);
+	assert_int_equal(start(w, mode, &(struct proc_fd){"tell", tell[1]}, 1, NULL, p), 0);
 	close(tell[1]);
-	*pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-	assert_true(*pidfd >= 0);
-	return pid;
+	assert_true(read(tell[0], text, sizeof(text) - 1) > 0);
+	close(tell[0]);
+	return (pid_t)atoi(text);
 }
 
+/* As after the death of another supervisor: a process that is not our child, and its pidfd. */
 static void anothers_child_is_adopted(void **state)
 {
 	struct world *w = *state;
 	int before = open_fds(), pidfd;
-	pid_t parent, pid = anothers_child(&parent, &pidfd);
-	struct proc *p;
+	struct proc *parent, *p;
+	pid_t pid = grandchild(w, "parent", &parent);
 
+	pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	assert_int_equal(proc_adopt(w->set, pidfd, &pidfd, &p), 0);
 	assert_true(proc_adopted(p));
 	assert_int_equal(proc_pid(p), pid);
@@ -363,16 +381,38 @@ static void anothers_child_is_adopted(void **state)
 	assert_ptr_equal(w->who[0], &pidfd);
 	assert_int_equal(w->ends[0].pid, pid);
 	assert_int_equal(w->ends[0].how, PROC_UNKNOWN);
-	while (proc_set_strangers(w->set) == 0) /* the supervisor before; it reaped its child */
-		uv_run(&w->loop, UV_RUN_ONCE);
+	assert_int_equal(proc_signal(parent, SIGKILL), 0);
+	run_until(w, &w->nends, 2);
 	assert_int_equal(open_fds(), before);
-	/* dead ones are none */
-	pid = anothers_child(&parent, &pidfd);
+}
+
+static void a_dead_one_is_not_adopted(void **state)
+{
+	struct world *w = *state;
+	struct proc *parent, *p;
+	pid_t pid = grandchild(w, "parent", &parent);
+	int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	struct pollfd end = {.fd = pidfd, .events = POLLIN};
+
 	assert_int_equal(kill(pid, SIGKILL), 0);
-	while (proc_set_strangers(w->set) == 1)
-		uv_run(&w->loop, UV_RUN_ONCE);
+	assert_int_equal(poll(&end, 1, 20000), 1);
+	while (kill(pid, 0) == 0) /* a zombie until its parent has asked */
+		;
 	assert_int_equal(proc_adopt(w->set, pidfd, NULL, &p), TR_ECLOSED);
 	close(pidfd);
+}
+
+static void what_a_child_left_behind_ends_with_it(void **state)
+{
+	struct world *w = *state;
+	struct proc *p;
+	pid_t pid = grandchild(w, "daemon", &p);
+
+	assert_int_equal(kill(pid, 0), 0);
+	assert_int_equal(proc_signal(p, SIGKILL), 0);
+	run_until(w, &w->nends, 1);
+	while (proc_set_strangers(w->set) < 1 || kill(pid, 0) == 0)
+		uv_run(&w->loop, UV_RUN_ONCE);
 }
 
 static void a_pidfd_names_the_child(void **state)
@@ -388,20 +428,30 @@ static void a_pidfd_names_the_child(void **state)
 	assert_int_equal(w->ends[0].value, SIGKILL);
 }
 
+static void one_life(struct world *w)
+{
+	struct proc *p;
+
+	w->nends = 0;
+	assert_int_equal(start(w, "pause", &(struct proc_fd){"null", 2}, 1, NULL, &p), 0);
+	proc_signal(p, SIGKILL);
+	run_until(w, &w->nends, 1);
+}
+
+/* Zombies are teardown's to find. Bytes in use: 0 under a sanitizer, which looks for leaks itself. */
 static void nothing_leaks_over_many_lives(void **state)
 {
 	struct world *w = *state;
-	int before = open_fds();
+	size_t bytes;
+	int before;
 
-	for (int i = 0; i < 100; i++) {
-		struct proc *p;
-
-		w->nends = 0;
-		assert_int_equal(start(w, "pause", &(struct proc_fd){"null", 2}, 1, NULL, &p), 0);
-		proc_signal(p, SIGKILL);
-		run_until(w, &w->nends, 1);
-	}
+	one_life(w);
+	before = open_fds();
+	bytes = mallinfo2().uordblks;
+	for (int i = 0; i < lives; i++)
+		one_life(w);
 	assert_int_equal(open_fds(), before);
+	assert_int_equal(mallinfo2().uordblks, bytes);
 }
 
 /* The daemon's side runs in a grandchild; what it reports comes out of the first process. */
@@ -438,13 +488,17 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(a_stop_is_seen_from_the_signal_to_its_end, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_program_that_cannot_run_is_told_at_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(orphans_are_reaped, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_a_child_left_behind_ends_with_it, setup, teardown),
 		cmocka_unit_test_setup_teardown(anothers_child_is_adopted, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_dead_one_is_not_adopted, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_pidfd_names_the_child, setup, teardown),
 		cmocka_unit_test_setup_teardown(nothing_leaks_over_many_lives, setup, teardown),
 	};
 
 	if (argc == 3 && strcmp(argv[1], "child") == 0)
 		return child_main(argv[2]);
+	if (argc == 2)
+		lives = atoi(argv[1]);
 	if (readlink("/proc/self/exe", self, sizeof(self) - 1) < 0)
 		return 1;
 	while (open("/dev/null", O_RDONLY | O_CLOEXEC) < 4)
