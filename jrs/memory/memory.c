@@ -2,15 +2,13 @@
 #include "common/base/clock.h"
 #include "common/log/log.h"
 #include "common/loop/loop.h"
-#include "jrs/memory/archive/ailing.h"
-#include "jrs/memory/numbered.h"
-#include "jrs/memory/place.h"
+#include "jrs/memory/opening.h"
 #include "jrs/memory/rescue.h"
 #include "jrs/memory/thermal/touch.h"
+#include "jrs/memory/warm.h"
 #include "jrs/memory/work.h"
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define TOUCHES        65536u /* touches of the last hour that are remembered: 1 MiB */
 #define ENTANGLED      32768u /* memories whose company is followed at once: at most 14 MiB */
@@ -19,15 +17,24 @@
 #define FIGURES_SHARE  20u    /* ... and never so that it takes more than this part of the reader's time */
 #define FIGURES_OLD_MS 30000u /* without any change: time alone cools */
 #define HEAT_MAP_MS    600000u
-#define SERVER_WAIT_MS 15000u /* less than start_timeout_ms */
-#define SERVER_LOOK_MS 50u
+#define FOLLOW_SHARE   50u     /* who waits to lead looks at others' commits for at most this part of the time */
+#define WARM_FIRST     10u     /* so many questions whatever happens, then one when something was committed */
 #define RESCUE_MS      600000u /* a rescue that failed, or may not be yet, is looked at again */
 
 struct memory {
 	struct jr *jr;
 	struct archive *archive;
 	struct work *work;
-	char path[4096]; /* of the archive's database file; empty: in PostgreSQL */
+	struct opening opening;
+	/* NULL archive: it is closed, we leave */
+	bool leads, draining;
+	unsigned pending; /* calls of others that are not answered */
+	struct loop_timer *close_timer;
+	/* while we wait to lead */
+	bool refreshing;
+	uint64_t refresh_ms, refresh_cost_ms, followed_changes;
+	struct warm *warm;
+	unsigned warmed;
 	struct entangle *entangle;
 	struct touch_table *touches;
 	struct loop_timer *flush_timer, *figures_timer;
@@ -150,13 +157,15 @@ static void fail(struct memory *m, struct chan_call *call, int r, const struct t
 		chan_failf(call, r, "", "%s", tr_strerror(r));
 }
 
+static void end_pending(struct pending *p);
+
 static void on_answer(void *arg, int r, const struct archive_answer *answer, const struct tr_fault *fault)
 {
 	struct pending *p = arg;
 
 	if (r < 0) {
 		fail(p->m, p->call, r, fault);
-		free(p);
+		end_pending(p);
 		return;
 	}
 	switch (chan_call_id(p->call)) {
@@ -180,13 +189,16 @@ static void on_answer(void *arg, int r, const struct archive_answer *answer, con
 	}
 	show_phases(p->m, answer);
 	chan_reply(p->call, answer->res);
-	free(p);
+	end_pending(p);
 }
 
 static void flush_company(void *arg)
 {
 	struct memory *m = arg;
 	struct entangle_change change;
+
+	if (m->archive == NULL)
+		return;
 
 	while (entangle_take(m->entangle, &change))
 		archive_entangled(m->archive, &change);
@@ -199,7 +211,7 @@ static int pass_on(struct pending *p)
 
 	if (chan_call_id(p->call) == MSG_memory_backup) {
 		work_backup(p->m->work, p->call, p->msg);
-		free(p);
+		end_pending(p);
 		return 0;
 	}
 	return archive_call(p->m->archive, chan_call_id(p->call), p->msg, &ctx, on_answer, p);
@@ -213,7 +225,7 @@ static void on_settled(void *arg, int r, uint64_t epoch, const struct tr_fault *
 	(void)epoch;
 	if (r == TR_ECLOSED || (r = pass_on(p)) < 0) {
 		fail(p->m, p->call, r, r == TR_ECLOSED ? fault : NULL);
-		free(p);
+		end_pending(p);
 	}
 }
 
@@ -230,20 +242,65 @@ static bool copies(const struct pending *p)
 static void on_call(void *arg, struct chan_call *call, const void *msg)
 {
 	struct memory *m = arg;
-	struct pending *p = calloc(1, sizeof(*p));
-	int r = TR_ENOMEM;
+	struct pending *p = m->archive == NULL ? NULL : calloc(1, sizeof(*p));
+	int r = m->archive == NULL ? TR_ECLOSED : TR_ENOMEM;
 
-	if (p != NULL) {
-		*p = (struct pending){m, call, msg, tr_mono_ns()};
-		if (copies(p))
-			flush_company(m);
-		if (!copies(p) || (r = archive_settle(m->archive, on_settled, p)) < 0)
-			r = pass_on(p);
+	if (p == NULL) {
+		chan_failf(call, r, "", "%s", tr_strerror(r));
+		return;
 	}
+	*p = (struct pending){m, call, msg, tr_mono_ns()};
+	m->pending++;
+	if (copies(p))
+		flush_company(m);
+	if (!copies(p) || (r = archive_settle(m->archive, on_settled, p)) < 0)
+		r = pass_on(p);
 	if (r < 0) {
-		free(p);
 		fail(m, call, r, NULL);
+		end_pending(p);
 	}
+}
+
+/* ---- leaving ---- */
+
+/* Before anybody else can lead: what we know is written, what was restored takes its place. */
+static void close_archive(void *arg)
+{
+	struct memory *m = arg;
+
+	if (m->archive == NULL)
+		return;
+	rescue_free(&m->rescue);
+	if (m->leads && m->entangle != NULL)
+		flush_company(m);
+	work_stop(m->work);
+	archive_close(&m->archive); /* answers what is left */
+	opening_end(&m->opening);
+	work_free(&m->work); /* what was restored takes its place now */
+	if (m->draining)
+		jr_drained(m->jr);
+}
+
+/* Not from inside a callback of the archive's. */
+static void close_if_done(struct memory *m)
+{
+	if (m->draining && m->pending == 0)
+		(void)loop_timer_start(m->close_timer, 0, 0);
+}
+
+static void end_pending(struct pending *p)
+{
+	p->m->pending--;
+	close_if_done(p->m);
+	free(p);
+}
+
+static void on_drain(void *arg)
+{
+	struct memory *m = arg;
+
+	m->draining = true;
+	close_if_done(m);
 }
 
 static void on_figures(void *arg, int r, const struct archive_answer *answer, const struct tr_fault *fault)
@@ -286,7 +343,7 @@ static void see_to_damage(struct memory *m, const char *damage)
 {
 	const struct jr_opts *opts = jr_options(m->jr);
 	struct rescue_cfg cfg = {
-		.state = opts->state, .path = m->path, .why = damage, .now_ms = tr_wall_ms(), .frozen = true};
+		.state = opts->state, .path = m->opening.path, .why = damage, .now_ms = tr_wall_ms(), .frozen = true};
 	uint64_t now_ms = tr_mono_ms();
 	const char *why = "";
 	int r;
@@ -339,6 +396,8 @@ static void fill_beat(void *arg, struct msg_heartbeat *beat)
 	struct memory *m = arg;
 	struct archive_stats stats;
 
+	if (m->archive == NULL)
+		return;
 	archive_stats(m->archive, &stats);
 	beat->has_phase_coherence = entangle_mean(m->entangle, &beat->phase_coherence);
 	beat->has_thermal_entropy = m->has_entropy;
@@ -350,53 +409,109 @@ static void fill_beat(void *arg, struct msg_heartbeat *beat)
 	beat->archive_reason = wire_s(stats.reason);
 }
 
-/* A server that is away at the start, or goes away meanwhile, gets some time: to leave and be started anew would be
- * slower. */
-static int open_patiently(struct memory *m, const struct archive_cfg *cfg, struct tr_fault *fault)
-{
-	uint64_t until = tr_mono_ms() + SERVER_WAIT_MS;
-	int r;
+/* ---- waiting to lead ---- */
 
-	while ((r = archive_open(&m->archive, cfg, fault)) == TR_EUNAVAILABLE && cfg->conninfo != NULL &&
-	       tr_mono_ms() < until)
-		usleep(SERVER_LOOK_MS * 1000);
-	return r;
+/* What the lead has made of what is kept here in memory, too. */
+static void replay(struct memory *m)
+{
+	struct archive_stats stats;
+
+	archive_stats(m->archive, &stats);
+	entangle_known(m->entangle, stats.phase_known, stats.phase_sum);
+	if (stats.changes != m->followed_changes || m->warmed < WARM_FIRST) {
+		m->warmed++;
+		if (!m->leads)
+			warm_ask(m->warm);
+	}
+	m->followed_changes = stats.changes;
 }
 
-static int open_archive(struct memory *m)
+static void on_refreshed(void *arg, int r, uint64_t epoch, const struct tr_fault *fault)
 {
-	const struct jr_opts *opts = jr_options(m->jr);
-	struct archive_cfg cfg = {.loop = jr_loop(m->jr),
-				  .epoch = opts->epoch,
-				  .purge_after_ms = (uint64_t)opts->cfg.archive_purge_after_s * 1000,
-				  .source_rows_max = opts->cfg.archive_source_rows_max,
-				  .source_bytes_max = opts->cfg.archive_source_bytes_max,
-				  .min_free_bytes = (uint64_t)opts->cfg.archive_min_free_mb << 20};
-	struct tr_fault fault = {0};
-	uint64_t began = tr_mono_ns();
-	bool damaged = false;
-	int r = 0;
+	struct memory *m = arg;
 
-	if (cfg_archive_is_postgres(&opts->cfg))
-		cfg.conninfo = opts->cfg.archive_url;
-	else if ((r = place_archive(opts->state, opts->cfg.archive_url, m->path, sizeof(m->path), &fault)) == 0)
-		cfg.path = m->path;
-	/* where somebody came back to on purpose, what can be read is served */
-	cfg.numbered =
-		opts->cfg.archive_url[0] == '\0' && !numbered_was_left(opts->state, numbered_current(opts->state));
-	cfg.damaged = &damaged;
-	if (r == 0)
-		r = open_patiently(m, &cfg, &fault);
-	if (r < 0 && damaged) {
-		log_error("archive: damaged, it cannot be opened reason=\"%s\"", fault.rule);
-		return ailing_open(&m->archive, fault.rule);
+	(void)fault;
+	m->refreshing = false;
+	m->refresh_cost_ms = tr_mono_ms() - m->refresh_ms;
+	if (r < 0 || m->leads || m->draining)
+		return;
+	jr_epoch_above(m->jr, epoch); /* a page that began anew must begin above it */
+	replay(m);
+}
+
+static void follow(struct memory *m)
+{
+	uint64_t now_ms = tr_mono_ms();
+
+	if (opening_moved(&m->opening)) {
+		jr_leave(m->jr, "another archive is in place");
+		return;
 	}
-	if (r < 0)
-		log_error("the archive cannot be used: %s %s", /* nobody set the key of the usual place */
-			  opts->cfg.archive_url[0] == '\0' ? "the archive" : fault.field, fault.rule);
+	if (m->refreshing || now_ms - m->refresh_ms < m->refresh_cost_ms * FOLLOW_SHARE)
+		return;
+	m->refresh_ms = now_ms;
+	m->refreshing = archive_refresh(m->archive, on_refreshed, m) == 0;
+}
+
+/* ---- leading ---- */
+
+static void on_claimed(void *arg, int r, uint64_t epoch, const struct tr_fault *fault)
+{
+	struct memory *m = arg;
+
+	if (r == TR_EREFUSED) {
+		log_error("another memory-jr has taken over this archive; does a second tribe use it?");
+		jr_fatal(m->jr, r);
+	} else if (r < 0) {
+		log_warn("the archive is not written reason=\"%s\"", fault->rule);
+	} else {
+		log_info("archive claimed epoch=%llu", (unsigned long long)epoch);
+		replay(m);
+	}
+}
+
+/* Reads are answered from here on; their rows come from the database, and what needs figures waits for the claim, as do
+ * writes. */
+static void on_lead(void *arg, uint64_t epoch)
+{
+	struct memory *m = arg;
+	int r;
+
+	m->leads = true;
+	if (opening_moved(&m->opening)) {
+		log_warn("another archive is in place: leaving, to be started again on that");
+		jr_fatal(m->jr, TR_ESTORE);
+		return;
+	}
+	work_lead(m->work);
+	if ((r = archive_lead(m->archive, epoch, on_claimed, m)) < 0 && r != TR_EUNAVAILABLE) /* damaged */
+		jr_fatal(m->jr, r);
+	refresh_figures(m);
+}
+
+static void each_second(void *arg)
+{
+	struct memory *m = arg;
+
+	if (m->archive == NULL || m->draining)
+		return;
+	if (m->leads)
+		refresh_figures(m);
 	else
-		log_info("archive open ms=%.1f", (double)(tr_mono_ns() - began) / 1e6);
-	return r;
+		follow(m);
+}
+
+static int new_timers(struct memory *m)
+{
+	uv_loop_t *loop = jr_loop(m->jr);
+	int r;
+
+	if ((r = loop_timer_new(&m->flush_timer, loop, flush_company, m)) < 0 ||
+	    (r = loop_timer_new(&m->figures_timer, loop, each_second, m)) < 0 ||
+	    (r = loop_timer_new(&m->close_timer, loop, close_archive, m)) < 0 ||
+	    (r = loop_timer_start(m->flush_timer, FLUSH_MS, FLUSH_MS)) < 0)
+		return r;
+	return loop_timer_start(m->figures_timer, FIGURES_MS, FIGURES_MS);
 }
 
 int memory_new(struct memory **out, struct jr *jr)
@@ -415,20 +530,21 @@ int memory_new(struct memory **out, struct jr *jr)
 	if (m == NULL)
 		return r;
 	m->jr = jr;
-	if ((r = open_archive(m)) < 0)
+	m->opening.lock_fd = -1;
+	if ((r = opening_begin(&m->opening, jr_options(jr), jr_loop(jr), &m->archive)) < 0)
 		goto fail;
-	work = (struct work_cfg){jr, m->path, jr_options(jr)->cfg.archive_url[0] == '\0',
-				 m->path[0] == '\0' ? jr_options(jr)->cfg.archive_url : NULL};
+	work = (struct work_cfg){jr, m->opening.path, jr_options(jr)->cfg.archive_url[0] == '\0',
+				 m->opening.path[0] == '\0' ? jr_options(jr)->cfg.archive_url : NULL};
 	archive_stats(m->archive, &stats);
 	if ((r = work_new(&m->work, &work)) < 0 ||
 	    (r = entangle_new(&m->entangle, ENTANGLED, stats.phase_known, stats.phase_sum)) < 0 ||
-	    (r = touch_new(&m->touches, TOUCHES)) < 0 ||
-	    (r = loop_timer_new(&m->flush_timer, jr_loop(jr), flush_company, m)) < 0 ||
-	    (r = loop_timer_new(&m->figures_timer, jr_loop(jr), refresh_figures, m)) < 0 ||
-	    (r = loop_timer_start(m->flush_timer, FLUSH_MS, FLUSH_MS)) < 0 ||
-	    (r = loop_timer_start(m->figures_timer, FIGURES_MS, FIGURES_MS)) < 0)
+	    (r = touch_new(&m->touches, TOUCHES)) < 0 || (r = warm_new(&m->warm, m->archive)) < 0 ||
+	    (r = new_timers(m)) < 0)
 		goto fail;
-	refresh_figures(m);
+	jr_epoch_above(jr, stats.epoch);
+	jr_on_lead(jr, on_lead, m);
+	jr_on_drain(jr, on_drain, m);
+	follow(m); /* the first question is asked before anybody else's */
 	for (i = 0; i < sizeof(served) / sizeof(served[0]); i++)
 		jr_handle(jr, served[i], on_call, m);
 	jr_on_beat(jr, fill_beat, m);
@@ -447,14 +563,18 @@ void memory_free(struct memory **mp)
 		return;
 	loop_timer_free(&m->flush_timer);
 	loop_timer_free(&m->figures_timer);
+	loop_timer_free(&m->close_timer);
 	rescue_free(&m->rescue);
-	if (m->archive != NULL && m->entangle != NULL)
-		flush_company(m);
+	m->draining = false;
+	if (m->archive != NULL) /* we leave in a hurry: somebody else may lead already */
+		work_forgo(m->work);
+	close_archive(m);
 	work_stop(m->work);
-	archive_close(&m->archive); /* answers what is left, so the rest must still be there */
-	work_free(&m->work);        /* what was restored takes its place now */
+	work_free(&m->work);
+	opening_end(&m->opening);
 	entangle_free(&m->entangle);
 	touch_free(&m->touches);
+	warm_free(&m->warm);
 	free(m);
 	*mp = NULL;
 }

@@ -336,7 +336,6 @@ int work_new(struct work **out, const struct work_cfg *cfg)
 	w->async->data = w;
 	if ((r = loop_timer_new(&w->lease, jr_loop(cfg->jr), look_after, w)) < 0)
 		goto fail;
-	work_sweep(w, "");
 	jr_handle(cfg->jr, MSG_memory_verify, on_verify, w);
 	jr_handle(cfg->jr, MSG_memory_switch, on_switch, w);
 	jr_handle(cfg->jr, MSG_memory_work, on_work, w);
@@ -345,6 +344,24 @@ int work_new(struct work **out, const struct work_cfg *cfg)
 fail:
 	work_free(&w);
 	return r;
+}
+
+void work_lead(struct work *w)
+{
+	work_sweep(w, "");
+}
+
+void work_forgo(struct work *w)
+{
+	if (w == NULL || !w->due)
+		return;
+	w->due = false;
+	w->job->r =
+		tr_fault_set(&w->job->fault, TR_EDEADLINE, "", "given up: memory-jr had to leave before it was done");
+	finish(w->job);
+	log_error("work: the restored archive was not put in place: %s", w->job->reason);
+	if (work_last_write(w->job) < 0)
+		log_warn("work: how it ended could not be written down");
 }
 
 void work_stop(struct work *w)

@@ -22,6 +22,10 @@ struct work_cfg {
 };
 int work_new(struct work **out, const struct work_cfg *cfg);
 void work_backup(struct work *w, struct chan_call *call, const struct msg_memory_backup *m); /* answers call */
+/* From now on this process leads: what an earlier one left half done is removed. */
+void work_lead(struct work *w);
+/* A restore that is due is not carried out: another process may lead already. NULL is fine. */
+void work_forgo(struct work *w);
 /* Gives up what is not yet certain; afterwards no thread of ours has the archive open. NULL is fine. */
 void work_stop(struct work *w);
 /* After work_stop() and after the archive was closed. NULL is fine. */

@@ -196,6 +196,10 @@ static int switch_file(struct work_job *j)
 	if (stat(log, &st) == 0 && st.st_size > 0)
 		return tr_fault_set(&j->fault, TR_ECONFLICT, "archive",
 				    "is open in another program, which must be closed first");
+	/* a follower still has the old one open, and leaves soon: its log and their index must not be the new one's */
+	(void)unlink(log);
+	path_of(log, "%s-shm", w->path);
+	(void)unlink(log);
 	path_of(kept, "%s.before-%lld", w->path, (long long)(tr_wall_ms() / 1000));
 	if (link(w->path, kept) < 0 || sync_parent(kept) < 0 || rename(file, w->path) < 0 || sync_parent(kept) < 0)
 		return failed(j, "the restored file cannot take its place");

@@ -23,9 +23,9 @@ struct entangle {
 	uint32_t *
 		slot; /* owned; open addressing, node index + 1, 0 = free; nslots is a power of two, at least 2 * cap */
 	uint32_t nslots;
-	uint32_t cursor; /* of entangle_take() */
-	uint64_t known;
-	double sum;
+	uint32_t cursor;             /* of entangle_take() */
+	uint64_t known, first_known; /* first: as they were said, of what was here before */
+	double sum, first_sum;
 };
 
 int entangle_new(struct entangle **out, unsigned max, uint64_t known, double sum)
@@ -35,10 +35,20 @@ int entangle_new(struct entangle **out, unsigned max, uint64_t known, double sum
 	if (e == NULL)
 		return TR_ENOMEM;
 	e->max = max < 2 * ENTANGLE_COMPANY ? 2 * ENTANGLE_COMPANY : max;
-	e->known = known;
-	e->sum = sum;
+	e->known = e->first_known = known;
+	e->sum = e->first_sum = sum;
 	*out = e;
 	return 0;
+}
+
+void entangle_known(struct entangle *e, uint64_t known, double sum)
+{
+	uint64_t all = e->known + known;
+
+	e->known = all > e->first_known ? all - e->first_known : 0;
+	e->sum = e->sum - e->first_sum + sum;
+	e->first_known = known;
+	e->first_sum = sum;
 }
 
 double entangle_jaccard(const int64_t *a, unsigned na, const int64_t *b, unsigned nb)

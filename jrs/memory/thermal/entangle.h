@@ -18,6 +18,9 @@ struct entangle;
  * TR_ENOMEM. */
 int entangle_new(struct entangle **out, unsigned max, uint64_t known, double sum);
 
+/* The tribe's figures so far are others now: somebody else changed them. What happened here meanwhile stays counted. */
+void entangle_known(struct entangle *e, uint64_t known, double sum);
+
 /* A source as the archive gave it: what was known about it before this process. */
 struct entangle_seen {
 	int64_t memory;

@@ -1,0 +1,147 @@
+#include "jrs/memory/opening.h"
+#include "common/base/clock.h"
+#include "common/log/log.h"
+#include "jrs/memory/archive/ailing.h"
+#include "jrs/memory/numbered.h"
+#include "jrs/memory/place.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define SERVER_WAIT_MS 15000u /* less than start_timeout_ms */
+#define FOLLOW_WAIT_MS 5000u  /* who follows and cannot yet leaves then, and is started again */
+#define LOOK_MS        20u
+#define LOCK           "memory.lock"
+
+static int open_lock(struct opening *o, const char *state, struct tr_fault *fault)
+{
+	char path[4200];
+
+	if (snprintf(path, sizeof(path), "%s/" LOCK, state) >= (int)sizeof(path))
+		return tr_fault_set(fault, TR_ETOOBIG, "archive", "is too long a path");
+	if ((o->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600)) < 0)
+		return tr_fault_set(fault, TR_ESTORE, "archive", "its lock cannot be opened (errno %d)", errno);
+	return 0;
+}
+
+static bool file_of(const struct opening *o, uint64_t *dev, uint64_t *ino)
+{
+	struct stat st;
+
+	*dev = *ino = 0;
+	if (o->path[0] == '\0' || stat(o->path, &st) < 0)
+		return false;
+	*dev = st.st_dev;
+	*ino = st.st_ino;
+	return true;
+}
+
+bool opening_moved(const struct opening *o)
+{
+	uint64_t dev, ino;
+
+	(void)file_of(o, &dev, &ino);
+	return dev != o->dev || ino != o->ino;
+}
+
+/* TR_EBUSY: somebody else sees to what it needs. */
+static int open_once(struct opening *o, struct archive_cfg *cfg, struct archive **out, struct tr_fault *fault)
+{
+	bool damaged = false;
+	int r;
+
+	cfg->damaged = &damaged;
+	(void)file_of(o, &o->dev, &o->ino);
+	if ((r = archive_open(out, cfg, fault)) == 0 && cfg->alone)
+		(void)file_of(o, &o->dev, &o->ino); /* it may just have been made */
+	if (r == 0 && opening_moved(o)) {
+		archive_close(out);
+		return tr_fault_set(fault, TR_EBUSY, "archive.url", "was replaced while it was opened");
+	}
+	if (r == 0 || !damaged)
+		return r;
+	if (!cfg->alone)
+		return tr_fault_set(fault, TR_EBUSY, "archive.url", "is damaged; whoever leads sees to it");
+	log_error("archive: damaged, it cannot be opened reason=\"%s\"", fault->rule);
+	return ailing_open(out, fault->rule);
+}
+
+/* Alone if that is so, else beside others. Afterwards the lock is shared, or, on failure, not held. */
+static int open_as_it_is(struct opening *o, struct archive_cfg *cfg, struct archive **out, struct tr_fault *fault)
+{
+	int r;
+
+	cfg->alone = flock(o->lock_fd, LOCK_EX | LOCK_NB) == 0;
+	if (!cfg->alone && flock(o->lock_fd, LOCK_SH | LOCK_NB) < 0)
+		return tr_fault_set(fault, TR_EBUSY, "archive.url", "is being opened by another memory-jr");
+	r = open_once(o, cfg, out, fault);
+	if (r < 0)
+		(void)flock(o->lock_fd, LOCK_UN);
+	else if (cfg->alone && flock(o->lock_fd, LOCK_SH) < 0)
+		log_warn("archive: its lock could not be shared errno=%d", errno);
+	return r;
+}
+
+/* A server that is away at the start, or goes away meanwhile, gets some time, as does a lead that makes the archive: to
+ * leave and be started anew would be slower. */
+static int open_patiently(struct opening *o, struct archive_cfg *cfg, struct archive **out, struct tr_fault *fault)
+{
+	uint64_t began = tr_mono_ms();
+	int r;
+
+	for (;;) {
+		uint64_t waited;
+
+		r = open_as_it_is(o, cfg, out, fault);
+		waited = tr_mono_ms() - began;
+		if (!(r == TR_EBUSY && waited < FOLLOW_WAIT_MS) &&
+		    !(r == TR_EUNAVAILABLE && cfg->conninfo != NULL && waited < SERVER_WAIT_MS))
+			return r;
+		usleep(LOOK_MS * 1000);
+	}
+}
+
+int opening_begin(struct opening *o, const struct jr_opts *opts, uv_loop_t *loop, struct archive **out)
+{
+	bool usual = opts->cfg.archive_url[0] == '\0';
+	struct archive_cfg cfg = {.loop = loop,
+				  .follow = true,
+				  .purge_after_ms = (uint64_t)opts->cfg.archive_purge_after_s * 1000,
+				  .source_rows_max = opts->cfg.archive_source_rows_max,
+				  .source_bytes_max = opts->cfg.archive_source_bytes_max,
+				  .min_free_bytes = (uint64_t)opts->cfg.archive_min_free_mb << 20};
+	struct tr_fault fault = {0};
+	uint64_t began = tr_mono_ns();
+	int r;
+
+	o->path[0] = '\0';
+	o->dev = o->ino = 0;
+	if ((r = open_lock(o, opts->state, &fault)) == 0 && cfg_archive_is_postgres(&opts->cfg))
+		cfg.conninfo = opts->cfg.archive_url;
+	else if (r == 0 &&
+		 (r = place_archive(opts->state, opts->cfg.archive_url, o->path, sizeof(o->path), &fault)) == 0)
+		cfg.path = o->path;
+	/* where somebody came back to on purpose, what can be read is served */
+	cfg.numbered = usual && !numbered_was_left(opts->state, numbered_current(opts->state));
+	if (r == 0)
+		r = open_patiently(o, &cfg, out, &fault);
+	if (r == 0)
+		log_info("archive open ms=%.1f %s", (double)(tr_mono_ns() - began) / 1e6,
+			 cfg.alone ? "alone" : "beside others");
+	else if (r == TR_EBUSY)
+		log_warn("cannot follow yet, to be started again: the archive %s", fault.rule);
+	else
+		log_error("the archive cannot be used: %s %s", /* nobody set the key of the usual place */
+			  usual ? "the archive" : fault.field, fault.rule);
+	return r;
+}
+
+void opening_end(struct opening *o)
+{
+	if (o->lock_fd >= 0)
+		close(o->lock_fd);
+	o->lock_fd = -1;
+}

@@ -1,0 +1,103 @@
+#include "jrs/memory/warm.h"
+#include "common/base/clock.h"
+#include <stdlib.h>
+#include <string.h>
+
+#define QUESTION 64  /* bytes of the newest memory */
+#define SHARE    50u /* at most this part of the time */
+
+struct warm {
+	struct archive *a;
+	msgpack_zone *zone; /* not NULL: under way */
+	struct msg_memory_recall msg;
+	char question[QUESTION];
+	unsigned flying;
+	uint64_t began_ms, cost_ms;
+};
+
+int warm_new(struct warm **out, struct archive *a)
+{
+	struct warm *w = calloc(1, sizeof(*w));
+
+	if (w == NULL)
+		return TR_ENOMEM;
+	w->a = a;
+	*out = w;
+	return 0;
+}
+
+static void ended(struct warm *w)
+{
+	msgpack_zone_free(w->zone);
+	w->zone = NULL;
+	w->cost_ms = tr_mono_ms() - w->began_ms;
+}
+
+static void on_answered(void *arg, int r, const struct archive_answer *answer, const struct tr_fault *fault)
+{
+	struct warm *w = arg;
+
+	(void)r, (void)answer, (void)fault;
+	if (--w->flying == 0)
+		ended(w);
+}
+
+static void ask(struct warm *w, archive_cb *cb)
+{
+	struct archive_ctx ctx = {w->zone, tr_mono_ms() + 1000};
+
+	if (archive_call(w->a, MSG_memory_recall, &w->msg, &ctx, cb, w) == 0)
+		w->flying++;
+}
+
+/* Its beginning, whole characters. */
+static uint32_t take(char *to, wire_str content)
+{
+	uint32_t n = content.n < QUESTION ? content.n : QUESTION;
+
+	while (n > 0 && n < content.n && ((unsigned char)content.p[n] & 0xc0) == 0x80)
+		n--;
+	memcpy(to, content.p, n);
+	return n;
+}
+
+static void on_newest(void *arg, int r, const struct archive_answer *answer, const struct tr_fault *fault)
+{
+	struct warm *w = arg;
+	const struct res_memory_recall *newest = r == 0 ? answer->res : NULL;
+
+	(void)fault;
+	w->flying--;
+	if (newest != NULL && newest->memories.n > 0) {
+		uint32_t n = take(w->question, newest->memories.v[0].content);
+
+		/* the zone holds the answers until the last is there: no two threads use it at once */
+		w->msg = (struct msg_memory_recall){.has_q = true, .q = {w->question, n}, .has_touch = true};
+		ask(w, on_answered);
+	}
+	if (w->flying == 0)
+		ended(w);
+}
+
+void warm_ask(struct warm *w)
+{
+	if (w->zone != NULL || (w->began_ms != 0 && tr_mono_ms() - w->began_ms < w->cost_ms * SHARE))
+		return;
+	if ((w->zone = msgpack_zone_new(MSGPACK_ZONE_CHUNK_SIZE)) == NULL)
+		return;
+	w->began_ms = tr_mono_ms();
+	w->msg = (struct msg_memory_recall){.has_limit = true, .limit = 1};
+	ask(w, on_newest);
+	if (w->flying == 0)
+		ended(w);
+}
+
+void warm_free(struct warm **w)
+{
+	if (w == NULL || *w == NULL)
+		return;
+	if ((*w)->zone != NULL)
+		msgpack_zone_free((*w)->zone);
+	free(*w);
+	*w = NULL;
+}
