@@ -82,10 +82,17 @@ static void fill_history(struct report *r, struct item_jr *jr, const struct work
 	jr->restarts = worker_restarts(w);
 }
 
+/* One that has led and does not any more has lost the mutex by dying; SIGCHLD is on its way. */
+static const char *understudy_word(const struct copy *c)
+{
+	if (c->lc.state != LC_UP)
+		return lc_word(c->lc.state);
+	return c->epoch != 0 ? lc_word(LC_KILLING) : "waiting";
+}
+
 static void fill_understudy(struct item_understudy *out, const struct copy *c, uint64_t now)
 {
-	*out = (struct item_understudy){.state = wire_s(c->lc.state == LC_UP ? "waiting" : lc_word(c->lc.state)),
-					.generation = c->generation};
+	*out = (struct item_understudy){.state = wire_s(understudy_word(c)), .generation = c->generation};
 	if (c->proc == NULL)
 		return;
 	PUT(out, pid, (uint32_t)proc_pid(c->proc));
