@@ -1,5 +1,5 @@
-/* Starting this very program again as a Jr, as tribed starts one: descriptors 3.. and the environment, as
- * sd_listen_fds(3) describes. The child finds its mode in TEST_KIT_JR. */
+/* Starting a Jr as tribed starts one: descriptors 3.. and the environment, as sd_listen_fds(3) describes. Mostly this
+ * very program again: it finds its mode in TEST_KIT_JR. */
 #ifndef TESTS_UNIT_KIT_SPAWN_H
 #define TESTS_UNIT_KIT_SPAWN_H
 #include "common/lead/page.h"
@@ -8,12 +8,13 @@
 #include <sys/mman.h>
 
 struct spawn {
+	const char *program; /* NULL: this one */
 	const char *mode, *arg, *names, *config;
 	const char *generation;
 	unsigned nfds;
 };
 struct spawn_fds {
-	int channel, config, socket, lead, err;
+	int channel, config, socket, lead, http, err; /* http: for nfds 5 */
 };
 
 static inline int spawn_config(const char *text)
@@ -28,22 +29,22 @@ static inline int spawn_config(const char *text)
 /* In the child; does not return. */
 static inline void spawn_become(const struct spawn *sp, const struct spawn_fds *f, const char *dir)
 {
-	const int from[4] = {f->channel, f->config, f->socket, f->lead};
+	const int from[5] = {f->channel, f->config, f->socket, f->lead, f->http}, n = sp->nfds == 5 ? 5 : 4;
 	char name[] = "meta-jr", number[16], arg[64];
 	char *argv[] = {name, sp->arg == NULL ? NULL : arg, NULL};
-	int fds[4];
+	int fds[5];
 
 	if (sp->arg != NULL)
 		(void)snprintf(arg, sizeof(arg), "%s", sp->arg);
 	(void)dup2(f->err, STDERR_FILENO);
 	(void)dup2(f->err, STDOUT_FILENO);
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < n; i++)
 		fds[i] = fcntl(from[i], F_DUPFD, 100);
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < n; i++)
 		(void)dup2(fds[i], 3 + i);
-	for (int i = 7; i < 200; i++)
+	for (int i = 3 + n; i < 200; i++)
 		(void)close(i);
-	(void)setenv("TEST_KIT_JR", sp->mode, 1);
+	(void)setenv("TEST_KIT_JR", sp->mode == NULL ? "" : sp->mode, 1);
 	if (sp->nfds > 0) {
 		(void)snprintf(number, sizeof(number), "%ld", (long)getpid());
 		(void)setenv("LISTEN_PID", number, 1);
@@ -54,7 +55,7 @@ static inline void spawn_become(const struct spawn *sp, const struct spawn_fds *
 	(void)setenv("TRIBE_GENERATION", sp->generation, 1);
 	(void)setenv("TRIBE_STATE", dir, 1);
 	(void)setenv("TRIBE_RUNTIME", dir, 1);
-	(void)execv("/proc/self/exe", argv);
+	(void)execv(sp->program == NULL ? "/proc/self/exe" : sp->program, argv);
 	_exit(127);
 }
 
