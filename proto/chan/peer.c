@@ -152,8 +152,8 @@ static void take_greeting(struct peer *p, const struct wire_in *in)
 	if (in->error != NULL || wire_decode_result(in, MSG_ping, &res, NULL) < 0)
 		return;
 	p->epoch = res.epoch;
-	if (p->epoch < p->wanted)
-		renew(p); /* may free p */
+	if (p->doubting && p->epoch < p->wanted) /* once: whom a new connection leads to is right, whatever he says */
+		renew(p);                        /* may free p */
 }
 
 static void on_frame(void *arg, const char *frame, size_t n)
