@@ -326,6 +326,156 @@ static void who_was_replaced_commits_nothing(void **s)
 	assert_true(stats.recalls_total == 0 && stats.healthy);
 }
 
+/* A claim that comes late, of who led before the newest lead, changes nothing. */
+static void a_late_claim_is_refused(void **s)
+{
+	struct rig *g = *s;
+	struct archive *late = NULL;
+	struct item_new_memory m = said("too late");
+	struct archive_stats stats;
+	uint64_t epoch = next_epoch(g), mine = epoch + 1;
+
+	open_follower(g, &late);
+	archive_close(&g->a);
+	open_follower(g, &g->a);
+	assert_int_equal(take_lead(g, &mine), 0);
+	turn_to(g, &late);
+	assert_int_equal(take_lead(g, &epoch), TR_EREFUSED);
+	archive_stats(g->a, &stats);
+	assert_true(stats.fenced);
+	assert_false(rig_try_add(g, &m));
+	assert_int_equal(g->r, TR_EUNAVAILABLE);
+	turn_to(g, &late);
+	assert_true(rig_look(g, LOOK_EPOCH) == (double)mine);
+	rig_say(g, "the lead goes on");
+	archive_close(&late);
+	uv_run(&g->loop, UV_RUN_NOWAIT);
+	/* nor does the same epoch lead twice */
+	open_follower(g, &late);
+	turn_to(g, &late);
+	epoch = mine;
+	assert_int_equal(take_lead(g, &epoch), TR_EREFUSED);
+	turn_to(g, &late);
+	rig_say(g, "and on");
+	archive_close(&late);
+	uv_run(&g->loop, UV_RUN_NOWAIT);
+	assert_true(rig_look(g, LOOK_MEMORIES) == 2.0);
+}
+
+/* What is asked behind the wish to lead waits for it; what was asked before is not for a follower. */
+static void writes_wait_for_the_claim(void **s)
+{
+	struct rig *g = *s;
+	struct item_new_memory m = said("written by a follower that leads");
+	struct msg_memory_add msg = {.memories = {&m, 1}};
+	struct archive_ctx ctx = {g->zone, 0};
+	uint64_t epoch = next_epoch(g);
+	static struct told t;
+
+	archive_close(&g->a);
+	open_follower(g, &g->a);
+	assert_false(rig_try_add(g, &m));
+	assert_int_equal(g->r, TR_EUNAVAILABLE);
+	memset(&t, 0, offsetof(struct told, v));
+	assert_int_equal(archive_lead(g->a, epoch, on_lead, &t), 0);
+	g->waiting = 1;
+	assert_int_equal(archive_call(g->a, MSG_memory_add, &msg, &ctx, rig_answered, g), 0);
+	while (g->waiting > 0)
+		uv_run(&g->loop, UV_RUN_ONCE);
+	assert_true(t.done && t.r == 0 && t.epoch == epoch);
+	assert_int_equal(g->r, 0);
+}
+
+static struct archive_stats refreshed(struct rig *g, struct archive *a)
+{
+	static struct told t;
+	struct archive_stats stats;
+
+	memset(&t, 0, offsetof(struct told, v));
+	assert_int_equal(archive_refresh(a, on_lead, &t), 0);
+	await(g, &t);
+	assert_int_equal(t.r, 0);
+	archive_stats(a, &stats);
+	return stats;
+}
+
+/* What is kept in memory of what others change. */
+static void a_follower_is_brought_up_to_date(void **s)
+{
+	struct rig *g = *s;
+	struct item_recall_sample log = {rig_now, 1, 1};
+	struct entangle_change change = {.phase = 0.5, .compared = 3};
+	struct archive_stats stats;
+	struct archive *follower = NULL;
+	uint64_t before, epoch = next_epoch(g);
+
+	change.memory = number_of(g, rig_say(g, "in company")->id);
+	open_follower(g, &follower);
+	archive_stats(follower, &stats);
+	assert_true(stats.recalls_total == 0 && stats.phase_known == 0 && stats.epoch + 1 == epoch);
+	archive_recalled(g->a, &log);
+	archive_recalled(g->a, &log);
+	archive_entangled(g->a, &change);
+	rig_settle(g);
+	before = stats.changes;
+	stats = refreshed(g, follower);
+	if (stats.recalls_total == 0) /* its other reader was asked, or it saw it when it was opened */
+		stats = refreshed(g, follower);
+	assert_true(stats.changes > before);
+	assert_int_equal(stats.recalls_total, 2);
+	assert_true(stats.phase_known == 1 && stats.phase_sum == 0.5);
+	/* and the last it does, on the lead */
+	archive_recalled(g->a, &log);
+	change.phase = 0.75;
+	archive_entangled(g->a, &change);
+	archive_close(&g->a);
+	turn_to(g, &follower);
+	assert_int_equal(take_lead(g, &epoch), 0);
+	archive_stats(g->a, &stats);
+	assert_int_equal(stats.recalls_total, 3);
+	assert_true(stats.phase_known == 1 && stats.phase_sum == 0.75 && stats.epoch == epoch);
+	archive_recalled(g->a, &log);
+	rig_settle(g);
+	rig_reopen(g);
+	archive_stats(g->a, &stats);
+	assert_int_equal(stats.recalls_total, 4);
+}
+
+/* Where nothing is yet, or something older, a follower neither makes nor migrates anything. */
+static void a_follower_makes_nothing(void **s)
+{
+	struct rig *g = *s;
+	struct archive_cfg cfg = rig_cfg(g);
+	struct archive *a = NULL;
+	struct tr_fault fault = {0};
+	int i;
+
+	if (g->kind->sql == NULL)
+		skip();
+	archive_close(&g->a);
+	uv_run(&g->loop, UV_RUN_NOWAIT);
+	g->kind->wipe(g);
+	cfg.follow = true;
+	for (i = 0; i < 2; i++) { /* it left nothing that would do the second time */
+		assert_int_equal(g->kind->open(&a, &cfg, &fault), TR_EBUSY);
+		assert_null(a);
+		assert_true(access(g->path, F_OK) < 0);
+	}
+	cfg.alone = true;
+	assert_int_equal(g->kind->open(&a, &cfg, &fault), 0);
+	archive_close(&a);
+	uv_run(&g->loop, UV_RUN_NOWAIT);
+	cfg.alone = false;
+	assert_int_equal(g->kind->open(&a, &cfg, &fault), 0);
+	archive_close(&a);
+	uv_run(&g->loop, UV_RUN_NOWAIT);
+	assert_false(rig_refuses(g, "UPDATE schema_migrations SET version = version - 100"));
+	assert_int_equal(g->kind->open(&a, &cfg, &fault), TR_EBUSY);
+	uv_run(&g->loop, UV_RUN_NOWAIT);
+	assert_false(rig_refuses(g, "UPDATE schema_migrations SET version = version + 100"));
+	assert_int_equal(rig_open_again(g, &fault), 0);
+}
+
 static void epochs_only_grow(void **s)
 {
 	struct rig *g = *s;
@@ -379,9 +529,16 @@ static void closing_answers_all(void **s)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		T(every_change_is_told),  T(a_follower_sees_and_leaves_alone),
-		T(a_follower_takes_over), T(who_was_replaced_commits_nothing),
-		T(epochs_only_grow),      T(closing_answers_all),
+		T(every_change_is_told),
+		T(a_follower_sees_and_leaves_alone),
+		T(a_follower_takes_over),
+		T(who_was_replaced_commits_nothing),
+		T(epochs_only_grow),
+		T(closing_answers_all),
+		T(a_late_claim_is_refused),
+		T(writes_wait_for_the_claim),
+		T(a_follower_is_brought_up_to_date),
+		T(a_follower_makes_nothing),
 	};
 
 	rig_choose(argc, argv);

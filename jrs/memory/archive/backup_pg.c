@@ -10,9 +10,10 @@
 #include <string.h>
 #include <tribe/version.h>
 
-#define SCRATCH "_restoring"
-#define BEFORE  "_before_"
-#define UNDONE  "_undone_"
+#define RENAME_TRIES 3u /* each waits for sessions that end, up to five seconds */
+#define SCRATCH      "_restoring"
+#define BEFORE       "_before_"
+#define UNDONE       "_undone_"
 
 struct backup_pg {
 	char *conninfo;
@@ -378,8 +379,18 @@ int backup_pg_alone(struct backup_pg *b, struct tr_fault *fault)
 	return r < 0 ? r : 0;
 }
 
-/* from takes the archive's name, which becomes `kept`. */
-static int rename_both(PGconn *pg, const struct backup_pg *b, const char *from, const char *kept,
+/* A follower's sessions: it connects again when it next looks, to whatever has the name then. */
+static int send_away(PGconn *pg, const struct backup_pg *b, struct tr_fault *fault)
+{
+	char n[BACKUP_DB_NAME];
+
+	return name(pg,
+		    "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = $1::text AND "
+		    "pid <> pg_backend_pid() AND application_name = current_setting('application_name')",
+		    b->name, n, fault);
+}
+
+static int rename_once(PGconn *pg, const struct backup_pg *b, const char *from, const char *kept,
 		       struct tr_fault *fault)
 {
 	static const char maker[] = "SELECT format('ALTER DATABASE %I RENAME TO %I', $1::text, $2::text)";
@@ -390,6 +401,20 @@ static int rename_both(PGconn *pg, const struct backup_pg *b, const char *from, 
 		r = exec(pg, "databases cannot be renamed", "COMMIT", fault);
 	if (r < 0)
 		(void)exec(pg, "", "ROLLBACK", NULL);
+	return r;
+}
+
+/* from takes the archive's name, which becomes `kept`. Followers may come back in between. */
+static int rename_both(PGconn *pg, const struct backup_pg *b, const char *from, const char *kept,
+		       struct tr_fault *fault)
+{
+	unsigned tries;
+	int r;
+
+	for (tries = 0; tries < RENAME_TRIES; tries++) {
+		if ((r = send_away(pg, b, fault)) >= 0 && (r = rename_once(pg, b, from, kept, fault)) == 0)
+			return 0;
+	}
 	return r;
 }
 
