@@ -41,6 +41,8 @@ void verdict_add(struct verdict *sum, const struct verdict *v)
 	X(unknown)
 	X(failed)
 	X(replays)
+	X(followed)
+	X(promoted)
 #undef X
 	if (sum->first[0] == '\0')
 		memcpy(sum->first, v->first, sizeof(sum->first));
@@ -185,8 +187,92 @@ void world_close(struct world *w)
 {
 	w->stop = true;
 	archive_close(&w->a);
+	archive_close(&w->f); /* the last one, and yet it leaves everything as it is */
 	uv_run(&w->loop, UV_RUN_NOWAIT);
 	w->stop = false;
+}
+
+/* Whoever follows looks at the real place whether there is anything to follow. */
+static void something_there(struct world *w)
+{
+	int fd = open(w->path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+	assert_true(fd >= 0 && write(fd, "S", 1) == 1);
+	close(fd);
+	w->place = world_place(w);
+}
+
+bool world_follow(struct world *w)
+{
+	struct archive_cfg cfg = {.loop = &w->loop, .path = w->path, .wall_ms = world_now, .follow = true};
+	struct tr_fault fault = {0};
+
+	world_await_lead(w);
+	something_there(w);
+	if (archive_open(&w->f, &cfg, &fault) < 0) {
+		uv_run(&w->loop, UV_RUN_NOWAIT);
+		if (power_is_off())
+			return true;
+		wrong(w, &w->v.unopened, "it cannot be followed: %s %s", fault.field, fault.rule);
+		return false;
+	}
+	w->v.followed++;
+	return true;
+}
+
+struct promotion {
+	unsigned flying;
+	int r;
+};
+
+static void on_lead(void *arg, int r, uint64_t epoch, const struct tr_fault *fault)
+{
+	struct promotion *p = arg;
+
+	(void)epoch, (void)fault;
+	p->r = r;
+	p->flying--;
+}
+
+/* A claim that the power cut short is tried again for ever: closing ends that. */
+static void on_look(uv_timer_t *t)
+{
+	struct world *w = t->data;
+
+	if (power_is_off())
+		archive_close(&w->f);
+}
+
+static void free_timer(uv_handle_t *h)
+{
+	free(h);
+}
+
+void world_promote(struct world *w, bool in_order)
+{
+	struct promotion p = {1, 0};
+	struct archive_stats stats;
+	uv_timer_t *look = malloc(sizeof(*look));
+
+	assert_non_null(look);
+	if (in_order)
+		archive_close(&w->a);
+	archive_stats(w->f, &stats);
+	uv_timer_init(&w->loop, look);
+	look->data = w;
+	uv_timer_start(look, on_look, 5, 5);
+	if (archive_lead(w->f, stats.epoch + 1, on_lead, &p) < 0)
+		p = (struct promotion){0, TR_EINTERNAL};
+	(void)world_await(w, &p.flying);
+	uv_close((uv_handle_t *)look, free_timer);
+	archive_close(&w->a);
+	w->a = w->f;
+	w->f = NULL;
+	uv_run(&w->loop, UV_RUN_NOWAIT);
+	if (p.r == 0)
+		w->v.promoted++;
+	else if (!power_is_off())
+		wrong(w, &w->v.unopened, "the lead cannot be taken: %s", tr_err_name(p.r));
 }
 
 /* ---- facts ---- */

@@ -79,7 +79,7 @@ struct op {
 };
 
 struct verdict {
-	unsigned cuts, lives, calls, acknowledged, unknown, failed, replays;
+	unsigned cuts, lives, calls, acknowledged, unknown, failed, replays, followed, promoted;
 	/* wrong, each to be 0 */
 	unsigned lost, doubled, resurrected, strange, torn, answers, integrity, index, figures, unopened, ill, stuck;
 	char first[400]; /* the first of them, in words */
@@ -99,6 +99,7 @@ struct world {
 	char dir[64], path[96];
 	uv_loop_t loop;
 	struct archive *a;
+	struct archive *f; /* a follower beside it, or NULL */
 	uint64_t seed;
 	bool keep;     /* if it comes out red, leave what survived for looking at */
 	bool follow;   /* what is opened only follows */
@@ -141,7 +142,11 @@ struct fact *world_own(struct world *w, unsigned writer, bool may_go);
  * first, for whoever looks there before opening it. */
 int world_open(struct world *w, struct tr_fault *fault);
 void world_await_lead(const struct world *w); /* what opening leaves to the writer's thread is done, or dark */
-void world_close(struct world *w);
+void world_close(struct world *w);            /* the lead, then the follower */
+/* Opens a follower beside the lead, as another process would. False: it refuses though nothing fails. */
+bool world_follow(struct world *w);
+/* The follower takes the lead; in_order: the lead is closed before, else it is fenced off, and closed then. */
+void world_promote(struct world *w, bool in_order);
 uint64_t world_place(const struct world *w); /* the real directory, names and inodes, as one number */
 void op_free(struct op *op);
 void wrong(struct world *w, unsigned *what, const char *fmt, ...) __attribute__((format(printf, 3, 4)));

@@ -28,8 +28,10 @@ static struct {
 
 static void say(const char *what, const struct verdict *v, uint64_t began_ms)
 {
-	print_message("%s: cuts %u lives %u calls %u acknowledged %u unknown %u failed reads %u sent again %u;", what,
-		      v->cuts, v->lives, v->calls, v->acknowledged, v->unknown, v->failed, v->replays);
+	print_message("%s: cuts %u lives %u (followed %u promoted %u) calls %u acknowledged %u unknown %u failed reads "
+		      "%u sent again %u;",
+		      what, v->cuts, v->lives, v->followed, v->promoted, v->calls, v->acknowledged, v->unknown,
+		      v->failed, v->replays);
 #define X(name) print_message(" " #name " %u", v->name);
 	WRONG(X)
 #undef X
@@ -130,6 +132,7 @@ static bool live(struct world *w, uint64_t seed, unsigned calls)
 {
 	bool first = w->a == NULL;
 	enum when when = when_of(seed, first);
+	uint64_t beside = vdisk_dice(seed, 20, 0); /* a follower, promoted half-way */
 
 	w->v.lives++;
 	if (when == AT_OPEN) {
@@ -139,10 +142,17 @@ static bool live(struct world *w, uint64_t seed, unsigned calls)
 	} else if (first && !open_again(w, seed)) {
 		return false;
 	}
+	if (beside % 2 == 0 && w->a != NULL && !power_is_off() && !world_follow(w))
+		return false;
 	if (when == AT_LOAD || when == AT_COMMIT || when == AT_CHECKPOINT)
 		arm(when, seed, false);
 	if (w->a != NULL && !power_is_off())
-		world_run(w, calls);
+		world_run(w, beside % 4 == 0 ? calls / 2 : calls);
+	if (beside % 4 == 0 && w->f != NULL && !power_is_off()) {
+		world_promote(w, beside % 8 == 0);
+		if (w->a != NULL && !power_is_off())
+			world_run(w, calls / 2);
+	}
 	if (when == AT_CLOSE)
 		arm(when, seed, false);
 	if (when == AT_CHECKPOINT || when == AT_CLOSE || when == AFTER_CLOSE || vdisk_dice(seed, 6, 0) % 4 == 0)
@@ -226,7 +236,8 @@ static void nothing_acknowledged_is_lost(void **s)
 	many_disks("power cuts", opt.cuts, &v);
 	tell_where();
 	assert_int_equal(verdict_wrong(&v), 0);
-	assert_true(opt.disk != 0 || (v.cuts >= opt.cuts && v.acknowledged > 10 * opt.cuts));
+	assert_true(opt.disk != 0 ||
+		    (v.cuts >= opt.cuts && v.acknowledged > 10 * opt.cuts && v.promoted > opt.cuts / 20));
 }
 
 /* ---- failing system calls ---- */
