@@ -4,11 +4,12 @@
 #include <string.h>
 
 #define QUESTION 64  /* bytes of the newest memory */
-#define SHARE    50u /* at most this part of the time */
+#define SHARE    20u /* at most this part of the time */
+#define AT_ONCE  2u  /* so many read side by side, each with a connection of its own */
 
 struct warm {
 	struct archive *a;
-	msgpack_zone *zone; /* not NULL: under way */
+	msgpack_zone *zone[AT_ONCE]; /* the first not NULL: under way */
 	struct msg_memory_recall msg;
 	char question[QUESTION];
 	unsigned flying;
@@ -28,8 +29,13 @@ int warm_new(struct warm **out, struct archive *a)
 
 static void ended(struct warm *w)
 {
-	msgpack_zone_free(w->zone);
-	w->zone = NULL;
+	unsigned i;
+
+	for (i = 0; i < AT_ONCE; i++) {
+		if (w->zone[i] != NULL)
+			msgpack_zone_free(w->zone[i]);
+		w->zone[i] = NULL;
+	}
 	w->cost_ms = tr_mono_ms() - w->began_ms;
 }
 
@@ -42,9 +48,9 @@ static void on_answered(void *arg, int r, const struct archive_answer *answer, c
 		ended(w);
 }
 
-static void ask(struct warm *w, archive_cb *cb)
+static void ask(struct warm *w, unsigned i, archive_cb *cb)
 {
-	struct archive_ctx ctx = {w->zone, tr_mono_ms() + 1000};
+	struct archive_ctx ctx = {w->zone[i], tr_mono_ms() + 1000};
 
 	if (archive_call(w->a, MSG_memory_recall, &w->msg, &ctx, cb, w) == 0)
 		w->flying++;
@@ -65,15 +71,16 @@ static void on_newest(void *arg, int r, const struct archive_answer *answer, con
 {
 	struct warm *w = arg;
 	const struct res_memory_recall *newest = r == 0 ? answer->res : NULL;
+	unsigned i;
 
 	(void)fault;
 	w->flying--;
 	if (newest != NULL && newest->memories.n > 0) {
 		uint32_t n = take(w->question, newest->memories.v[0].content);
 
-		/* the zone holds the answers until the last is there: no two threads use it at once */
 		w->msg = (struct msg_memory_recall){.has_q = true, .q = {w->question, n}, .has_touch = true};
-		ask(w, on_answered);
+		for (i = 0; i < AT_ONCE; i++)
+			ask(w, i, on_answered);
 	}
 	if (w->flying == 0)
 		ended(w);
@@ -81,13 +88,19 @@ static void on_newest(void *arg, int r, const struct archive_answer *answer, con
 
 void warm_ask(struct warm *w)
 {
-	if (w->zone != NULL || (w->began_ms != 0 && tr_mono_ms() - w->began_ms < w->cost_ms * SHARE))
+	unsigned i;
+
+	if (w->zone[0] != NULL || (w->began_ms != 0 && tr_mono_ms() - w->began_ms < w->cost_ms * SHARE))
 		return;
-	if ((w->zone = msgpack_zone_new(MSGPACK_ZONE_CHUNK_SIZE)) == NULL)
-		return;
+	for (i = 0; i < AT_ONCE; i++) {
+		if ((w->zone[i] = msgpack_zone_new(MSGPACK_ZONE_CHUNK_SIZE)) == NULL) {
+			ended(w);
+			return;
+		}
+	}
 	w->began_ms = tr_mono_ms();
 	w->msg = (struct msg_memory_recall){.has_limit = true, .limit = 1};
-	ask(w, on_newest);
+	ask(w, 0, on_newest);
 	if (w->flying == 0)
 		ended(w);
 }
@@ -96,8 +109,7 @@ void warm_free(struct warm **w)
 {
 	if (w == NULL || *w == NULL)
 		return;
-	if ((*w)->zone != NULL)
-		msgpack_zone_free((*w)->zone);
+	ended(*w);
 	free(*w);
 	*w = NULL;
 }

@@ -3,20 +3,24 @@
  * hears of a lock.
  *
  *   test_takeover sqlite|postgresql [--measure MEMORIES]
- *   test_takeover KIND --lead PATH CONNINFO EPOCH ROUND MEMORIES       the other process; acknowledges on descriptor 3
+ *   test_takeover KIND --lead PATH CONNINFO EPOCH ROUND       the other process; acknowledges on descriptor 3
  */
 #include "memory_rig.h"
+
+#include "jrs/memory/warm.h"
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/wait.h>
 
-#define ROUNDS     12
-#define WRITERS    8
-#define ADDS       4000 /* the lead is killed long before */
-#define WAIT_MS    20000
-#define ACK_FD     3
-#define TO_BE_SEEN 24 /* acknowledged ones, at least, when the lead is killed */
+#define ROUNDS      12
+#define WRITERS     8
+#define ADDS        4000 /* the lead is killed long before */
+#define WAIT_MS     20000
+#define ACK_FD      3
+#define IDLE_ROUNDS 1000 /* from this round on a lead only adds so many */
+#define IDLE_ADDS   40
+#define TO_BE_SEEN  24 /* acknowledged ones, at least, when the lead is killed */
 
 /* One request of a round: the same in either process. */
 struct request {
@@ -97,8 +101,11 @@ static void on_lead_added(void *arg, int r, const struct archive_answer *answer,
 
 static void next_add(struct led *l)
 {
-	struct request *q = malloc(sizeof(*q));
+	struct request *q;
 
+	if (l->round >= IDLE_ROUNDS && l->next >= IDLE_ADDS)
+		return; /* it has nothing to do any more */
+	q = malloc(sizeof(*q));
 	if (q == NULL || l->next >= ADDS)
 		_exit(3);
 	make_request(q, l->round, l->next++);
@@ -360,6 +367,134 @@ static void a_lead_is_killed_while_it_commits(void **s)
 	assert_int_equal(rig_open_again(g, NULL), 0);
 }
 
+/* ---- what a takeover costs ---- */
+static double p50(double *v, unsigned n)
+{
+	qsort(v, n, sizeof(v[0]), by_size);
+	return v[n / 2];
+}
+
+/* kB of a process's own memory, and of all it uses. */
+static void memory_of(pid_t pid, unsigned *own, unsigned *all)
+{
+	char path[40], line[200];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	*own = *all = 0;
+	assert_non_null(f = fopen(path, "re"));
+	while (fgets(line, sizeof(line), f) != NULL) {
+		if (sscanf(line, "RssAnon: %u", own) != 1)
+			(void)sscanf(line, "VmRSS: %u", all);
+	}
+	fclose(f);
+}
+
+static void fill(struct rig *g, unsigned memories)
+{
+	static struct request v[500];
+	static struct item_new_memory m[500];
+	unsigned at, i;
+
+	for (at = 0; at < memories; at += i) {
+		struct msg_memory_add msg = {.memories = {m, 0}};
+
+		for (i = 0; i < 500 && at + i < memories; i++) {
+			make_request(&v[i], 90000, at + i);
+			m[i] = v[i].m;
+			msgpack_zone_free(v[i].ctx.zone);
+		}
+		msg.memories.n = i;
+		rig_call(g, MSG_memory_add, &msg);
+		msgpack_zone_clear(g->zone);
+	}
+}
+
+static double recall_ms(struct rig *g, unsigned n)
+{
+	char q[60];
+	struct msg_memory_recall msg = {.has_q = true, .has_touch = true, .has_limit = true, .limit = 10};
+	uint64_t began = tr_mono_ns();
+
+	snprintf(q, sizeof(q), "what about thing%u, and thing%u?", n * 37 % 1000, n * 71 % 999);
+	msg.q = wire_s(q);
+	rig_call(g, MSG_memory_recall, &msg);
+	return (double)(tr_mono_ns() - began) / 1e6;
+}
+
+static void run_for(struct rig *g, uint64_t ms)
+{
+	uint64_t until = tr_mono_ms() + ms;
+
+	while (tr_mono_ms() < until) {
+		uv_run(&g->loop, UV_RUN_NOWAIT);
+		usleep(1000);
+	}
+}
+
+#define TAKEOVERS 20
+static void measure(struct rig *g, bool warmed)
+{
+	double first[TAKEOVERS], later[TAKEOVERS * 20], lead_ms[TAKEOVERS], beside[TAKEOVERS];
+	uint64_t epoch = (uint64_t)rig_look(g, LOOK_EPOCH), began;
+	unsigned i, k, own = 0, all = 0, lead_own = 0, lead_all = 0, n = 0;
+	static struct other o;
+
+	for (i = 0; i < TAKEOVERS; i++) {
+		struct told t = {0};
+		struct warm *w = NULL;
+
+		spawn_lead(&o, g, ++epoch, IDLE_ROUNDS + i);
+		hear(&o, 8);
+		open_follower(g);
+		assert_int_equal(warm_new(&w, g->a), 0);
+		for (k = 0; warmed && k < 4; k++) {
+			warm_ask(w);
+			run_for(g, 500);
+		}
+		hear(&o, IDLE_ADDS); /* and others wrote since */
+		memory_of(getpid(), &own, &all);
+		memory_of(o.pid, &lead_own, &lead_all);
+		beside[i] = warmed ? recall_ms(g, 50 + i) : 0.0;
+		assert_int_equal(kill(o.pid, SIGKILL), 0);
+		began = tr_mono_ns();
+		assert_int_equal(archive_lead(g->a, ++epoch, on_led, &t), 0);
+		first[i] = recall_ms(g, i);
+		await(g, &t.done);
+		lead_ms[i] = (double)(t.at_ns - began) / 1e6;
+		hear(&o, 0);
+		for (k = 0; k < 20; k++)
+			later[n++] = recall_ms(g, 100 + i * 20 + k);
+		assert_int_equal(waitpid(o.pid, NULL, 0), o.pid);
+		close(o.fd);
+		archive_close(&g->a);
+		warm_free(&w);
+		uv_run(&g->loop, UV_RUN_NOWAIT);
+		msgpack_zone_clear(g->zone);
+	}
+	(void)p50(first, TAKEOVERS); /* sorts it */
+	print_message("%s %s: first recall p50 %.2f max %.2f ms, later ones p50 %.2f ms, one beside the lead p50 %.2f "
+		      "ms; claimed p50 %.1f ms; own (all) kB: "
+		      "waiting %u (%u), leading %u (%u)\n",
+		      g->kind->name, warmed ? "warmed" : "not warmed", first[TAKEOVERS / 2], first[TAKEOVERS - 1],
+		      p50(later, n), p50(beside, TAKEOVERS), p50(lead_ms, TAKEOVERS), own, all, lead_own, lead_all);
+}
+
+static int measure_all(unsigned memories)
+{
+	struct rig *g = rig_new();
+
+	g->kind->wipe(g);
+	assert_int_equal(rig_open_again(g, NULL), 0);
+	fill(g, memories);
+	archive_close(&g->a);
+	uv_run(&g->loop, UV_RUN_NOWAIT);
+	measure(g, false);
+	measure(g, true);
+	rig_free(g);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -369,5 +504,7 @@ int main(int argc, char **argv)
 	if (argc == 7 && strcmp(argv[2], "--lead") == 0)
 		return lead(rig_find(argv[1]), argv + 3);
 	rig_choose(argc, argv);
+	if (argc == 4 && strcmp(argv[2], "--measure") == 0)
+		return measure_all((unsigned)atoi(argv[3]));
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
