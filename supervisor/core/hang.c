@@ -42,8 +42,10 @@ static enum hang_verdict judge(const struct hang *h, const struct hang_sample *s
 
 	if (!shares(h, s, now_ms, &ran, &waited))
 		return HANG_BLOCKS;
-	/* Runnable all the time without having run: the kernel has not booked the wait yet. */
+	/* Who ran so long and did not come round to a beat wants for something else than a CPU. Runnable all the time
+	 * without having run: the kernel has not booked the wait yet. */
 	if (silent_ms < (uint64_t)HANG_STARVED_CAP * hang_after_ms &&
+	    ran * (double)(now_ms - h->base_ms) < hang_after_ms / 4.0 &&
 	    (waited > 0.5 || (s->runnable && ran + waited < 0.1)))
 		return HANG_STARVED;
 	return s->runnable || ran > 0.1 ? HANG_SPINS : HANG_BLOCKS;
@@ -74,7 +76,7 @@ enum hang_verdict hang_look(struct hang *h, uint32_t hang_after_ms, const struct
 	} else {
 		v = judge(h, s, silent, hang_after_ms, now_ms);
 		if (v == HANG_STARVED)
-			h->due_ms = now_ms + hang_after_ms / 4;
+			h->due_ms = now_ms + (hang_after_ms + 9) / 10;
 	}
 	return v;
 }

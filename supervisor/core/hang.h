@@ -1,6 +1,6 @@
 /* Alive, starved or hung? Beats are missing for hang_after_ms: starved when the process waited for a CPU during most of
- * that time, hung when it did not (it spins or blocks), and after ten times as long hung whatever. And one that beats
- * and answers nothing. Pure: the shell reads /proc/PID/schedstat and passes the figures in.
+ * that time and ran for less than a quarter of it, hung when not so (it spins or blocks), and after ten times as long
+ * hung whatever. And one that beats and answers nothing. Pure: the shell reads /proc/PID/schedstat and passes the figures in.
  *
  * hang_look() is due at due_ms, and says when again: half-way through the silence (to take a sample) and at its end,
  * so an idle tribed is woken twice in hang_after_ms for each process, and a hang is seen as it is complete. */

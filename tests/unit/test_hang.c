@@ -11,7 +11,7 @@
 #define AFTER 1000u
 #define START 5000u
 
-enum doing { BEATING, BLOCKED, SPINNING, WAITING, WAITING_UNBOOKED, UNKNOWN };
+enum doing { BEATING, BLOCKED, SPINNING, SPINNING_UNDER_LOAD, WAITING, WAITING_UNBOOKED, UNKNOWN };
 struct world {
 	uint32_t beat, after;
 	enum doing what;
@@ -31,9 +31,9 @@ static uint64_t run(struct world *w, uint64_t end, enum hang_verdict want)
 
 		if ((t - START) % w->beat == 0 && (w->what == BEATING || t < START + w->quiet_from))
 			hang_beat(&h, t);
-		s.runnable = w->what == SPINNING || w->what == WAITING || w->what == WAITING_UNBOOKED;
-		s.run_ns += w->what == SPINNING ? 1000000u : w->what == WAITING ? 300000u : 10;
-		s.delay_ns += w->what == WAITING ? 700000u : 10;
+		s.runnable = w->what >= SPINNING && w->what <= WAITING_UNBOOKED;
+		s.run_ns += w->what == SPINNING ? 1000000u : w->what == SPINNING_UNDER_LOAD ? 300000u : 10;
+		s.delay_ns += w->what == WAITING ? 999990u : w->what == SPINNING_UNDER_LOAD ? 700000u : 10;
 		if (t < h.due_ms)
 			continue;
 		w->looks++;
@@ -70,6 +70,14 @@ static void blocked_or_spinning_is_hung_in_time(void **state)
 	assert_int_equal(seen(SPINNING, 0, 60000, HANG_SPINS), AFTER + 1);
 	assert_int_equal(seen(BLOCKED, 30000, 60000, HANG_BLOCKS), 29900 + AFTER + 1); /* counted from the last beat */
 	assert_int_equal(seen(UNKNOWN, 0, 60000, HANG_BLOCKS), AFTER + 1);
+}
+
+/* It gets less than a third of a CPU, and uses it for everything but a beat. */
+static void spinning_under_load_is_not_starved(void **state)
+{
+	(void)state;
+	assert_int_equal(seen(SPINNING_UNDER_LOAD, 0, 60000, HANG_STARVED), AFTER + 1);
+	assert_in_range(seen(SPINNING_UNDER_LOAD, 0, 60000, HANG_SPINS), AFTER, 3 * AFTER / 2);
 }
 
 /* hang_after_ms and a fifth, at the finest setting, whenever it begins. */
@@ -169,6 +177,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_beating_one_is_alive),
 		cmocka_unit_test(blocked_or_spinning_is_hung_in_time),
+		cmocka_unit_test(spinning_under_load_is_not_starved),
 		cmocka_unit_test(in_time_at_fifty),
 		cmocka_unit_test(starved_waits_ten_times_as_long),
 		cmocka_unit_test(our_own_absence_blames_nobody),
