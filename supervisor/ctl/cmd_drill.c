@@ -1,93 +1,195 @@
 #include "common/base/clock.h"
 #include "proto/json/json.h"
 #include "supervisor/ctl/commands.h"
-#include "supervisor/ctl/probe.h"
-#include "supervisor/ctl/stats.h"
-#include <inttypes.h>
-#include <jansson.h>
+#include "supervisor/ctl/drill/stats.h"
+#include "supervisor/ctl/drill_run.h"
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <time.h>
+#include <tribe/version.h>
 
-#define GIVE_UP_MS  30000 /* a Jr that is not back by then is lost */
-#define POLL_MAX_MS 20
+#define STORM_MAX   1000000 /* injections that are kept */
+#define WATCH_MS    2000    /* tribed's events begin by then, or the moments of detection stay unknown */
+#define REPORT_MS   2000    /* tribed takes the result by then, or it is only warned of */
+#define RATE        10.0    /* requests a second and user */
+#define AROUND_MS   1000    /* users are watched so long before the first injection and after the last one, */
+#define BETWEEN_MS  100     /* and between two of them */
+#define END_POLL_NS 20000000
 
-struct row {
-	enum tr_role role;
-	uint32_t pid, generation; /* of the process that was hit */
-	struct probe_result back;
-	double ms; /* from right before the fault to the answer */
-};
-struct drill {
-	struct ctl *c;
-	const char *fault;
-	double slo_ms; /* 0: none */
-	uint32_t kills, seed;
-	int only;             /* a role, or -1: all */
-	unsigned char *order; /* one role a fault */
-	struct row *rows;
-	size_t nrows, planned;
-	double *sorted; /* room for the figures of one Jr */
-	bool interrupted;
-};
-struct summary {
-	size_t hit, back;
-	uint64_t refused, lost, failed;
-	double p50, p95, p99, max;
-};
+/* ---- the plan ---- */
 
-static void on_injected(void *arg, const void *res)
+static enum ctl_exit usage(const struct drill *d, const char *what)
 {
-	const struct res_fault_inject *r = res;
-	struct row *row = arg;
-
-	row->pid = r->pid;
-	row->generation = r->generation;
+	ctl_say(d->c, "%s", what);
+	return CTL_USAGE;
 }
 
-struct up {
-	enum tr_role role;
-	bool yes;
-};
-
-static void on_status(void *arg, const void *res)
+static enum ctl_exit check(const struct drill *d, const struct ctl_args *a)
 {
-	struct up *u = arg;
+	bool yes = ctl_flag(a, "yes");
 
-	u->yes = status_is(status_jr(res, (int)u->role), "up");
+	if (!ctl_flag(a, "storm") && (!ctl_flag(a, "jr") || !ctl_flag(a, "kills")))
+		return usage(d, !ctl_flag(a, "jr")
+					? "wants --jr JR|all and --kills N, or --storm SECONDS and --every MS"
+					: "wants --kills N");
+	if (ctl_flag(a, "storm") && (!ctl_flag(a, "every") || ctl_flag(a, "kills")))
+		return usage(d, ctl_flag(a, "kills") ? "--storm goes by the clock: it takes no --kills"
+						     : "--storm wants --every MS");
+	if (ctl_flag(a, "every") && !ctl_flag(a, "storm"))
+		return usage(d, "--every goes with --storm");
+	if (ctl_flag(a, "storm") && d->r.fault == HARM_SUPERVISOR)
+		return usage(d, "--storm harms Jrs; supervisor-kill wants --kills N");
+	if (!d->c->dev && !yes)
+		return usage(d, "this harms a tribe on purpose; outside --dev say --yes");
+	if (d->r.fault == HARM_SUPERVISOR && !yes)
+		return usage(d, "with --dev nothing starts tribed again; where something of yours does, say --yes");
+	return CTL_DONE;
 }
 
-static int await_up(struct drill *d, enum tr_role role, struct tr_fault *fault)
+static bool room(struct drill *d, size_t n)
 {
-	uint64_t until = tr_mono_ms() + GIVE_UP_MS;
-	struct msg_status msg = {.common = {.has_request_id = false}};
-	struct up u = {.role = role};
-	long pause_ms = 1;
+	d->cap = n;
+	d->order = calloc(n, sizeof(*d->order));
+	d->r.rows = calloc(n, sizeof(*d->r.rows));
+	return d->order != NULL && d->r.rows != NULL;
+}
+
+static enum ctl_exit plan_kills(struct drill *d)
+{
+	struct report *r = &d->r;
+	bool supervisor = r->fault == HARM_SUPERVISOR;
+	size_t n = 0;
+
+	r->planned = (size_t)r->kills * (r->only < 0 && !supervisor ? TR_NROLES : 1);
+	if (!room(d, r->planned))
+		return CTL_INTERNAL;
+	for (int target = 0; target < REPORT_NTARGETS; target++) {
+		r->roles[target] = supervisor ? target == REPORT_SUPERVISOR
+					      : target < TR_NROLES && (r->only < 0 || r->only == target);
+		for (uint32_t k = 0; k < r->kills && r->roles[target]; k++)
+			d->order[n++] = (unsigned char)target;
+	}
+	stats_shuffle(d->order, n, r->seed);
+	return CTL_DONE;
+}
+
+static enum ctl_exit plan_storm(struct drill *d)
+{
+	double n = ceil(d->r.storm_s * 1e3 / d->r.every_ms) + 1;
+
+	for (int i = 0; i < TR_NROLES; i++)
+		d->r.roles[i] = d->r.only < 0 || d->r.only == i;
+	d->random = d->r.seed;
+	d->r.planned = (size_t)fmin(n, STORM_MAX);
+	return room(d, d->r.planned) ? CTL_DONE : CTL_INTERNAL;
+}
+
+static enum ctl_exit plan(struct drill *d, const struct ctl_args *a)
+{
+	const char *fault = ctl_str(a, "fault");
+	const struct ctl_value *jr = ctl_given(a, "jr");
+	struct report *r = &d->r;
+	enum ctl_exit e;
+
+	tr_id_new(d->id);
+	r->id = d->id;
+	r->version = TRIBE_VERSION;
+	r->only = jr == NULL ? -1 : jr->as.role;
+	r->fault = fault == NULL ? HARM_KILL : (enum harm_kind)harm_find(fault, strlen(fault));
+	r->rate = RATE;
+	(void)ctl_u32(a, "kills", &r->kills);
+	(void)ctl_u32(a, "ms", &r->fault_ms);
+	(void)ctl_u32(a, "amount", &r->amount);
+	(void)ctl_f64(a, "slo-ms", &r->slo_ms);
+	(void)ctl_f64(a, "every", &r->every_ms);
+	(void)ctl_f64(a, "rate", &r->rate);
+	r->loaded = ctl_u32(a, "load", &r->users);
+	r->storm = ctl_f64(a, "storm", &r->storm_s);
+	if (!ctl_u32(a, "seed", &r->seed) && getrandom(&r->seed, sizeof(r->seed), 0) != (ssize_t)sizeof(r->seed))
+		return CTL_INTERNAL;
+	if ((e = check(d, a)) != CTL_DONE)
+		return e;
+	return r->storm ? plan_storm(d) : plan_kills(d);
+}
+
+/* ---- the load ---- */
+
+/* The first line of a file; "" when there is none. */
+static void read_line(const char *path, char *out, size_t size)
+{
+	FILE *f = fopen(path, "re");
+
+	*out = '\0';
+	if (f == NULL)
+		return;
+	if (fgets(out, (int)size, f) == NULL)
+		*out = '\0';
+	out[strcspn(out, "\r\n")] = '\0';
+	(void)fclose(f);
+}
+
+static enum ctl_exit start_load(struct drill *d, const struct ctl_args *a)
+{
+	const char *token = getenv("TRIBE_TOKEN"), *file = ctl_str(a, "token-file");
+	struct load_cfg cfg = {
+		.where = &d->where, .id = d->id, .users = d->r.users, .rate = d->r.rate, .seed = d->r.seed};
+	char path[2 * CTL_PATH_MAX];
+	const char *certificate = path;
 	int r;
 
-	while ((r = ctl_call(d->c, MSG_status, &msg, on_status, &u, fault)) == 0 && !u.yes) {
-		struct timespec t = {.tv_nsec = pause_ms * 1000000};
-
-		if (tr_mono_ms() >= until)
-			return tr_fault_set(fault, TR_ECONFLICT, "", "%s is not up after %d s", tr_roles[role].api_name,
-					    GIVE_UP_MS / 1000);
-		(void)nanosleep(&t, NULL);
-		pause_ms = pause_ms * 2 > POLL_MAX_MS ? POLL_MAX_MS : pause_ms * 2;
+	if (!d->has_http) {
+		ctl_say(d->c, "the load speaks HTTP, and this tribe serves none");
+		return CTL_FAILED;
 	}
-	return r;
+	if (*d->c->cfg.http_certificate != '\0')
+		certificate = d->c->cfg.http_certificate;
+	else
+		(void)snprintf(path, sizeof(path), "%s/certificate.pem", d->c->paths.state);
+	if ((r = http_where(&d->where, d->http_address, d->http_tls ? certificate : NULL)) < 0) {
+		ctl_say(d->c, r == TR_ECONFIG ? "cannot read the certificate that the API must show"
+					      : "cannot use the API's address");
+		return CTL_FAILED;
+	}
+	(void)snprintf(path, sizeof(path), "%s/admin-token", d->c->paths.state);
+	if (file == NULL && token != NULL)
+		(void)snprintf(d->where.token, sizeof(d->where.token), "%s", token);
+	else if (d->http_tls)
+		read_line(file != NULL ? file : path, d->where.token, sizeof(d->where.token));
+	if ((r = load_start(&d->load, &cfg)) < 0) {
+		ctl_say(d->c, "the load did not start: %s", tr_strerror(r));
+		return CTL_INTERNAL;
+	}
+	return CTL_DONE;
 }
 
-static void show_progress(const struct drill *d, bool end)
+/* Waits until it has settled, listed and cleaned, whatever Ctrl-C says. */
+static void end_load(struct drill *d)
 {
-	if (!d->c->progress)
-		return;
-	(void)fputs("\r\x1b[K", stderr);
-	if (!end)
-		(void)fprintf(stderr, "%zu/%zu  %s %s  %.2f ms", d->nrows, d->planned, d->fault,
-			      tr_roles[d->rows[d->nrows - 1].role].name, d->rows[d->nrows - 1].ms);
+	static const char *const doing[] = {[LOAD_RUNS] = "ending",
+					    [LOAD_SETTLES] = "waiting for the last answers",
+					    [LOAD_LISTS] = "listing",
+					    [LOAD_CLEANS] = "removing what the drill remembered",
+					    [LOAD_ENDED] = "done"};
+	const struct timespec nap = {.tv_nsec = END_POLL_NS};
+	struct load_now now;
+
+	load_end(d->load);
+	for (load_now(d->load, &now); now.phase != LOAD_ENDED; load_now(d->load, &now)) {
+		drill_progress(d, doing[now.phase]);
+		(void)nanosleep(&nap, NULL);
+	}
+	load_join(d->load);
+	d->r.history = load_history(d->load);
+	d->r.listed = load_left(d->load)->listed;
+	d->r.removed = load_left(d->load)->removed;
+	d->r.left = load_left(d->load)->left;
+	d->r.looked = load_left(d->load)->looked;
 }
+
+/* ---- the run ---- */
 
 /* Ctrl-C is no news to whoever pressed it. */
 static enum ctl_exit give_up(const struct drill *d, int r, const struct tr_fault *fault)
@@ -95,219 +197,238 @@ static enum ctl_exit give_up(const struct drill *d, int r, const struct tr_fault
 	return ctl_interrupted() ? CTL_FAILED : ctl_complain(d->c, r, fault);
 }
 
-/* One fault and its recovery. CTL_FAILED: the Jr did not come back; the row says so. */
-static enum ctl_exit one(struct drill *d, enum tr_role role)
+static enum ctl_exit run_kills(struct drill *d)
 {
-	struct msg_fault_inject inject = {.jr = wire_s(tr_roles[role].api_name), .fault = wire_s(d->fault)};
-	struct row *row = &d->rows[d->nrows];
-	char path[CTL_PATH_MAX];
+	enum ctl_exit e = CTL_DONE;
 	struct tr_fault fault;
-	uint64_t start;
 	int r;
 
-	*row = (struct row){.role = role};
-	ctl_socket_path(d->c, (int)role, path);
-	/* memory-jr too: other roles' questions may need it, and the drill would measure the wrong one */
-	if ((r = await_up(d, TR_ROLE_MEMORY, &fault)) < 0 || (r = await_up(d, role, &fault)) < 0)
-		return give_up(d, r, &fault);
-	start = tr_mono_ns();
-	if ((r = ctl_call(d->c, MSG_fault_inject, &inject, on_injected, row, &fault)) < 0)
-		return give_up(d, r, &fault);
-	probe_until(path, role, row->pid, row->generation, start + GIVE_UP_MS * 1000000ull, ctl_interrupted,
-		    &row->back);
-	if (!row->back.good && ctl_interrupted())
-		return CTL_FAILED; /* nobody saw whether it came back: no row */
-	row->ms = (double)((row->back.good ? row->back.at_ns : tr_mono_ns()) - start) / 1e6;
-	d->nrows++;
-	show_progress(d, false);
-	return row->back.good ? CTL_DONE : CTL_FAILED;
+	for (size_t i = 0; e == CTL_DONE && i < d->r.planned && !ctl_interrupted(); i++) {
+		if (i > 0 && (r = drill_steady(d, BETWEEN_MS, &fault)) != 0) {
+			if (r < 0)
+				return give_up(d, r, &fault);
+			d->r.during = STEADY_MISSED;
+			return CTL_DONE;
+		}
+		if (i > 0)
+			d->r.during = STEADY_HELD;
+		drill_notices(d);
+		e = drill_inject(d, d->order[i]);
+	}
+	return e;
 }
 
-static void summarise(const struct drill *d, enum tr_role role, struct summary *s)
+static int pick(struct drill *d)
 {
-	*s = (struct summary){.hit = 0};
-	for (size_t i = 0; i < d->nrows; i++) {
-		const struct row *row = &d->rows[i];
+	int target;
 
-		if (row->role != role)
-			continue;
-		s->hit++;
-		s->refused += row->back.refused;
-		s->lost += row->back.lost;
-		s->failed += row->back.failed;
-		if (row->back.good)
-			d->sorted[s->back++] = row->ms;
+	do
+		target = (int)(stats_random(&d->random) % TR_NROLES);
+	while (!d->r.roles[target]);
+	return target;
+}
+
+/* Is it there to be harmed? Nothing more is waited for: a storm is no series of single blows. */
+static int await_role(struct drill *d, int role, struct tr_fault *fault)
+{
+	uint64_t until = tr_mono_ms() + DRILL_GIVE_UP_MS;
+	const struct timespec nap = {.tv_nsec = 1000000};
+	int r;
+
+	while ((r = drill_look(d, 0, fault)) == 0 && !d->seen[role].up) {
+		if (tr_mono_ms() >= until)
+			return tr_fault_set(fault, TR_ECONFLICT, "", "%s is not up after %d s", tr_roles[role].api_name,
+					    DRILL_GIVE_UP_MS / 1000);
+		(void)nanosleep(&nap, NULL);
 	}
-	if (s->back == 0)
+	return r;
+}
+
+static enum ctl_exit run_storm(struct drill *d)
+{
+	uint64_t due = tr_mono_ns(), end = due + (uint64_t)(d->r.storm_s * 1e9),
+		 every = (uint64_t)(d->r.every_ms * 1e6);
+	enum ctl_exit e = CTL_DONE;
+	struct tr_fault fault;
+	int r;
+
+	while (e == CTL_DONE && tr_mono_ns() < end && d->r.nrows < d->cap && !ctl_interrupted()) {
+		uint64_t now = tr_mono_ns();
+		int target = pick(d);
+
+		if (now < due) {
+			const struct timespec nap = {.tv_sec = (time_t)((due - now) / 1000000000),
+						     .tv_nsec = (long)((due - now) % 1000000000)};
+
+			(void)nanosleep(&nap, NULL);
+		}
+		due = due + every > now ? due + every : now + every;
+		drill_notices(d);
+		if ((r = await_role(d, target, &fault)) < 0)
+			return give_up(d, r, &fault);
+		e = drill_inject(d, target);
+	}
+	if (!ctl_interrupted())
+		d->r.planned = d->r.nrows;
+	return e;
+}
+
+static enum report_steady steady(struct drill *d, int *r, struct tr_fault *fault)
+{
+	*r = drill_steady(d, AROUND_MS, fault);
+	return *r == 0 ? STEADY_HELD : *r > 0 ? STEADY_MISSED : STEADY_UNKNOWN;
+}
+
+static enum ctl_exit run(struct drill *d, const struct ctl_args *a)
+{
+	char control[CTL_PATH_MAX];
+	struct tr_fault fault;
+	enum ctl_exit e = CTL_DONE;
+	int r;
+
+	if ((r = drill_look(d, 0, &fault)) < 0)
+		return give_up(d, r, &fault);
+	d->r.started_ms = tr_wall_ms();
+	d->r.began_ns = tr_mono_ns();
+	if (d->r.loaded && (e = start_load(d, a)) != CTL_DONE)
+		return e;
+	ctl_socket_path(d->c, CTL_CONTROL, control);
+	(void)watch_start(&d->watch, control, WATCH_MS);
+	d->r.before = steady(d, &r, &fault);
+	if (r < 0)
+		return give_up(d, r, &fault);
+	if (d->r.before == STEADY_HELD)
+		e = d->r.storm ? run_storm(d) : run_kills(d);
+	d->r.interrupted = ctl_interrupted();
+	if (d->r.nrows > 0 && !d->r.interrupted)
+		d->r.after = steady(d, &r, &fault);
+	drill_notices(d);
+	return e;
+}
+
+/* ---- the end ---- */
+
+/* Tribed keeps it; one that does not know how is only warned of. */
+static void tell(struct drill *d)
+{
+	struct report *r = &d->r;
+	struct report_figures f;
+	wire_str jrs[TR_NROLES];
+	struct msg_drill_report msg = {.id = wire_s(r->id),
+				       .started = r->started_ms,
+				       .finished = r->finished_ms,
+				       .fault = wire_s(harm_kinds[r->fault].word),
+				       .jrs = {.v = jrs},
+				       .seed = r->seed,
+				       .valid = wire_s(report_valid_words[r->valid]),
+				       .has_reason = r->reason[0] != '\0',
+				       .reason = wire_s(r->reason),
+				       .planned = (uint32_t)r->planned,
+				       .injected = (uint32_t)r->nrows};
+	const uint64_t *c = r->check.count;
+	struct tr_fault fault;
+	int e;
+
+	if (report_figures(r, -1, &f) < 0)
 		return;
-	stats_sort(d->sorted, s->back);
-	s->p50 = stats_quantile(d->sorted, s->back, 0.50);
-	s->p95 = stats_quantile(d->sorted, s->back, 0.95);
-	s->p99 = stats_quantile(d->sorted, s->back, 0.99);
-	s->max = d->sorted[s->back - 1];
+	for (int i = 0; i < TR_NROLES; i++)
+		if (r->roles[i])
+			jrs[msg.jrs.n++] = wire_s(tr_roles[i].api_name);
+	msg.recovered = (uint32_t)f.back;
+	msg.has_p50_ms = msg.has_p95_ms = msg.has_p99_ms = msg.has_max_ms = f.back > 0;
+	msg.p50_ms = f.p50, msg.p95_ms = f.p95, msg.p99_ms = f.p99, msg.max_ms = f.max;
+	msg.requests = r->check.ops;
+	msg.refused = c[CHECK_REFUSED], msg.failed = c[CHECK_FAILED], msg.lost = c[CHECK_LOST];
+	msg.doubled = c[CHECK_DOUBLED], msg.stale = c[CHECK_STALE];
+	e = drill_call(d, MSG_drill_report, &msg, REPORT_MS, &fault);
+	if (e < 0)
+		ctl_say(d->c, "warning: tribed did not take the result: %s",
+			e == TR_EMETHOD         ? "it is of an older version"
+			: fault.rule[0] != '\0' ? fault.rule
+						: tr_strerror(e));
 }
 
-static bool good(const struct drill *d, const struct summary *s)
+static enum ctl_exit judge(struct drill *d)
 {
-	return s->back == s->hit && (d->slo_ms <= 0 || s->max <= d->slo_ms);
-}
+	struct report *r = &d->r;
+	struct check_window *windows = calloc(r->nrows + 1, sizeof(*windows));
+	int e = windows == NULL ? TR_ENOMEM : 0;
 
-static bool passed(const struct drill *d)
-{
-	bool yes = d->nrows == d->planned;
-	struct summary s;
-
-	for (int i = 0; i < TR_NROLES; i++) {
-		summarise(d, (enum tr_role)i, &s);
-		yes = yes && good(d, &s);
+	r->ended_ns = tr_mono_ns();
+	r->finished_ms = tr_wall_ms();
+	if (e == 0 && r->loaded) {
+		e = check_history(r->history, windows, report_windows(r, windows), r->began_ns, &r->check);
+		report_users(r);
 	}
-	return yes;
+	if (e == 0)
+		e = report_judge(r);
+	free(windows);
+	if (e == 0)
+		return CTL_DONE;
+	ctl_say(d->c, "%s", tr_strerror(e));
+	return CTL_INTERNAL;
 }
 
-static const char *verdict(const struct drill *d)
-{
-	return d->interrupted ? "interrupted" : passed(d) ? "passed" : "failed";
-}
-
-static json_t *row_json(const struct row *r)
-{
-	json_t *j = json_pack("{s:s, s:I, s:I, s:b, s:f, s:I, s:I, s:I, s:I}", "jr", tr_roles[r->role].api_name, "pid",
-			      (json_int_t)r->pid, "generation", (json_int_t)r->generation, "recovered",
-			      (int)r->back.good, "recovery_ms", r->ms, "attempts", (json_int_t)r->back.attempts,
-			      "refused", (json_int_t)r->back.refused, "lost", (json_int_t)r->back.lost, "failed",
-			      (json_int_t)r->back.failed);
-
-	if (j != NULL && r->back.error[0] != '\0')
-		(void)json_object_set_new(j, "last_error", json_string(r->back.error));
-	if (j != NULL && r->back.good) {
-		(void)json_object_set_new(j, "new_pid", json_integer(r->back.pid));
-		(void)json_object_set_new(j, "new_generation", json_integer(r->back.generation));
-	}
-	return j;
-}
-
-static int report_json(const struct drill *d, struct buf *out)
-{
-	json_t *jrs = json_array(), *rows = json_array(), *doc;
-	struct summary s;
-	int r;
-
-	for (int i = 0; i < TR_NROLES; i++) {
-		summarise(d, (enum tr_role)i, &s);
-		if (s.hit == 0)
-			continue;
-		(void)json_array_append_new(jrs, json_pack("{s:s, s:I, s:I, s:f, s:f, s:f, s:f, s:I, s:I, s:I, s:b}",
-							   "jr", tr_roles[i].api_name, "kills", (json_int_t)s.hit,
-							   "recovered", (json_int_t)s.back, "p50_ms", s.p50, "p95_ms",
-							   s.p95, "p99_ms", s.p99, "max_ms", s.max, "refused",
-							   (json_int_t)s.refused, "lost", (json_int_t)s.lost, "failed",
-							   (json_int_t)s.failed, "passed", (int)good(d, &s)));
-	}
-	for (size_t i = 0; i < d->nrows; i++)
-		(void)json_array_append_new(rows, row_json(&d->rows[i]));
-	doc = json_pack("{s:s, s:s, s:I, s:I, s:I, s:o, s:o}", "verdict", verdict(d), "fault", d->fault, "seed",
-			(json_int_t)d->seed, "planned", (json_int_t)d->planned, "done", (json_int_t)d->nrows, "jrs",
-			jrs, "rows", rows);
-	if (doc != NULL && d->slo_ms > 0)
-		(void)json_object_set_new(doc, "slo_ms", json_real(d->slo_ms));
-	r = doc == NULL ? TR_ENOMEM : json_print(doc, out);
-	json_decref(doc);
-	return r < 0 ? r : buf_puts(out, "\n");
-}
-
-static void report_text(const struct drill *d, struct buf *out)
-{
-	const struct show_style *style = &d->c->style;
-	struct summary s;
-	bool yes = passed(d);
-
-	(void)buf_printf(out, "fault %s, seed %u\n", d->fault, d->seed);
-	show_paint(out, style, SHOW_BOLD, "%-12s %6s %6s %9s %9s %9s %8s %6s", "JR", "HIT", "BACK", "p50 ms", "p95 ms",
-		   "max ms", "REFUSED", "ERRORS");
-	(void)buf_puts(out, "\n");
-	for (int i = 0; i < TR_NROLES; i++) {
-		summarise(d, (enum tr_role)i, &s);
-		if (s.hit == 0)
-			continue;
-		(void)buf_printf(out, "%-12s %6zu %6zu ", tr_roles[i].name, s.hit, s.back);
-		show_paint(out, style, good(d, &s) ? SHOW_GOOD : SHOW_BAD, "%9.2f %9.2f %9.2f", s.p50, s.p95, s.max);
-		(void)buf_printf(out, " %8" PRIu64 " %6" PRIu64 "\n", s.refused, s.failed);
-	}
-	for (size_t i = 0; i < d->nrows; i++) {
-		if (!d->rows[i].back.good)
-			show_paint(out, style, SHOW_BAD, "%s (pid %u) did not come back within %d s%s%s\n",
-				   tr_roles[d->rows[i].role].api_name, d->rows[i].pid, GIVE_UP_MS / 1000,
-				   d->rows[i].back.error[0] != '\0' ? ": " : "", d->rows[i].back.error);
-	}
-	show_paint(out, style, yes ? SHOW_GOOD : SHOW_BAD, "%s", verdict(d));
-	if (d->interrupted)
-		(void)buf_printf(out, " after %zu of %zu", d->nrows, d->planned);
-	if (d->slo_ms > 0)
-		(void)buf_printf(out, " (every recovery within %g ms)", d->slo_ms);
-	(void)buf_puts(out, "\n");
-}
-
-static enum ctl_exit report(const struct drill *d)
+static enum ctl_exit print(const struct drill *d)
 {
 	struct buf out = {.max = 0};
 	enum ctl_exit e;
+	json_t *doc;
 
-	if (!d->c->json)
-		report_text(d, &out);
-	else if (report_json(d, &out) < 0)
-		out.failed = TR_ENOMEM;
+	if (d->c->json) {
+		doc = report_json(&d->r);
+		if (doc == NULL || json_print(doc, &out) < 0 || buf_puts(&out, "\n") < 0)
+			out.failed = TR_ENOMEM;
+		json_decref(doc);
+	} else {
+		drill_text(d, &out);
+	}
 	e = ctl_emit(d->c, &out);
 	buf_free(&out);
-	return e != CTL_DONE ? e : passed(d) ? CTL_DONE : CTL_FAILED;
+	return e;
 }
 
-static enum ctl_exit plan(struct drill *d, const struct ctl_args *a)
+static enum ctl_exit finish(struct drill *d, const char *file, const char *html)
 {
-	const struct ctl_value *jr = ctl_given(a, "jr");
-	size_t n = 0;
+	enum ctl_exit e, wrote;
 
-	d->only = jr->as.role;
-	d->fault = ctl_str(a, "fault") != NULL ? ctl_str(a, "fault") : "kill";
-	(void)ctl_u32(a, "kills", &d->kills);
-	(void)ctl_f64(a, "slo-ms", &d->slo_ms);
-	if (!ctl_u32(a, "seed", &d->seed) && getrandom(&d->seed, sizeof(d->seed), 0) != (ssize_t)sizeof(d->seed))
-		return CTL_INTERNAL;
-	d->planned = (size_t)d->kills * (d->only < 0 ? TR_NROLES : 1);
-	d->order = calloc(d->planned, sizeof(*d->order));
-	d->rows = calloc(d->planned, sizeof(*d->rows));
-	d->sorted = calloc(d->planned, sizeof(*d->sorted));
-	if (d->order == NULL || d->rows == NULL || d->sorted == NULL)
-		return CTL_INTERNAL;
-	for (int role = 0; role < TR_NROLES; role++) {
-		for (uint32_t k = 0; k < d->kills && (d->only < 0 || d->only == role); k++)
-			d->order[n++] = (unsigned char)role;
-	}
-	stats_shuffle(d->order, n, d->seed);
-	return CTL_DONE;
+	if ((e = judge(d)) != CTL_DONE)
+		return e;
+	drill_progress(d, "");
+	tell(d);
+	wrote = drill_write(d, file, html);
+	if ((e = print(d)) != CTL_DONE)
+		return e;
+	return d->r.valid == VALID_TRUE ? wrote : CTL_FAILED;
 }
 
 enum ctl_exit cmd_drill(struct ctl *c, const struct ctl_args *a)
 {
-	struct drill d = {.c = c};
+	struct drill d = {.c = c, .where = {.tls = NULL}};
+	const char *file = ctl_str(a, "report"), *html = ctl_str(a, "html");
+	char beside[CTL_PATH_MAX];
 	enum ctl_exit e;
 
-	if (!c->dev && !ctl_flag(a, "yes")) {
-		ctl_say(c, "this harms a tribe on purpose; outside --dev say --yes");
-		return CTL_USAGE;
-	}
-	if ((e = plan(&d, a)) == CTL_DONE)
-		e = ctl_catch(c);
-	for (size_t i = 0; e == CTL_DONE && i < d.planned && !ctl_interrupted(); i++)
-		e = one(&d, (enum tr_role)d.order[i]);
-	d.interrupted = ctl_interrupted() && d.nrows < d.planned;
-	show_progress(&d, true);
-	if ((d.nrows > 0 || d.interrupted) && (e == CTL_DONE || e == CTL_FAILED)) {
-		enum ctl_exit said = report(&d);
+	(void)snprintf(beside, sizeof(beside), "%s.html", file == NULL ? "" : file);
+	if (html == NULL && file != NULL)
+		html = beside;
+	if ((e = plan(&d, a)) == CTL_DONE && (e = drill_may_write(&d, file)) == CTL_DONE &&
+	    (e = drill_may_write(&d, html)) == CTL_DONE && (e = ctl_catch(c)) == CTL_DONE) {
+		e = run(&d, a);
+		if (d.load != NULL)
+			end_load(&d);
+		drill_progress(&d, "");
+		/* a drill that could not begin, or was refused its first fault, is a complaint and no result */
+		if ((e == CTL_DONE || e == CTL_FAILED) && (d.r.nrows > 0 || d.r.interrupted || e == CTL_DONE)) {
+			enum ctl_exit said = finish(&d, file, html);
 
-		e = e == CTL_DONE ? said : e;
+			e = e == CTL_DONE ? said : e;
+		}
 	}
+	watch_stop(&d.watch);
+	load_free(&d.load);
+	http_where_free(&d.where);
 	free(d.order);
-	free(d.rows);
-	free(d.sorted);
+	free(d.r.rows);
 	return e;
 }

@@ -1,7 +1,7 @@
 /* The file system of the state directory, or, before a first start, of the nearest directory above it. */
 #include "common/base/clock.h"
 #include "supervisor/ctl/doctor.h"
-#include "supervisor/ctl/stats.h"
+#include "supervisor/ctl/drill/stats.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>

@@ -8,7 +8,7 @@
  * role's own question on its Unix socket, both answered well A line for each kill: nanoseconds from right before
  * kill(2) to the answer, refused connections, failed ones (closed, or a bad answer). REST_MS: how long a process has
  * served before it is killed. */
-#include "supervisor/ctl/probe.h"
+#include "supervisor/ctl/drill/probe.h"
 #include "tests/bench/common.h"
 #include <arpa/inet.h>
 #include <errno.h>

@@ -1,6 +1,6 @@
 /* What tribectl prints: text made harmless, and the screens. */
 #include "supervisor/ctl/clean.h"
-#include "supervisor/ctl/probe.h"
+#include "supervisor/ctl/drill/probe.h"
 #include "supervisor/ctl/show.h"
 #include <setjmp.h>
 #include <stdarg.h>

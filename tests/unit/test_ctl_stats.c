@@ -1,5 +1,5 @@
 /* Percentiles and the seeded order of a drill. */
-#include "supervisor/ctl/stats.h"
+#include "supervisor/ctl/drill/stats.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-#include "supervisor/ctl/stats.h"
+#include "supervisor/ctl/drill/stats.h"
 #include <assert.h>
 #include <math.h>
 #include <stdlib.h>

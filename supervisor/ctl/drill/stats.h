@@ -1,6 +1,6 @@
 /* Figures of a drill. Pure. */
-#ifndef SUPERVISOR_CTL_STATS_H
-#define SUPERVISOR_CTL_STATS_H
+#ifndef SUPERVISOR_CTL_DRILL_STATS_H
+#define SUPERVISOR_CTL_DRILL_STATS_H
 #include <stddef.h>
 #include <stdint.h>
 

@@ -1,4 +1,4 @@
-#include "supervisor/ctl/probe.h"
+#include "supervisor/ctl/drill/probe.h"
 #include "common/base/buf.h"
 #include "common/base/clock.h"
 #include <errno.h>
@@ -89,6 +89,7 @@ static int dial(const char *path, bool *refused)
 
 struct answers {
 	bool ping, question, failed;
+	uint64_t ping_ns;
 	struct tr_fault fault; /* when failed */
 	struct res_ping who;
 };
@@ -117,6 +118,7 @@ static void take_answer(struct answers *a, enum tr_role role, const char *p, siz
 		wire_decode_error(&in, &a->fault);
 	} else if (in.msgid == PING) {
 		a->ping = wire_decode_result(&in, MSG_ping, &a->who, &a->fault) == 0;
+		a->ping_ns = tr_mono_ns();
 		a->failed = !a->ping;
 	} else {
 		a->question = wire_decode_result(&in, questions[role], &res, &a->fault) == 0;
@@ -158,18 +160,51 @@ static void nap(void)
 	(void)nanosleep(&t, NULL);
 }
 
-void probe_until(const char *path, enum tr_role role, uint32_t pid, uint32_t generation, uint64_t deadline_ns,
-		 bool (*stop)(void), struct probe_result *out)
+/* Somebody else than who was hit? */
+static bool is_other(const struct probe_order *o, const struct res_ping *who)
 {
-	const struct patience patience = {.deadline_ns = deadline_ns, .stop = stop};
+	return who->pid != o->pid && who->pid != o->also &&
+	       (who->generation > o->generation || (o->epoch != 0 && who->epoch > o->epoch));
+}
+
+static void attempt(int fd, const msgpack_sbuffer *sb, const struct probe_order *o, struct probe_result *out)
+{
+	struct patience patience = {.deadline_ns = o->deadline_ns, .stop = o->stop};
+	struct answers a = {.ping = false};
+	uint64_t end_ns = tr_mono_ns() + o->try_ms * 1000000ull;
+
+	if (o->try_ms > 0 && end_ns < patience.deadline_ns)
+		patience.deadline_ns = end_ns;
+	out->attempts++;
+	if (send(fd, sb->data, sb->size, MSG_NOSIGNAL) == (ssize_t)sb->size)
+		read_answers(fd, o->role, &patience, &a);
+	if (a.ping && out->ready_ns == 0 && (o->anyone || is_other(o, &a.who)))
+		out->ready_ns = a.ping_ns;
+	if (a.failed) {
+		out->failed++;
+		(void)snprintf(out->error, sizeof(out->error), "%s", a.fault.rule);
+		nap();
+	} else if (!a.ping || !a.question) {
+		out->lost++;
+	} else if (o->anyone || is_other(o, &a.who)) {
+		out->good = true;
+		out->at_ns = tr_mono_ns();
+		out->pid = a.who.pid;
+		out->generation = a.who.generation;
+		out->epoch = a.who.epoch;
+	}
+}
+
+void probe_until(const char *path, const struct probe_order *order, struct probe_result *out)
+{
+	const struct patience patience = {.deadline_ns = order->deadline_ns, .stop = order->stop};
 	msgpack_sbuffer sb;
 
 	*out = (struct probe_result){.good = false};
 	msgpack_sbuffer_init(&sb);
-	if (probe_pack(&sb, role) < 0)
+	if (probe_pack(&sb, order->role) < 0)
 		goto out;
 	while (!out->good && !over(&patience)) {
-		struct answers a = {.ping = false};
 		bool refused;
 		int fd = dial(path, &refused);
 
@@ -178,22 +213,8 @@ void probe_until(const char *path, enum tr_role role, uint32_t pid, uint32_t gen
 			nap();
 			continue;
 		}
-		out->attempts++;
-		if (send(fd, sb.data, sb.size, MSG_NOSIGNAL) == (ssize_t)sb.size)
-			read_answers(fd, role, &patience, &a);
+		attempt(fd, &sb, order, out);
 		(void)close(fd);
-		if (a.failed) {
-			out->failed++;
-			(void)snprintf(out->error, sizeof(out->error), "%s", a.fault.rule);
-			nap();
-		} else if (!a.ping || !a.question) {
-			out->lost++;
-		} else if (a.who.pid != pid && a.who.generation > generation) {
-			out->good = true;
-			out->at_ns = tr_mono_ns();
-			out->pid = a.who.pid;
-			out->generation = a.who.generation;
-		}
 	}
 out:
 	msgpack_sbuffer_destroy(&sb);
