@@ -131,26 +131,39 @@ static void read_line(const char *path, char *out, size_t size)
 	(void)fclose(f);
 }
 
-static enum ctl_exit start_load(struct drill *d, const struct ctl_args *a)
+static void on_config(void *arg, const void *res)
 {
+	const struct res_config *r = res;
+	char *path = arg;
+
+	for (uint32_t i = 0; i < r->settings.n; i++) {
+		const struct item_setting *s = &r->settings.v[i];
+
+		if (s->key.n == strlen("http.certificate") && memcmp(s->key.p, "http.certificate", s->key.n) == 0 &&
+		    s->value.n > 0)
+			tr_copy(path, CTL_PATH_MAX, s->value.p, s->value.n);
+	}
+}
+
+/* Where the API is, what it must show, and what opens it. */
+static enum ctl_exit find_api(struct drill *d, const struct ctl_args *a)
+{
+	const struct msg_config msg = {.common = {.has_request_id = false}};
 	const char *token = getenv("TRIBE_TOKEN"), *file = ctl_str(a, "token-file");
-	struct load_cfg cfg = {
-		.where = &d->where, .id = d->id, .users = d->r.users, .rate = d->r.rate, .seed = d->r.seed};
-	char path[2 * CTL_PATH_MAX];
-	const char *certificate = path;
+	char certificate[CTL_PATH_MAX], path[CTL_PATH_MAX];
+	struct tr_fault fault;
 	int r;
 
 	if (!d->has_http) {
 		ctl_say(d->c, "the load speaks HTTP, and this tribe serves none");
 		return CTL_FAILED;
 	}
-	if (*d->c->cfg.http_certificate != '\0')
-		certificate = d->c->cfg.http_certificate;
-	else
-		(void)snprintf(path, sizeof(path), "%s/certificate.pem", d->c->paths.state);
+	(void)snprintf(certificate, sizeof(certificate), "%s/certificate.pem", d->c->paths.state);
+	if (d->http_tls && (r = ctl_call(d->c, MSG_config, &msg, on_config, certificate, &fault)) < 0)
+		return ctl_complain(d->c, r, &fault);
 	if ((r = http_where(&d->where, d->http_address, d->http_tls ? certificate : NULL)) < 0) {
-		ctl_say(d->c, r == TR_ECONFIG ? "cannot read the certificate that the API must show"
-					      : "cannot use the API's address");
+		ctl_say(d->c, r == TR_ECONFIG ? "cannot read the certificate that the API shows"
+					      : "cannot make use of the API's address");
 		return CTL_FAILED;
 	}
 	(void)snprintf(path, sizeof(path), "%s/admin-token", d->c->paths.state);
@@ -158,11 +171,22 @@ static enum ctl_exit start_load(struct drill *d, const struct ctl_args *a)
 		(void)snprintf(d->where.token, sizeof(d->where.token), "%s", token);
 	else if (d->http_tls)
 		read_line(file != NULL ? file : path, d->where.token, sizeof(d->where.token));
-	if ((r = load_start(&d->load, &cfg)) < 0) {
-		ctl_say(d->c, "the load did not start: %s", tr_strerror(r));
-		return CTL_INTERNAL;
-	}
 	return CTL_DONE;
+}
+
+static enum ctl_exit start_load(struct drill *d, const struct ctl_args *a)
+{
+	struct load_cfg cfg = {
+		.where = &d->where, .id = d->id, .users = d->r.users, .rate = d->r.rate, .seed = d->r.seed};
+	enum ctl_exit e = find_api(d, a);
+	int r;
+
+	if (e != CTL_DONE)
+		return e;
+	if ((r = load_start(&d->load, &cfg)) == 0)
+		return CTL_DONE;
+	ctl_say(d->c, "the load did not start: %s", tr_strerror(r));
+	return CTL_INTERNAL;
 }
 
 /* Waits until it has settled, listed and cleaned, whatever Ctrl-C says. */
@@ -262,10 +286,10 @@ static enum ctl_exit run_storm(struct drill *d)
 
 			(void)nanosleep(&nap, NULL);
 		}
-		due = due + every > now ? due + every : now + every;
 		drill_notices(d);
 		if ((r = await_role(d, target, &fault)) < 0)
 			return give_up(d, r, &fault);
+		due = tr_mono_ns() + every; /* from blow to blow: one that came late is not made up for */
 		e = drill_inject(d, target);
 	}
 	if (!ctl_interrupted())

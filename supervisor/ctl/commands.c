@@ -172,7 +172,7 @@ const struct ctl_command ctl_commands[] = {
 	 "It is verified beside the archive first, then takes its place in one step; the old archive is kept, and with it what\n"
 	 "was remembered after the backup. Outside --dev it wants --yes.", NULL},
 	{"drill", CTL_NO_OPERANDS, NULL, drill_options, cmd_drill,
-	 "harm Jrs on purpose, measure until the next good answer, and judge what users saw",
+	 "harm Jrs on purpose: time their recovery, judge what users saw",
 	 "Wants --jr and --kills, or --storm and --every. Measured from the fault to the first good answer of a new process.\n"
 	 "Passed only when every Jr came back within 30 seconds (and --slo-ms), the state was steady before, between and after,\n"
 	 "and with --load nothing acknowledged was lost, doubled or stale and no request refused or failed. Else it leaves with\n"

@@ -133,7 +133,7 @@ const char *ctl_shown_later(const char *words)
 static void help_options(struct buf *out, const struct ctl_option *o, bool later)
 {
 	for (; o != NULL && o->name != NULL; o++) {
-		char left[64], letter[8] = "    ";
+		char left[192], letter[8] = "    ";
 
 		if (((o->bits & CTL_LATER) != 0) != later)
 			continue;

@@ -177,27 +177,6 @@ class Life(CtlCase):
         self.assertEqual(self.text("start", "memory").strip(), "up")
         self.assertTrue(self.text("remember", "Now it is there."))
 
-    def test_drill_kill(self):
-        old = self.tribe.pids()
-        report = self.json("drill", "--jr", "all", "--kills", "2", "--seed", "5")
-        self.assertEqual(report["verdict"], "passed")
-        self.assertEqual((report["planned"], report["done"]), (8, 8))
-        self.assertEqual(sorted(jr["jr"] for jr in report["jrs"]), sorted(API_NAMES.values()))
-        for jr in report["jrs"]:
-            self.assertEqual((jr["kills"], jr["recovered"], jr["refused"]), (2, 2, 0))
-        for row in report["rows"]:
-            self.assertTrue(row["recovered"])
-            self.assertGreater(row["recovery_ms"], 0)
-            self.assertNotEqual(row["pid"], row["new_pid"])
-        self.assertFalse(set(old.values()) & set(self.tribe.pids().values()))
-        wait_for(lambda: self.tribe.status()["status"] == "operational", "operational again")
-
-    def test_drill_hang(self):
-        old = self.tribe.pids()["meta"]
-        text = self.text("drill", "--jr", "meta", "--kills", "1", "--fault", "hang")
-        self.assertIn("passed", text)
-        wait_for(lambda: not alive(old), "the hung one is gone")
-
     def test_a_missed_target_is_1(self):
         done = self.tribe.ctl("drill", "--jr", "meta", "--kills", "1", "--slo-ms", "0.001")
         self.assertEqual(done.returncode, FAILED, done)

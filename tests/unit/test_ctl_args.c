@@ -165,10 +165,8 @@ static void refuses_with_a_reason(void **state)
 	bad("recall|x|--limit|201", "from 1 to 200");
 	bad("recall|x|--limit|5x", "whole number");
 	bad("ask|x|--detail|ful", "must be concise, summary or full");
-	bad("drill|--kills|3", "wants --jr");
-	bad("drill|--jr|memory", "wants --kills");
 	bad("drill|--jr|any|--kills|3", "or all");
-	bad("drill|--jr|all|--kills|3|--fault|flood", "--fault: must be kill or hang");
+	bad("drill|--jr|all|--kills|3|--fault|flood", "--fault: must be kill, hang, spin");
 	bad("--limit|3|recall|x", "before the command");
 	bad("status|--timeout|0", "--timeout");
 	bad("status|-x", "no option -x");
@@ -196,9 +194,9 @@ static void knows_what_comes_later(void **state)
 	later("sign|d", "sign");
 	later("bench|--endpoint|/api/v1/ask|-u|3", "bench");
 	later("token|make|--name|x|--json", "token");
-	later("drill|--storm|10|--every|50", "storm");
-	later("drill|--jr|all|--kills|3|--load|50", "load");
-	later("drill|--jr|all|--kills|3|--fault|oom", "oom");
+	later("drill|--storm|10|--every|50", NULL);
+	later("drill|--jr|all|--kills|3|--load|50", NULL);
+	later("drill|--jr|all|--kills|3|--fault|supervisor-kill", NULL);
 	later("analyze|patterns", "patterns");
 	later("import|x|--format|git", NULL);
 	later("analyze|anomalies", NULL);

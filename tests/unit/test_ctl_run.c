@@ -76,9 +76,9 @@ static void drills(void **state)
 	doc = json_loads(out.p, 0, NULL);
 	assert_non_null(doc);
 	assert_string_equal(json_string_value(json_object_get(doc, "verdict")), "passed");
-	assert_int_equal(json_array_size(json_object_get(doc, "rows")), 20);
+	assert_int_equal(json_array_size(json_object_get(doc, "run")), 20);
 	for (size_t i = 0; i < 20; i++) {
-		const json_t *row = json_array_get(json_object_get(doc, "rows"), i);
+		const json_t *row = json_array_get(json_object_get(doc, "run"), i);
 
 		assert_true(json_is_true(json_object_get(row, "recovered")));
 		/* two answers of the old life came first and did not count */
@@ -91,6 +91,18 @@ static void drills(void **state)
 	buf_free(&out);
 	expect("drill|--jr|memory|--kills|2|--yes|--fault|hang|--slo-ms|10000", NULL, CTL_DONE, "passed");
 	expect("drill|--jr|memory|--kills|2|--yes|--slo-ms|0.001", NULL, CTL_FAILED, "failed");
+	before = fake.faults;
+	expect("drill|--kills|3|--yes", NULL, CTL_USAGE, NULL);
+	expect("drill|--jr|memory|--yes", NULL, CTL_USAGE, NULL);
+	expect("drill|--storm|1|--yes", NULL, CTL_USAGE, NULL);
+	expect("drill|--storm|1|--every|10|--kills|1|--yes", NULL, CTL_USAGE, NULL);
+	expect("drill|--jr|all|--kills|1|--every|10|--yes", NULL, CTL_USAGE, NULL);
+	expect("drill|--storm|1|--every|10|--fault|supervisor-kill|--yes", NULL, CTL_USAGE, NULL);
+	expect("drill|--jr|all|--kills|1|--yes|--load|3", NULL, CTL_FAILED, NULL); /* it serves no HTTP */
+	expect("drill|--jr|all|--kills|1|--yes|--report|/nowhere/at/all", NULL, CTL_FAILED, NULL);
+	assert_int_equal(fake.faults, before);
+	expect("drill|--storm|0.2|--every|10|--yes|--seed|1", NULL, CTL_DONE, "passed");
+	assert_true(fake.faults - before >= 5);
 }
 
 static void imports(void **state)
