@@ -11,7 +11,9 @@
 #define LEFT      56.0
 #define BOTTOM    28.0
 #define TOP       12.0
-#define BINS      360
+#define BINS_MAX  360
+#define BINS_MIN  60
+#define PER_BIN   40   /* requests in a slice, about: fewer, and its 99th percentile is its longest */
 #define DOTS_MAX  2000 /* more requests than that are binned */
 #define MARKS_MAX 1500 /* injections and troubles drawn; of more every n-th */
 #define FLOOR_MS  0.05
@@ -20,6 +22,7 @@ struct plot {
 	const struct report *r;
 	struct buf *out;
 	double seconds, top_ms; /* of the axes */
+	size_t bins;
 };
 
 static double x_at(const struct plot *p, uint64_t ns)
@@ -101,13 +104,13 @@ static void dots(const struct plot *p)
 					 x_at(p, h->ops[i].sent_ns), y_at(p, op_ms(&h->ops[i])));
 }
 
-static void line(const struct plot *p, const char *what, const double v[BINS])
+static void line(const struct plot *p, const char *what, const double *v)
 {
 	bool open = false;
 
 	(void)buf_printf(p->out, "<path class=\"%s\" d=\"", what);
-	for (int i = 0; i < BINS; i++) {
-		double x = LEFT + (WIDTH - LEFT - 8) * (i + 0.5) / BINS;
+	for (size_t i = 0; i < p->bins; i++) {
+		double x = LEFT + (WIDTH - LEFT - 8) * ((double)i + 0.5) / (double)p->bins;
 
 		if (v[i] < 0) {
 			open = false;
@@ -122,30 +125,30 @@ static void line(const struct plot *p, const char *what, const double v[BINS])
 static size_t bin_of(const struct plot *p, const struct op *op)
 {
 	double s = (double)(op->sent_ns - p->r->began_ns) / 1e9;
-	size_t b = op->sent_ns < p->r->began_ns ? 0 : (size_t)(s / p->seconds * BINS);
+	size_t b = op->sent_ns < p->r->began_ns ? 0 : (size_t)(s / p->seconds * (double)p->bins);
 
-	return b < BINS ? b : BINS - 1;
+	return b < p->bins ? b : p->bins - 1;
 }
 
 /* Requests sorted into slices of equal time: counted, placed, each slice sorted. */
-static int bins(const struct plot *p)
+static int slices(const struct plot *p)
 {
 	const struct history *h = p->r->history;
-	double *v = calloc(h->nops, sizeof(*v)), p50[BINS], p99[BINS], longest[BINS];
-	size_t start[BINS + 1] = {0}, at[BINS];
+	double *v = calloc(h->nops, sizeof(*v)), p50[BINS_MAX], p99[BINS_MAX], longest[BINS_MAX];
+	size_t start[BINS_MAX + 1] = {0}, at[BINS_MAX];
 
 	if (v == NULL)
 		return TR_ENOMEM;
 	for (size_t i = 0; i < h->nops; i++)
 		start[bin_of(p, &h->ops[i]) + 1] += h->ops[i].done_ns != 0;
-	for (size_t b = 0; b < BINS; b++) {
+	for (size_t b = 0; b < p->bins; b++) {
 		at[b] = start[b];
 		start[b + 1] += start[b];
 	}
 	for (size_t i = 0; i < h->nops; i++)
 		if (h->ops[i].done_ns != 0)
 			v[at[bin_of(p, &h->ops[i])]++] = op_ms(&h->ops[i]);
-	for (size_t b = 0; b < BINS; b++) {
+	for (size_t b = 0; b < p->bins; b++) {
 		size_t n = start[b + 1] - start[b];
 		double *slice = &v[start[b]];
 
@@ -179,8 +182,10 @@ static double top_of(const struct report *r)
 int report_plot(const struct report *r, struct buf *out)
 {
 	struct plot p = {.r = r, .out = out, .seconds = (double)(r->ended_ns - r->began_ns) / 1e9, .top_ms = top_of(r)};
+	size_t bins = r->history == NULL ? 0 : r->history->nops / PER_BIN;
 	int e = 0;
 
+	p.bins = bins < BINS_MIN ? BINS_MIN : bins > BINS_MAX ? BINS_MAX : bins;
 	if (p.seconds <= 0 || (r->nrows == 0 && r->history == NULL))
 		return 0;
 	(void)buf_printf(out, "<svg viewBox=\"0 0 %.0f %.0f\" role=\"img\" aria-label=\"latency over time\">", WIDTH,
@@ -190,7 +195,7 @@ int report_plot(const struct report *r, struct buf *out)
 	if (r->history != NULL && r->history->nops <= DOTS_MAX)
 		dots(&p);
 	else if (r->history != NULL)
-		e = bins(&p);
+		e = slices(&p);
 	troubles(&p);
 	(void)buf_puts(out, "</svg>\n");
 	return e < 0 ? e : out->failed;
