@@ -170,7 +170,8 @@ static int hold_supervisor(struct drill *d, struct tr_fault *fault)
 	r = ctl_call(d->c, MSG_version, &msg, on_version, &pid, fault);
 	f = r < 0 ? NULL : fopen(path, "re");
 	if (f != NULL) {
-		(void)fscanf(f, "%31s", name);
+		if (fscanf(f, "%31s", name) != 1)
+			name[0] = '\0';
 		(void)fclose(f);
 	}
 	if (r == 0 && (pid != d->supervisor_pid || strcmp(name, "tribed") != 0))

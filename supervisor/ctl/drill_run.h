@@ -34,8 +34,8 @@ struct drill {
 
 /* Asks for the status; < 0 with *fault. */
 int drill_look(struct drill *d, uint32_t timeout_ms, struct tr_fault *fault);
-/* Operational, every Jr up, and of the load's requests none in trouble for a second: waits for that, with a load at least
- * watch_ms, so that its users are seen. 0: it is so; 1: it was not within DRILL_GIVE_UP_MS; < 0: with *fault. */
+/* Operational, every Jr up, and of the load's requests none in trouble for a second: waits for that, with a load at
+ * least watch_ms, so that its users are seen. 0: it is so; 1: it was not within DRILL_GIVE_UP_MS; < 0: with *fault. */
 int drill_steady(struct drill *d, uint32_t watch_ms, struct tr_fault *fault);
 /* One fault and its recovery: a row. CTL_FAILED without a complaint: it did not come back, or Ctrl-C. */
 enum ctl_exit drill_inject(struct drill *d, int target);

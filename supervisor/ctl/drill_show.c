@@ -55,12 +55,13 @@ static void table(const struct drill *d, struct buf *out)
 static void users(const struct drill *d, struct buf *out)
 {
 	const struct check *c = &d->r.check;
-	struct report_figures all;
+	struct report_latency all;
 
-	if (!d->r.loaded || report_figures(&d->r, -1, &all) < 0)
+	if (!d->r.loaded || report_latency(&d->r, -1, &all) < 0)
 		return;
-	(void)buf_printf(out, "%u users: %" PRIu64 " requests, %" PRIu64 " repeats, the longest took %.1f ms; ",
-			 d->r.users, c->ops, c->repeats, all.gap_ms);
+	(void)buf_printf(
+		out, "%u users: %" PRIu64 " requests, %" PRIu64 " repeats, p50 %.2f ms, p99 %.2f ms, max %.1f ms\n  ",
+		d->r.users, c->ops, c->repeats, all.p50, all.p99, all.max);
 	for (int i = 0; i < CHECK_NCOUNTS; i++)
 		show_paint(out, &d->c->style, c->count[i] == 0 ? SHOW_GOOD : SHOW_BAD, "%s%s %" PRIu64,
 			   i == 0 ? "" : ", ", check_words[i], c->count[i]);

@@ -21,7 +21,7 @@ uint32_t load_key_of(const struct load *l, const char *content)
 	unsigned long key;
 	char *end;
 
-	(void)snprintf(lead, sizeof(lead), "drill %s memory ", l->id);
+	(void)snprintf(lead, sizeof(lead), "%s no ", l->id);
 	if ((at = strstr(content, lead)) == NULL)
 		return HISTORY_NO_KEY;
 	key = strtoul(at + strlen(lead), &end, 10);
@@ -173,7 +173,8 @@ static bool room_for_id(struct load *l)
 	return true;
 }
 
-/* Every second one under an id of its own; of the others a second effect shows as a second access. */
+/* Every second one under an id of its own; of the others a second effect shows as a second access. No word that a probe
+ * asks for is in it: what a probe costs does not grow with the drill. */
 static bool plan_add(struct user *u)
 {
 	struct load *l = u->load;
@@ -186,10 +187,9 @@ static bool plan_add(struct user *u)
 	if (u->key % 2 == 0)
 		(void)snprintf(own, sizeof(own), "\"id\":\"drill-%s-%u\",", l->id, u->key);
 	(void)snprintf(u->target, sizeof(u->target), "/api/v1/memories");
-	(void)snprintf(
-		u->body, sizeof(u->body),
-		"{%s\"content\":\"drill %s memory %u: user %u left lantern %u at gate %u\",\"source\":\"drill:%s\"}",
-		own, l->id, u->key, u->number, u->key, u->key % 97, l->id);
+	(void)snprintf(u->body, sizeof(u->body),
+		       "{%s\"content\":\"%s no %u: lamp%u hangs at gate%u\",\"source\":\"drill:%s\"}", own, l->id,
+		       u->key, u->key, u->number, l->id);
 	return true;
 }
 
@@ -208,11 +208,12 @@ static bool plan_get(struct user *u)
 	return true;
 }
 
+/* For a word that one memory has: what it costs does not grow with the drill. */
 static void plan_ask(struct user *u)
 {
 	(void)snprintf(u->target, sizeof(u->target), "/api/v1/ask");
 	(void)snprintf(u->body, sizeof(u->body),
-		       "{\"question\":\"Which user left lantern %u?\",\"limit\":3,\"source\":\"drill:%s\"}",
+		       "{\"question\":\"Where is lamp%u?\",\"limit\":3,\"source\":\"drill:%s\"}",
 		       (unsigned)(stats_random(&u->random) % (u->load->history.nkeys + 1)), u->load->id);
 }
 

@@ -53,7 +53,7 @@ struct load {
 };
 
 void load_trouble(struct load *l, int64_t op, enum trouble_kind kind);
-/* "drill ID memory KEY:" is in there: which KEY? HISTORY_NO_KEY: none. */
+/* "ID no KEY:" is in there: which KEY? HISTORY_NO_KEY: none. */
 uint32_t load_key_of(const struct load *l, const char *content);
 void load_list(struct load *l); /* every user is idle: begin the end */
 

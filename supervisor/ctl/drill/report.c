@@ -146,6 +146,28 @@ int report_figures(const struct report *r, int role, struct report_figures *out)
 	return 0;
 }
 
+int report_latency(const struct report *r, int kind, struct report_latency *out)
+{
+	const struct history *h = r->history;
+	double *v = h == NULL ? NULL : calloc(h->nops + 1, sizeof(*v));
+	struct report_latency l = {.n = 0};
+
+	if (h != NULL && v == NULL)
+		return TR_ENOMEM;
+	for (size_t i = 0; h != NULL && i < h->nops; i++)
+		if ((kind < 0 || h->ops[i].kind == kind) && h->ops[i].done_ns != 0)
+			v[l.n++] = (double)(h->ops[i].done_ns - h->ops[i].sent_ns) / 1e6;
+	if (l.n > 0) {
+		stats_sort(v, l.n);
+		l.p50 = stats_quantile(v, l.n, 0.5);
+		l.p99 = stats_quantile(v, l.n, 0.99);
+		l.max = v[l.n - 1];
+	}
+	free(v);
+	*out = l;
+	return 0;
+}
+
 /* ---- the verdict ---- */
 
 static void because(struct report *r, enum report_valid valid, const char *fmt, ...)

@@ -76,6 +76,12 @@ size_t report_windows(const struct report *r, struct check_window *v);
 void report_users(struct report *r);
 /* role: one target, or -1: all. 0 or TR_ENOMEM. */
 int report_figures(const struct report *r, int role, struct report_figures *out);
+/* How long requests of that kind (-1: of all) took, repeats included, ms. Those without an answer are not in it. */
+struct report_latency {
+	size_t n;
+	double p50, p99, max; /* hold when n > 0 */
+};
+int report_latency(const struct report *r, int kind, struct report_latency *out); /* 0 or TR_ENOMEM */
 /* Fills valid and reason. False before unknown: what was seen to be wrong stays wrong. 0 or TR_ENOMEM. */
 int report_judge(struct report *r);
 

@@ -124,7 +124,15 @@ static void checker(const struct report *r, struct buf *out)
 			 c->ops, c->acknowledged, c->reads, c->repeats, c->excused_resets);
 	for (int i = 0; i < CHECK_NCOUNTS; i++)
 		(void)buf_printf(out, "<td class=\"%s\">%" PRIu64, c->count[i] == 0 ? "good" : "bad", c->count[i]);
-	(void)buf_puts(out, "</tr></table>\n<ul>\n");
+	(void)buf_puts(out, "</tr></table>\n<table><tr><th>requests<th>n<th>p50<th>p99<th>max, ms</tr>\n");
+	for (int kind = 0; kind < OP_NKINDS; kind++) {
+		struct report_latency l;
+
+		if (report_latency(r, kind, &l) == 0 && l.n > 0)
+			(void)buf_printf(out, "<tr><td>%s<td>%zu<td>%.2f<td>%.2f<td>%.2f</tr>\n", op_words[kind], l.n,
+					 l.p50, l.p99, l.max);
+	}
+	(void)buf_puts(out, "</table>\n<ul>\n");
 	for (int i = 0; i < CHECK_NCOUNTS; i++) {
 		for (int k = 0; k < CHECK_EXAMPLES && c->example[i][k][0] != '\0'; k++) {
 			(void)buf_printf(out, "<li>%s: ", check_words[i]);

@@ -97,6 +97,21 @@ static json_t *check_json(const struct report *r)
 	return j;
 }
 
+static json_t *latency_json(const struct report *r)
+{
+	json_t *j = json_object();
+
+	for (int kind = -1; kind < OP_NKINDS; kind++) {
+		struct report_latency l;
+
+		if (report_latency(r, kind, &l) == 0 && l.n > 0)
+			(void)json_object_set_new(j, kind < 0 ? "all" : op_words[kind],
+						  json_pack("{s:o, s:f, s:f, s:f}", "n", n(l.n), "p50_ms", l.p50,
+							    "p99_ms", l.p99, "max_ms", l.max));
+	}
+	return j;
+}
+
 static json_t *load_json(const struct report *r)
 {
 	json_t *kinds = json_object(), *troubles = json_object();
@@ -110,9 +125,9 @@ static json_t *load_json(const struct report *r)
 		(void)json_object_set_new(kinds, op_words[i], n(of[i]));
 	for (int i = 0; i < TROUBLE_NKINDS; i++)
 		(void)json_object_set_new(troubles, trouble_words[i], n(bad[i]));
-	return json_pack("{s:o, s:f, s:o, s:o, s:{s:o, s:o, s:o}}", "users", n(r->users), "rate", r->rate, "requests",
-			 kinds, "troubles", troubles, "memories", "listed", n(r->listed), "removed", n(r->removed),
-			 "left", r->looked ? n(r->left) : json_null());
+	return json_pack("{s:o, s:f, s:o, s:o, s:o, s:{s:o, s:o, s:o}}", "users", n(r->users), "rate", r->rate,
+			 "latency", latency_json(r), "requests", kinds, "troubles", troubles, "memories", "listed",
+			 n(r->listed), "removed", n(r->removed), "left", r->looked ? n(r->left) : json_null());
 }
 
 static json_t *platform_json(const struct report *r)
