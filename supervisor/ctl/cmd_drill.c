@@ -29,12 +29,11 @@ static enum ctl_exit usage(const struct drill *d, const char *what)
 
 static enum ctl_exit check(const struct drill *d, const struct ctl_args *a)
 {
-	bool yes = ctl_flag(a, "yes");
+	bool yes = ctl_flag(a, "yes"), whom = ctl_flag(a, "jr") || d->r.fault == HARM_SUPERVISOR;
 
-	if (!ctl_flag(a, "storm") && (!ctl_flag(a, "jr") || !ctl_flag(a, "kills")))
-		return usage(d, !ctl_flag(a, "jr")
-					? "wants --jr JR|all and --kills N, or --storm SECONDS and --every MS"
-					: "wants --kills N");
+	if (!ctl_flag(a, "storm") && (!whom || !ctl_flag(a, "kills")))
+		return usage(d, !whom ? "wants --jr JR|all and --kills N, or --storm SECONDS and --every MS"
+				      : "wants --kills N");
 	if (ctl_flag(a, "storm") && (!ctl_flag(a, "every") || ctl_flag(a, "kills")))
 		return usage(d, ctl_flag(a, "kills") ? "--storm goes by the clock: it takes no --kills"
 						     : "--storm wants --every MS");

@@ -24,6 +24,19 @@ static void nap(uint64_t ns)
 
 /* ---- how it is ---- */
 
+/* Serving, and everybody who is to wait behind it waits. */
+static bool ready(const struct item_jr *j)
+{
+	bool yes = status_is(j, "up");
+
+	for (uint32_t i = 0; i < j->understudies.n; i++) {
+		wire_str state = j->understudies.v[i].state;
+
+		yes = yes && state.n == strlen("waiting") && memcmp(state.p, "waiting", state.n) == 0;
+	}
+	return yes;
+}
+
 static void on_status(void *arg, const void *res)
 {
 	const struct res_status *s = res;
@@ -38,10 +51,8 @@ static void on_status(void *arg, const void *res)
 	for (int i = 0; i < TR_NROLES; i++) {
 		const struct item_jr *j = status_jr(s, i);
 
-		d->seen[i] = (struct drill_seen){.up = status_is(j, "up"),
-						 .pid = j->has_pid ? j->pid : 0,
-						 .generation = j->generation,
-						 .epoch = j->epoch};
+		d->seen[i] = (struct drill_seen){
+			.up = ready(j), .pid = j->has_pid ? j->pid : 0, .generation = j->generation, .epoch = j->epoch};
 	}
 }
 

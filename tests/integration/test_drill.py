@@ -198,6 +198,22 @@ class Refusals(DrillCase):
         self.assertIn("--yes", done.stderr)
         self.assertIsNone(self.tribe.process.poll())
 
+    def test_supervisor_kill(self):
+        """Somebody starts tribed again: here it is us."""
+        old = self.tribe.process.pid
+        process = subprocess.Popen([program("tribectl"), "--dev", self.tribe.dir, "drill", "--json", "--kills", "1", "--fault", "supervisor-kill",
+                                    "--yes"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=self.tribe.env)
+        try:
+            self.assertEqual(self.tribe.process.wait(60), -signal.SIGKILL)
+            self.tribe.start()
+            out, err = process.communicate(timeout=120)
+        finally:
+            process.kill()
+            process.wait(60)
+        self.assertEqual(process.returncode, DONE, (out, err))
+        row, = json.loads(out)["run"]
+        self.assertEqual((row["jr"], row["fault"], row["pid"], row["new_pid"]), ("supervisor", "supervisor-kill", old, self.tribe.process.pid))
+
     def test_a_report_that_cannot_be_written_harms_nobody(self):
         old = self.tribe.pids()
         done = self.tribe.ctl("drill", "--jr", "all", "--kills", "1", "--report", "/no/such/dir/file")

@@ -202,30 +202,35 @@ static int on_complete(llhttp_t *p)
 
 static const llhttp_settings_t settings = {.on_body = on_body, .on_message_complete = on_complete};
 
+static void begin_answer(struct http *c)
+{
+	llhttp_init(&c->parser, HTTP_RESPONSE, &settings);
+	c->parser.data = c;
+}
+
 static void parse(struct http *c, const char *p, size_t n)
 {
 	llhttp_errno_t e;
-	int status;
 
 	if (c->cb == NULL) { /* bytes that nobody asked for */
 		drop(c);
 		return;
 	}
-	e = llhttp_execute(&c->parser, p, n);
+	while ((e = llhttp_execute(&c->parser, p, n)) == HPE_PAUSED && c->parser.status_code < 200) {
+		/* 100 Continue: the answer follows, in these bytes or in the next ones */
+		const char *end = llhttp_get_error_pos(&c->parser);
+
+		n -= (size_t)(end - p);
+		p = end;
+		begin_answer(c);
+	}
 	if (e == HPE_OK)
 		return;
 	if (e != HPE_PAUSED) {
 		finish(c, HTTP_GARBAGE, 0, false);
 		return;
 	}
-	status = c->parser.status_code;
-	if (status < 200) { /* 100 Continue: the answer follows */
-		llhttp_resume(&c->parser);
-		llhttp_init(&c->parser, HTTP_RESPONSE, &settings);
-		c->parser.data = c;
-		return;
-	}
-	finish(c, HTTP_ANSWERED, status, llhttp_should_keep_alive(&c->parser) != 0);
+	finish(c, HTTP_ANSWERED, c->parser.status_code, llhttp_should_keep_alive(&c->parser) != 0);
 }
 
 static void take_tls(struct http *c, const char *p, size_t n)
@@ -383,8 +388,7 @@ int http_send(struct http *c, const char *method, const char *target, const char
 	c->arg = arg;
 	c->sent = false;
 	c->early = HTTP_LATE;
-	llhttp_init(&c->parser, HTTP_RESPONSE, &settings);
-	c->parser.data = c;
+	begin_answer(c);
 	(void)uv_timer_start(c->timer, on_timer, timeout_ms, 0);
 	if (c->line == NULL ? dial(c) < 0 : send_request(c) < 0)
 		fail_soon(c, HTTP_RESET);
