@@ -253,10 +253,10 @@ static void take_tls(struct http *c, const char *p, size_t n)
 		if (l->open && send_request(c) < 0)
 			finish(c, HTTP_RESET, 0, false);
 	}
-	/* each answer may end the connection */
-	while (c->line == l && l->open && (r = SSL_read(l->ssl, piece, sizeof(piece))) > 0)
+	/* each answer may end the connection, and c with it; l stays until libuv has closed it */
+	while (l->owner != NULL && l->open && (r = SSL_read(l->ssl, piece, sizeof(piece))) > 0)
 		parse(c, piece, (size_t)r);
-	if (c->line == l && SSL_get_shutdown(l->ssl) != 0)
+	if (l->owner != NULL && SSL_get_shutdown(l->ssl) != 0)
 		finish(c, HTTP_RESET, 0, false);
 }
 
