@@ -111,7 +111,8 @@ class Verdicts(DrillCase):
         self.assertNotIn("script", page.tags)
         self.assertGreaterEqual(page.tags["line"], 8)
         for row in report["run"]:
-            self.assertEqual(row["detected_by"] in ("exit", "promote"), True, row)
+            # an understudy leads before tribed can have seen the death
+            self.assertIn(row["detected_by"], ("exit",) if row["jr"] in ("meta_jr", "integration_jr") else ("exit", "promote"), row)
             self.assertGreater(row["t_detect_ms"], 0)
         again = self.drill("--jr", "all", "--kills", "2", "--seed", "5")
         self.assertEqual([row["jr"] for row in again["run"]], [row["jr"] for row in report["run"]], "the seed replays the order")
