@@ -309,10 +309,10 @@ static enum ctl_exit run(struct drill *d, const struct ctl_args *a)
 	enum ctl_exit e = CTL_DONE;
 	int r;
 
-	if ((r = drill_look(d, 0, &fault)) < 0)
-		return give_up(d, r, &fault);
 	d->r.started_ms = tr_wall_ms();
 	d->r.began_ns = tr_mono_ns();
+	if ((r = drill_look(d, 0, &fault)) < 0)
+		return give_up(d, r, &fault);
 	if (d->r.loaded && (e = start_load(d, a)) != CTL_DONE)
 		return e;
 	ctl_socket_path(d->c, CTL_CONTROL, control);
@@ -322,8 +322,7 @@ static enum ctl_exit run(struct drill *d, const struct ctl_args *a)
 		return give_up(d, r, &fault);
 	if (d->r.before == STEADY_HELD)
 		e = d->r.storm ? run_storm(d) : run_kills(d);
-	d->r.interrupted = ctl_interrupted();
-	if (d->r.nrows > 0 && !d->r.interrupted)
+	if (d->r.nrows > 0 && !ctl_interrupted())
 		d->r.after = steady(d, &r, &fault);
 	drill_notices(d);
 	return e;
@@ -438,11 +437,12 @@ enum ctl_exit cmd_drill(struct ctl *c, const struct ctl_args *a)
 	if ((e = plan(&d, a)) == CTL_DONE && (e = drill_may_write(&d, file)) == CTL_DONE &&
 	    (e = drill_may_write(&d, html)) == CTL_DONE && (e = ctl_catch(c)) == CTL_DONE) {
 		e = run(&d, a);
+		d.r.interrupted = ctl_interrupted();
 		if (d.load != NULL)
 			end_load(&d);
 		drill_progress(&d, "");
 		/* a drill that could not begin, or was refused its first fault, is a complaint and no result */
-		if ((e == CTL_DONE || e == CTL_FAILED) && (d.r.nrows > 0 || d.r.interrupted || e == CTL_DONE)) {
+		if (d.r.nrows > 0 || d.r.interrupted || e == CTL_DONE) {
 			enum ctl_exit said = finish(&d, file, html);
 
 			e = e == CTL_DONE ? said : e;

@@ -40,6 +40,7 @@ static struct fake {
 	uint32_t generation[TR_NROLES];
 	unsigned stale[TR_NROLES]; /* so many pings are still answered by the life before */
 	unsigned faults, status_calls, beats_sent;
+	unsigned behind;                /* so many times more the understudy of memory-jr is still starting */
 	struct buf seen;                /* what came in, as JSON lines */
 	uint64_t added, known, skipped; /* of this command's import */
 	int refuse;                     /* TR_* to answer to memory.add; 0: none */
@@ -71,6 +72,15 @@ static struct item_jr jr_of(int role)
 				.generation = fake.generation[role]};
 }
 
+static void on_drill(void *arg, struct chan_call *call, const void *msg)
+{
+	struct res_drill_report r = {0};
+
+	(void)arg;
+	note(MSG_drill_report, msg);
+	chan_reply(call, &r);
+}
+
 static void on_status(void *arg, struct chan_call *call, const void *msg)
 {
 	struct res_status r = {
@@ -86,8 +96,13 @@ static void on_status(void *arg, struct chan_call *call, const void *msg)
 		.archive_healthy = true,
 	};
 
+	struct item_understudy waits = {.state = wire_s(fake.behind > 0 ? "starting" : "waiting"), .generation = 99};
+
 	(void)arg, (void)msg;
 	fake.status_calls++;
+	fake.behind -= fake.behind > 0;
+	r.jrs.memory_jr.understudies.v = &waits;
+	r.jrs.memory_jr.understudies.n = 1;
 	chan_reply(call, &r);
 }
 
@@ -422,6 +437,7 @@ static const struct {
 	{TR_NROLES, MSG_jr_stop, on_stop},
 	{TR_NROLES, MSG_heartbeats, on_beats},
 	{TR_NROLES, MSG_fault_inject, on_inject},
+	{TR_NROLES, MSG_drill_report, on_drill},
 	{TR_ROLE_MEMORY, MSG_memory_add, on_add},
 	{TR_ROLE_MEMORY, MSG_memory_thermal, on_thermal},
 	{TR_ROLE_MEMORY, MSG_memory_recall, on_recall},

@@ -91,6 +91,15 @@ static void drills(void **state)
 	buf_free(&out);
 	expect("drill|--jr|memory|--kills|2|--yes|--fault|hang|--slo-ms|10000", NULL, CTL_DONE, "passed");
 	expect("drill|--jr|memory|--kills|2|--yes|--slo-ms|0.001", NULL, CTL_FAILED, "failed");
+	saw("\"fault\":\"kill\",\"jrs\":[\"memory_jr\"]");
+	saw("\"valid\":\"false\",\"reason\":\"the slowest recovery took");
+	saw("\"planned\":2,\"injected\":2,\"recovered\":2");
+	fake.behind = 20; /* nobody is harmed while an understudy is missing */
+	expect("drill|--jr|meta|--kills|1|--yes", NULL, CTL_DONE, "passed");
+	assert_int_equal(fake.behind, 0);
+	fake.behind = 20;
+	expect("drill|--jr|memory|--storm|0.1|--every|10|--yes", NULL, CTL_DONE, "passed");
+	assert_int_equal(fake.behind, 0);
 	before = fake.faults;
 	expect("drill|--kills|3|--yes", NULL, CTL_USAGE, NULL);
 	expect("drill|--jr|memory|--yes", NULL, CTL_USAGE, NULL);
