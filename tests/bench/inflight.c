@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #define AGAIN_NS    1000000 /* before a request that was not answered well is repeated */
-#define FILL_NS     2000000
+#define FILL_NS     20000000
 #define PATIENCE_NS 30000000000
 
 enum kind { ADD, RECALL, ASK, ANALYSIS };
@@ -233,12 +233,16 @@ void inflight_go(struct inflight *f)
 unsigned inflight_fill(struct inflight *f)
 {
 	int64_t until = bench_ns(CLOCK_MONOTONIC) + FILL_NS;
+	unsigned n;
 
-	atomic_store(&f->burst, true);
-	wake(f);
-	while (atomic_load(&f->burst) && bench_ns(CLOCK_MONOTONIC) < until)
-		; /* without sleeping: what was sent first is soon answered */
-	return atomic_load(&f->unanswered);
+	do { /* without sleeping: what was sent first is soon answered; again when this thread was away meanwhile */
+		atomic_store(&f->burst, true);
+		wake(f);
+		while (atomic_load(&f->burst) && bench_ns(CLOCK_MONOTONIC) < until)
+			;
+		n = atomic_load(&f->unanswered);
+	} while (2 * n < f->how.conns && bench_ns(CLOCK_MONOTONIC) < until);
+	return n;
 }
 
 struct inflight_counts inflight_rest(struct inflight *f)

@@ -17,10 +17,12 @@ sys.path.insert(0, os.path.join(HERE, "lib"))
 
 import archive_http  # noqa: E402
 import archive_start  # noqa: E402
+import control  # noqa: E402
 import figures  # noqa: E402
 import frame  # noqa: E402
 import machine  # noqa: E402
 import prepared  # noqa: E402
+import takeovers  # noqa: E402
 import targets  # noqa: E402
 import wal  # noqa: E402
 
@@ -131,11 +133,12 @@ class Programs(unittest.TestCase):
 
 class Targets(unittest.TestCase):
     def test_met_missed_and_not_measured(self):
-        rows = {row[0]: row for row in targets.rows({"first": {"ask_p50": 5.0, "add_p50": 2.001}, "recovery": {"refused": 0}})}
+        rows = {row[0]: row for row in targets.rows({"first": {"ask_p50": 5.0, "add_p50": 2.001}, "recovery": {"refused": 0}, "lives": {"growth_fds": 1}})}
         met = {name.split(",")[0]: row[4] for name, row in reversed(rows.items())}  # of one beginning the first
         self.assertEqual(met["ask through HTTP"], "yes")
         self.assertEqual(met["durable add through HTTP"], "MISSED")
         self.assertEqual(met["refused connections in all kills"], "yes")
+        self.assertEqual(met["tribed after thousands of kills"], "MISSED")
         self.assertEqual(rows["start to ready, p50"][3:], ["not measured", "-"])
 
     def test_a_bar_from_below(self):
@@ -156,7 +159,10 @@ class Targets(unittest.TestCase):
                 continue
             with open(os.path.join(HERE, bench), encoding="utf-8") as f:
                 text = f.read()
-            written = {figure.replace("_", " ")} if bench == "first" else {figure, re.sub(r"^(ask|add)_c\d+_", "", figure)}
+            written = {figure.replace("_", " ")} if bench == "first" else {
+                figure, re.sub(r"^(ask|add)_c\d+_", "", figure), re.sub(r"^(memory_read|executive_read|meta|integration|stopped|spin_\d+|block_\d+)_", "_", figure),
+                re.sub(r"_\d+$", "_%d", figure),
+                re.sub(r"^(nginx|runit)_over_(memory|executive)_read_", "%s_over_%s_", figure)}
             self.assertTrue(any('"%s"' % name in text for name in written), figure)
 
 
@@ -262,6 +268,45 @@ class Document(unittest.TestCase):
         with contextlib.redirect_stderr(io.StringIO()):
             self.assertEqual(self.run_.write_document("new"), 1)
         self.assertEqual(self.text(), "nothing here\n")
+
+
+class Takeovers(unittest.TestCase):
+    def row(self, ns, **more):
+        values = dict(dict.fromkeys(takeovers.COLUMNS, 0), ns=ns, **more)
+        return [values[name] for name in takeovers.COLUMNS]
+
+    def contender(self, *turns):
+        c = Scripted("c", [])
+        for rows in turns:
+            turn = frame.Turn([row[0] for row in rows], rows=rows)
+            c.turns.append(turn)
+        return c
+
+    def test_figures_of_all_kills_and_what_others_met(self):
+        s = takeovers.summary(self.contender(
+            [self.row(10 ** 6, under_way=8, others_reset=2, old_how=1, old_ns=5 * 10 ** 5), self.row(3 * 10 ** 6, under_way=7, failed=1)],
+            [self.row(9 * 10 ** 6, under_way=8, others_failed=4, old_how=2, old_ns=10 ** 6), self.row(2 * 10 ** 6, under_way=8, refused=3)]))
+        self.assertEqual((s["n"], s["median"], s["max"], s["refused"], s["failed"]), (4, 1.5, 9, 3, 1))
+        self.assertEqual((s["under_way"], s["others_reset"], s["others_failed"]), (8, 2, 4))
+        self.assertEqual((s["old"]["how"], s["old"]["n"], s["old"]["max"]), ({"closed": 1, "reset": 1}, 2, 1))
+
+    def test_a_peers_rows_are_shorter(self):
+        s = takeovers.summary(self.contender([[10 ** 6, 2, 1], [2 * 10 ** 6, 0, 0]]))
+        self.assertEqual((s["p50"], s["refused"], s["failed"], "under_way" in s), (1, 2, 1, False))
+
+    def test_times_quicker(self):
+        mine, peer = (self.contender(*[[self.row(ns)] for ns in v]) for v in ((1, 2, 100), (4, 6, 100)))
+        self.assertEqual(takeovers.quicker(mine, peer, [1, 2, 50], [4, 6, 100]), (3, 2))
+
+
+class Settled(unittest.TestCase):
+    def test_a_new_lead_and_everybody_behind_it(self):
+        jr = {"state": "up", "pid": 7, "understudies": [{"state": "waiting"}]}
+        self.assertTrue(control.settled(jr))
+        self.assertTrue(control.settled(jr, {"pid": 6}))
+        self.assertFalse(control.settled(jr, {"pid": 7}))
+        self.assertFalse(control.settled(dict(jr, state="starting")))
+        self.assertFalse(control.settled(dict(jr, understudies=[{"state": "waiting"}, {"state": "starting"}])))
 
 
 class Figures(unittest.TestCase):

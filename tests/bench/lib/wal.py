@@ -58,7 +58,9 @@ class Watch:
         except FileNotFoundError:
             return
         try:
-            while not self.over.is_set():
+            over = False
+            while not over:  # one more look when it is over: what had begun has ended by then
+                over = self.over.is_set()
                 self.story.look(time.monotonic_ns(), parse(os.pread(fd, SIZE, 0)))
                 time.sleep(LOOK_S)
         finally:
