@@ -32,6 +32,8 @@ def _takeover():
                          "%s_over_%s_read_p50" % (peer, role), (AT_LEAST, times), "times"))
             rows.append(("%s, times quicker than %s, p99" % (name, peer), "issue D", "recovery",
                          "%s_over_%s_read_p99" % (peer, role), (AT_LEAST, 2), "times"))
+    rows.append(("the same of memory-jr with 512 MB of heap, against an empty one, p50", "issue D", "recovery",
+                 "memory_read_512_over_empty_p50", 1.5, "times"))
     for role in ("meta", "integration"):
         rows.append(("kill -9 of %s-jr, which has nobody behind it, to its answer, p50" % role, "issue D", "recovery", role + "_p50_ms", 3.0, "ms"))
     rows.append(("requests of others that failed meanwhile, resets by executive-jr's death apart", "issue D", "recovery", "others_failed", 0, ""))
