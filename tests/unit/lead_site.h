@@ -37,7 +37,7 @@ struct site {
 	struct peer *caller;
 	unsigned answers;
 	int r;
-	pid_t answered_by;
+	pid_t answered_by, by[4]; /* the last one; the first ones */
 	uint64_t answered_ns;
 };
 
@@ -218,6 +218,8 @@ static inline struct copy *spawn(struct site *s, const char *mode, const char *s
 
 	SPIN(&s->w, is(c, state));
 	assert_int_equal(c->hellos, 1);
+	if (c->leads > 0)
+		SPIN(&s->w, s->heard_epoch >= c->epoch); /* the caller moves now, not in the midst of a test */
 	return c;
 }
 
@@ -243,9 +245,11 @@ static inline void answered(void *arg, int r, const void *res, const struct tr_f
 
 	(void)fault;
 	s->answered_ns = tr_mono_ns();
-	s->answers++;
 	s->r = r;
 	s->answered_by = r == 0 ? (pid_t)((const struct res_meta_anomalies *)res)->analyses : 0;
+	if (s->answers < 4)
+		s->by[s->answers] = s->answered_by;
+	s->answers++;
 }
 
 static inline void ask(struct site *s)

@@ -329,8 +329,8 @@ static void a_life(void **state)
 	SPIN(&s->w, s->beats >= 8);
 	assert_string_equal(s->state, "serving");
 	tell_drain(s, 4, 10000);
+	SPIN(&s->w, s->closed == 1); /* its last beats are read */
 	assert_int_equal(wait_exit(s), 0);
-	SPIN(&s->w, s->closed == 1);
 	assert_string_equal(s->state, "draining");
 	assert_false(s->bad_beat);
 }
