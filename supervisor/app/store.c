@@ -1,5 +1,6 @@
 #include "supervisor/app/store.h"
 #include "common/log/log.h"
+#include "supervisor/app/notify.h"
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -25,13 +26,16 @@ static void keep(const char *name, const int *fds, unsigned n, bool poll)
 	char text[NAME_MAX_BYTES + 64];
 
 	snprintf(text, sizeof(text), "FDSTORE=1\nFDNAME=%s%s", name, poll ? "" : "\nFDPOLL=0");
-	if (sd_pid_notify_with_fds(0, 0, text, fds, n) < 0)
+	if (getenv("NOTIFY_SOCKET") != NULL && !notify_send(text, fds, n))
 		log_warn("the descriptor store does not take name=%s", name);
 }
 
 static void drop(const char *name)
 {
-	(void)sd_notifyf(0, "FDSTOREREMOVE=1\nFDNAME=%s", name);
+	char text[NAME_MAX_BYTES + 64];
+
+	snprintf(text, sizeof(text), "FDSTOREREMOVE=1\nFDNAME=%s", name);
+	(void)notify_send(text, NULL, 0);
 }
 
 void store_keep_single(enum store_single id, int fd)
