@@ -21,8 +21,8 @@ def state_of(pid):
 
 
 class UnderstudyCase(unittest.TestCase):
-    def staged(self, *settings, modes=(), start=True):
-        tribe = Staged(*settings, fakes=ROLES, start=False)
+    def staged(self, *settings, modes=(), start=True, plain=True):
+        tribe = Staged(*settings, fakes=ROLES, start=False, plain=plain)
         self.addCleanup(tribe.close)
         for role, how in modes:
             tribe.mode(role, how)
@@ -230,7 +230,7 @@ class Orders(UnderstudyCase):
         self.assertEqual(len([line for line in tribe.logs().splitlines() if "jr leads" in line]), 4, "no takeover on the way")
 
     def test_reload_changes_their_number(self):
-        tribe = self.staged()
+        tribe = self.staged(plain=False)
         with open(os.path.join(tribe.dir, "tribe.yaml"), "w", encoding="ascii") as f:
             f.write("understudies: memory=2\n")
         self.assertEqual(tribe.call("control.sock", "reload"), {"changed": ["understudies"]})
@@ -433,7 +433,7 @@ class Counts(UnderstudyCase):
         self.assertEqual((tribe.reasons("meta"), tribe.reasons("integration")), ({"signal": 1}, {"signal": 1}))
 
     def test_a_hanging_restart_loop_can_be_stopped(self):
-        tribe = self.staged("start_timeout_ms=150", "understudies=meta=1", modes=[("meta", "ok mute")])
+        tribe = self.staged("start_timeout_ms=1000", "understudies=meta=1", modes=[("meta", "ok mute")])
         os.kill(tribe.jr("meta")["pid"], signal.SIGKILL)
         wait_for(lambda: tribe.reasons("meta").get("start_timeout", 0) >= 3, "none of them says hello")
         began = time.monotonic()
