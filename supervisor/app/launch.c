@@ -31,7 +31,7 @@ static const char *const passed[] = {
 	"LD_LIBRARY_PATH=",
 };
 #define NPASSED (sizeof(passed) / sizeof(passed[0]))
-#define NOWN    4 /* TRIBE_... */
+#define NOWN    3 /* TRIBE_... */
 
 static int page_open(struct launch *l, int role, int leads[TR_NROLES])
 {
@@ -145,9 +145,8 @@ static void fill_env(struct env *e, const struct launch *l, const struct life *l
 				break;
 			}
 	snprintf(e->own[0], sizeof(e->own[0]), "TRIBE_GENERATION=%" PRIu32, life->generation);
-	snprintf(e->own[1], sizeof(e->own[1]), "TRIBE_EPOCH=%" PRIu64, life->epoch);
-	snprintf(e->own[2], sizeof(e->own[2]), "TRIBE_STATE=%s", l->paths->state);
-	snprintf(e->own[3], sizeof(e->own[3]), "TRIBE_RUNTIME=%s", l->paths->runtime);
+	snprintf(e->own[1], sizeof(e->own[1]), "TRIBE_STATE=%s", l->paths->state);
+	snprintf(e->own[2], sizeof(e->own[2]), "TRIBE_RUNTIME=%s", l->paths->runtime);
 	for (int i = 0; i < NOWN; i++)
 		e->v[n++] = e->own[i];
 	e->v[n] = NULL;

@@ -23,7 +23,6 @@ struct launch {
 struct life {
 	enum tr_role role;
 	uint32_t generation;
-	uint64_t epoch;
 };
 
 /* leads: the pages of a tribed that died, taken over; NULL: new ones are made. */

@@ -14,6 +14,8 @@ def kinds(events, role=None):
 
 
 class Listed(TribeCase):
+    SETTINGS = ("understudies=",)  # one process a role: test_understudies.py tells of more
+
     def events(self, **params):
         return self.tribe.call("control.sock", "events", params)["events"]
 

@@ -109,7 +109,7 @@ class Quotas(unittest.TestCase):
 
     def test_import_skips_with_the_reason(self):
         with Tribe("archive.source_bytes_max=100") as tribe:
-            wait_for(lambda: tribe.post(MEMORIES, {"content": "x" * 101, "source": "probe"}).status == 403, "the sources are counted")
+            wait_for(lambda: tribe.post(MEMORIES, {"content": uuid.uuid4().hex * 4, "source": "probe"}).status == 403, "the sources are counted")
             path = os.path.join(tribe.base, "lines.jsonl")
             with open(path, "w", encoding="utf-8") as f:
                 for n in range(10):

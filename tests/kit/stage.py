@@ -9,8 +9,10 @@ FAKE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "fake_jr.py")
 
 
 class Staged(Tribe):
-    def __init__(self, *settings, fakes=(), start=True, **more):
-        """fakes: roles played by fake_jr.py."""
+    def __init__(self, *settings, fakes=(), start=True, plain=True, **more):
+        """fakes: roles played by fake_jr.py. plain: when all are, one process a role unless the settings say otherwise."""
+        if plain and len(fakes) == len(ROLES) and not any(s.startswith("understudies=") for s in settings):
+            settings += ("understudies=",)
         super().__init__(*settings, start=False, **more)
         self.stage = os.path.join(self.base, "bin")
         try:
