@@ -282,8 +282,15 @@ static enum ctl_exit inject_jr(struct drill *d, struct report_row *row)
 	row->epoch = order.epoch;
 	row->inject_ns = tr_mono_ns();
 	order.deadline_ns = row->inject_ns + DRILL_GIVE_UP_MS * 1000000ull;
-	if ((r = ctl_call(d->c, MSG_fault_inject, &inject, on_injected, row, &fault)) < 0)
-		return ctl_interrupted() ? CTL_FAILED : ctl_complain(d->c, r, &fault);
+	r = ctl_call(d->c, MSG_fault_inject, &inject, on_injected, row, &fault);
+	if (r < 0 && ctl_interrupted())
+		return CTL_FAILED;
+	if (r == TR_EUNAVAILABLE) { /* tribed is there, what should be harmed is not */
+		ctl_say(d->c, "%s: %s", report_target_api(row->role), fault.rule);
+		return CTL_FAILED;
+	}
+	if (r < 0)
+		return ctl_complain(d->c, r, &fault);
 	order.pid = row->pid;
 	order.also = row->also;
 	order.generation = row->generation;

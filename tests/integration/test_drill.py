@@ -193,6 +193,11 @@ class Refusals(DrillCase):
         self.assertTrue(done.stderr.startswith("tribectl: drill: "), done)
         self.assertEqual(self.tribe.pids(), old)
 
+    def test_nobody_to_harm(self):
+        done = self.tribe.ctl("drill", "--jr", "meta", "--kills", "1", "--fault", "double")  # meta-jr has no understudy
+        self.assertIn(done.returncode, (FAILED, USAGE), done)
+        self.assertEqual((done.stdout, done.stderr.count("\n")), ("", 1), done)
+
     def test_supervisor_kill_wants_yes_with_dev(self):
         done = self.tribe.ctl("drill", "--jr", "all", "--kills", "1", "--fault", "supervisor-kill")
         self.assertEqual((done.returncode, done.stdout), (USAGE, ""), done)
