@@ -178,8 +178,10 @@ class Orders(UnderstudyCase):
         self.assertFalse({old["pid"], old["understudies"][0]["pid"]} & {new["pid"], new["understudies"][0]["pid"]})
         self.assertEqual((tribe.reasons("memory"), new["recoveries"], tribe.detections("memory")), ({"request": 2}, [], {}))
         mine = [(e["kind"], e["generation"]) for e in tribe.events() if e["seq"] > last and e.get("jr") == "memory_jr"]
-        self.assertEqual(mine, [("stop", 2), ("exit", 2), ("spawn", 3), ("waits", 3), ("stop", 1), ("exit", 1), ("promote", 3), ("ready", 3),
-                                ("spawn", 4), ("waits", 4)])
+        self.assertEqual(mine[:5], [("stop", 2), ("exit", 2), ("spawn", 3), ("waits", 3), ("stop", 1)])
+        rest = mine[5:]
+        rest.remove(("exit", 1))  # read before its successor's word or after
+        self.assertEqual(rest, [("promote", 3), ("ready", 3), ("spawn", 4), ("waits", 4)])
 
     def test_a_restart_that_its_understudies_do_not_survive_keeps_the_lead(self):
         tribe = self.staged("understudies=memory=1")
