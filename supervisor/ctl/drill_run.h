@@ -11,7 +11,7 @@
 #define DRILL_GIVE_UP_MS 30000 /* a Jr that is not back, a state that is not steady by then */
 
 struct drill_seen { /* of one role, as the last status had it */
-	bool up; /* it serves, and its understudies wait */
+	bool up;    /* it serves, and its understudies wait */
 	uint32_t pid, generation;
 	uint64_t epoch;
 };

@@ -188,7 +188,7 @@ static void troubles(void **state)
 	ask(10000, HTTP_ANSWERED, 200, "ok");
 	stop();
 	(void)uv_run(&loop, UV_RUN_NOWAIT); /* it hears that its connection has ended */
-	ask(10000, HTTP_REFUSED, 0, ""); /* nobody listens any more */
+	ask(10000, HTTP_REFUSED, 0, "");    /* nobody listens any more */
 	close_client();
 }
 
