@@ -1,5 +1,5 @@
-#include "common/base/harms.h"
 #include "supervisor/ctl/commands.h"
+#include "common/base/harms.h"
 #include <stddef.h>
 
 /* clang-format off */
