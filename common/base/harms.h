@@ -14,6 +14,7 @@
 	X(BLOCK,      "block",           INSIDE, false, "its loop never comes back and sleeps")                              \
 	X(SLOW,       "slow",            INSIDE, true,  "each turn of its loop takes longer; amount: ms (20)")               \
 	X(EXIT,       "exit",            INSIDE, false, "it leaves at once; amount: the exit status (1)")                    \
+	X(HEAP,       "heap",            INSIDE, true,  "it takes memory and touches it: its death is more work; amount: MB (512)") \
 	X(OOM,        "oom",             INSIDE, false, "RLIMIT_AS a little above what it has, then it asks for memory until there is none") \
 	X(FDS,        "fd-exhaustion",   INSIDE, true,  "RLIMIT_NOFILE at what it has open")                                 \
 	X(HALF_OPEN,  "half-open",       INSIDE, true,  "it reads requests and never answers")                               \

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #define SLOW_MS    20
+#define HEAP_MB    512
 #define OOM_ABOVE  (64u << 20) /* bytes that it may still get */
 #define OOM_CHUNK  (1u << 20)
 #define OOM_STATUS 12 /* exit status by which tribed knows it */
@@ -24,6 +25,8 @@ struct harm {
 	uint32_t slow_ms;
 	struct loop_timer *over;
 	struct rlimit files; /* as it was; rlim_max 0: untouched */
+	void *heap;          /* owned mapping, NULL: none */
+	size_t heap_bytes;
 	harm_cb *half_open;
 	void *arg;
 };
@@ -76,6 +79,8 @@ void harm_close(struct harm **ph)
 	if (h == NULL)
 		return;
 	*ph = NULL;
+	if (h->heap != NULL)
+		(void)munmap(h->heap, h->heap_bytes);
 	loop_timer_free(&h->over);
 	uv_close((uv_handle_t *)&h->slow, on_closed);
 }
@@ -144,6 +149,21 @@ static int use_up_files(struct harm *h)
 	return setrlimit(RLIMIT_NOFILE, &now) < 0 ? -errno : 0;
 }
 
+/* In small pages: what a heap that grew little by little is made of, and what its death has to give back one by one. */
+static int take_heap(struct harm *h, uint32_t mb)
+{
+	size_t n = (size_t)mb << 20;
+	void *p = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED)
+		return -errno;
+	(void)madvise(p, n, MADV_NOHUGEPAGE);
+	memset(p, 1, n);
+	h->heap = p;
+	h->heap_bytes = n;
+	return 0;
+}
+
 static int begin_lasting(struct harm *h, enum harm_kind kind, const struct msg_fault *m)
 {
 	int r = 0;
@@ -152,6 +172,9 @@ static int begin_lasting(struct harm *h, enum harm_kind kind, const struct msg_f
 	case HARM_SLOW:
 		h->slow_ms = m->has_amount ? m->amount : SLOW_MS;
 		r = uv_check_start(&h->slow, on_slow);
+		break;
+	case HARM_HEAP:
+		r = take_heap(h, m->has_amount ? m->amount : HEAP_MB);
 		break;
 	case HARM_FDS:
 		r = use_up_files(h);
@@ -201,6 +224,9 @@ void harm_heal(struct harm *h)
 	if (h->files.rlim_max > 0)
 		(void)setrlimit(RLIMIT_NOFILE, &h->files);
 	h->files.rlim_max = 0;
+	if (h->heap != NULL)
+		(void)munmap(h->heap, h->heap_bytes);
+	h->heap = NULL;
 	if (h->half_open != NULL)
 		h->half_open(h->arg, false);
 	chan_server_harm(h->server, CHAN_SOUND);

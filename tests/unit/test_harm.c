@@ -173,6 +173,37 @@ static void is_slow(void **state)
 	assert_int_equal(who(s), a->pid);
 }
 
+static uint64_t resident_mb(pid_t pid)
+{
+	unsigned long pages = 0;
+	char path[64];
+	FILE *f;
+
+	(void)snprintf(path, sizeof(path), "/proc/%ld/statm", (long)pid);
+	f = fopen(path, "re");
+	assert_non_null(f);
+	assert_int_equal(fscanf(f, "%*u %lu", &pages), 1);
+	(void)fclose(f);
+	return pages * (uint64_t)sysconf(_SC_PAGESIZE) >> 20;
+}
+
+static void is_heavy(void **state)
+{
+	struct site *s = *state;
+	struct copy *a = spawn(s, "plain", "serving"), *b = spawn(s, "plain", "waiting");
+	uint64_t before = resident_mb(a->pid);
+
+	do_harm(a, "heap", 0, 64);
+	SPIN(&s->w, resident_mb(a->pid) >= before + 60);
+	assert_int_equal(who(s), a->pid); /* and it goes on */
+	heal(a);
+	SPIN(&s->w, resident_mb(a->pid) < before + 16);
+	do_harm(a, "heap", 0, 64);
+	SPIN(&s->w, resident_mb(a->pid) >= before + 60);
+	kill_it(a);
+	SPIN(&s->w, b->leads == 1);
+}
+
 static void has_no_descriptors(void **state)
 {
 	struct site *s = *state;
@@ -248,6 +279,7 @@ int main(int argc, char **argv)
 		T(exits),
 		T(runs_out_of_memory),
 		T(is_slow),
+		T(is_heavy),
 		T(has_no_descriptors),
 		T(is_half_open),
 		T(answers_garbage),
