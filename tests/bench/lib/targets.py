@@ -44,7 +44,7 @@ def _takeover():
                          "%s_%d_max_ms" % (kind, after), most, "ms"))
     rows.append(("false alarms in 10 minutes at load average 8, hang_after_ms 1000", "issue D", "detect", "false_alarms_1000", 0, ""))
     for what, most, unit in (("fds", 0, ""), ("zombies", 0, ""), ("rss_kb", 256, "kB")):
-        rows.append(("tribed after thousands of kills, growth: %s" % what, "issue D", "lives", "growth_" + what, most, unit))
+        rows.append(("tribed after 10,000 kills, growth: %s" % what, "issue D", "lives", "growth_" + what, most, unit))
     return rows
 
 
