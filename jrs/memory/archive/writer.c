@@ -397,6 +397,7 @@ static void follow(struct sql_archive *a, struct job **v, unsigned n)
 	}
 	if (a->following)
 		return;
+	a->housekeeping_ms = tr_mono_ms();
 	begin_to_lead(a);
 	keeper_wake(a); /* there is something to be counted */
 	if (i < n)
@@ -450,7 +451,9 @@ static void keep_house(struct sql_archive *a)
 /* Under the lock: until when may we sleep? 0: there is work now. */
 static uint64_t sleep_until(struct sql_archive *a, uint64_t now)
 {
-	uint64_t until = a->healthy ? a->housekeeping_ms + HOUSEKEEPING_MS : a->probe_ms + probe_every(a);
+	uint64_t until = a->following ? now + HOUSEKEEPING_MS : /* it keeps no house: it sleeps until it is called */
+				 a->healthy ? a->housekeeping_ms + HOUSEKEEPING_MS
+					    : a->probe_ms + probe_every(a);
 
 	if (a->writer.waiting.n > 0 || a->writer.stop)
 		return 0;
