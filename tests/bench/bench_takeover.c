@@ -202,7 +202,7 @@ static void turn(struct takeover *t, struct control_role *lead, long number)
 	struct inflight_counts others;
 	char id[WEB_ID_MAX];
 	unsigned under_way;
-	int64_t ns, settled;
+	int64_t ns, settled, steady;
 
 	if (t->heap_mb > 0)
 		take_memory(t, lead->pid);
@@ -210,6 +210,9 @@ static void turn(struct takeover *t, struct control_role *lead, long number)
 	inflight_go(t->inflight);
 	nap(WARM_NS);
 	exchange(t); /* the connection stands */
+	steady = bench_ns(CLOCK_MONOTONIC);
+	exchange(t);
+	steady = bench_ns(CLOCK_MONOTONIC) - steady;
 	if (t->what == ADD) {
 		(void)snprintf(id, sizeof(id), "takeover-%lu-%ld", t->seed, number);
 		add(t, id);
@@ -220,10 +223,10 @@ static void turn(struct takeover *t, struct control_role *lead, long number)
 	settled = bench_ns(CLOCK_MONOTONIC) - t->start_ns;
 	others = inflight_rest(t->inflight);
 	t->adds += others.adds;
-	(void)printf("%lld %u %u %u %u %llu %llu %u %u %u %u %u %lld %d %lld\n", (long long)ns, t->refused, t->failed,
-		     lead->pid, after.pid, (unsigned long long)lead->epoch, (unsigned long long)after.epoch, under_way,
-		     others.answered, others.refused, others.failed, others.reset, (long long)t->old_ns, t->old_how,
-		     (long long)(settled / 1000));
+	(void)printf("%lld %u %u %u %u %llu %llu %u %u %u %u %u %lld %d %lld %lld\n", (long long)ns, t->refused,
+		     t->failed, lead->pid, after.pid, (unsigned long long)lead->epoch, (unsigned long long)after.epoch,
+		     under_way, others.answered, others.refused, others.failed, others.reset, (long long)t->old_ns,
+		     t->old_how, (long long)(settled / 1000), (long long)steady);
 	*lead = after;
 }
 

@@ -2,7 +2,7 @@
 from figures import quantile, spread
 
 COLUMNS = ("ns", "refused", "failed", "old_pid", "new_pid", "old_epoch", "new_epoch", "under_way", "others_answered", "others_refused",
-           "others_failed", "others_reset", "old_ns", "old_how", "settled_us")
+           "others_failed", "others_reset", "old_ns", "old_how", "settled_us", "steady_ns")
 ENDS = {1: "closed", 2: "reset"}
 
 
@@ -17,7 +17,8 @@ def summary(contender):
     s.update(title=contender.title, turns=[quantile(turn.ns, 0.50) / 1e6 for turn in contender.turns], median=contender.latency_ns() / 1e6,
              refused=sum(row["refused"] for row in rows), failed=sum(row["failed"] for row in rows))
     if "under_way" in rows[0]:
-        s.update(under_way=quantile([row["under_way"] for row in rows], 0.50), last=rows[-1], settled=quantile([row["settled_us"] for row in rows], 0.50) / 1e3)
+        s.update(under_way=quantile([row["under_way"] for row in rows], 0.50), last=rows[-1], settled=quantile([row["settled_us"] for row in rows], 0.50) / 1e3,
+                 steady=quantile([row["steady_ns"] for row in rows], 0.50) / 1e6)
         s.update({name: sum(row[name] for row in rows) for name in COLUMNS if name.startswith("others_")})
     ended = [row for row in rows if row.get("old_how")]
     if ended:
