@@ -14,6 +14,7 @@
 
 #define SLOW_MS    20
 #define HEAP_MB    512
+#define HEAP_STEP  (4u << 20)  /* bytes touched in one turn of the loop: beats go on meanwhile */
 #define OOM_ABOVE  (64u << 20) /* bytes that it may still get */
 #define OOM_CHUNK  (1u << 20)
 #define OOM_STATUS 12 /* exit status by which tribed knows it */
@@ -26,7 +27,8 @@ struct harm {
 	struct loop_timer *over;
 	struct rlimit files; /* as it was; rlim_max 0: untouched */
 	void *heap;          /* owned mapping, NULL: none */
-	size_t heap_bytes;
+	size_t heap_bytes, heap_touched;
+	struct loop_timer *grow;
 	harm_cb *half_open;
 	void *arg;
 };
@@ -42,6 +44,24 @@ static void on_over(void *arg)
 	harm_heal(arg);
 }
 
+static void drop_heap(struct harm *h)
+{
+	if (h->heap != NULL)
+		(void)munmap(h->heap, h->heap_bytes);
+	h->heap = NULL;
+}
+
+static void on_grow(void *arg)
+{
+	struct harm *h = arg;
+	size_t left = h->heap_bytes - h->heap_touched, n = left < HEAP_STEP ? left : HEAP_STEP;
+
+	memset((char *)h->heap + h->heap_touched, 1, n);
+	h->heap_touched += n;
+	if (h->heap_touched == h->heap_bytes)
+		loop_timer_stop(h->grow);
+}
+
 int harm_open(struct harm **out, uv_loop_t *loop, struct chan_server *server, bool allowed)
 {
 	struct harm *h = calloc(1, sizeof(*h));
@@ -49,7 +69,9 @@ int harm_open(struct harm **out, uv_loop_t *loop, struct chan_server *server, bo
 
 	if (h == NULL)
 		return TR_ENOMEM;
-	if ((r = loop_timer_new(&h->over, loop, on_over, h)) < 0) {
+	if ((r = loop_timer_new(&h->over, loop, on_over, h)) < 0 ||
+	    (r = loop_timer_new(&h->grow, loop, on_grow, h)) < 0) {
+		loop_timer_free(&h->over); /* NULL is fine */
 		free(h);
 		return r;
 	}
@@ -79,8 +101,8 @@ void harm_close(struct harm **ph)
 	if (h == NULL)
 		return;
 	*ph = NULL;
-	if (h->heap != NULL)
-		(void)munmap(h->heap, h->heap_bytes);
+	loop_timer_free(&h->grow);
+	drop_heap(h);
 	loop_timer_free(&h->over);
 	uv_close((uv_handle_t *)&h->slow, on_closed);
 }
@@ -153,15 +175,15 @@ static int use_up_files(struct harm *h)
 static int take_heap(struct harm *h, uint32_t mb)
 {
 	size_t n = (size_t)mb << 20;
-	void *p = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	void *p = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	if (p == MAP_FAILED)
 		return -errno;
 	(void)madvise(p, n, MADV_NOHUGEPAGE);
-	memset(p, 1, n);
 	h->heap = p;
 	h->heap_bytes = n;
-	return 0;
+	h->heap_touched = 0;
+	return loop_timer_start(h->grow, 1, 1);
 }
 
 static int begin_lasting(struct harm *h, enum harm_kind kind, const struct msg_fault *m)
@@ -224,9 +246,8 @@ void harm_heal(struct harm *h)
 	if (h->files.rlim_max > 0)
 		(void)setrlimit(RLIMIT_NOFILE, &h->files);
 	h->files.rlim_max = 0;
-	if (h->heap != NULL)
-		(void)munmap(h->heap, h->heap_bytes);
-	h->heap = NULL;
+	loop_timer_stop(h->grow);
+	drop_heap(h);
 	if (h->half_open != NULL)
 		h->half_open(h->arg, false);
 	chan_server_harm(h->server, CHAN_SOUND);
