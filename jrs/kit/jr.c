@@ -23,6 +23,7 @@
 #define INFLIGHT_MAX 1024        /* unanswered requests on one connection */
 #define WAITING_MAX  4096        /* unanswered requests to one other Jr */
 #define NSIGNALS     2
+#define SETTLE_MS    1 /* of a new lead, before it does what nobody waits for */
 
 enum state { STARTING, WAITING, SERVING, DRAINING };
 static const char *const state_names[] = {"starting", "waiting", "serving", "draining"};
@@ -39,6 +40,8 @@ struct jr {
 	struct loop_lag *lag;
 	struct orphan *orphan;
 	struct lead *lead;
+	struct loop_timer *settle;
+	struct msg_lead news; /* that this one leads */
 	struct harm *harm;
 	struct pulse pulse;
 	enum state state;
@@ -183,30 +186,43 @@ static void tell_others(struct jr *jr, const struct msg_lead *m)
 					m); /* not connected: he has nothing of ours to ask again */
 }
 
-/* The mutex is ours. Up to on_lead() nothing is allocated. Then the connections to the others: an older one may lead to
- * somebody dead, who has not told the living one, so it is said again on the new ones. */
+/* Who waits for an answer may have it by now. One who has waited may have connections that lead to somebody dead, who
+ * has not told the living one, so it is said again on new ones. */
+static void on_settle(void *arg)
+{
+	struct jr *jr = arg;
+	const struct msg_lead *m = &jr->news;
+
+	if (m->since_ns != 0) {
+		for (int i = 0; i < TR_NROLES; i++)
+			if (i != (int)jr->opts.role)
+				peer_move(jr->peers[i], 0);
+		tell_others(jr, m);
+	}
+	send_beat(jr);
+	log_info("leads epoch=%" PRIu64 " taken_us=%" PRIu64, m->epoch,
+		 m->since_ns == 0 ? 0 : (m->monotonic_ns - m->since_ns) / 1000);
+}
+
+/* The mutex is ours. What users wait for comes first, and nothing is allocated for it; the rest has a turn of its own.
+ */
 static void begin_to_lead(struct jr *jr, uint64_t since_ns)
 {
-	struct msg_lead m = {.jr = wire_s(api_name(jr)),
-			     .pid = (uint32_t)getpid(),
-			     .generation = jr->opts.generation,
-			     .epoch = lead_epoch(jr->lead),
-			     .since_ns = since_ns};
+	struct msg_lead *m = &jr->news;
 
 	jr->state = SERVING;
 	chan_server_start(jr->server);
-	m.monotonic_ns = tr_mono_ns();
-	(void)packet_note(jr->channel, MSG_lead, &m);
-	tell_others(jr, &m);
+	*m = (struct msg_lead){.jr = wire_s(api_name(jr)),
+			       .pid = (uint32_t)getpid(),
+			       .generation = jr->opts.generation,
+			       .epoch = lead_epoch(jr->lead),
+			       .monotonic_ns = tr_mono_ns(),
+			       .since_ns = since_ns};
+	(void)packet_note(jr->channel, MSG_lead, m);
+	tell_others(jr, m);
+	(void)loop_timer_start(jr->settle, SETTLE_MS, 0);
 	if (jr->on_lead != NULL)
-		jr->on_lead(jr->lead_arg, m.epoch);
-	for (int i = 0; i < TR_NROLES; i++)
-		if (i != (int)jr->opts.role)
-			peer_move(jr->peers[i], 0);
-	tell_others(jr, &m);
-	send_beat(jr);
-	log_info("leads epoch=%" PRIu64 " taken_us=%" PRIu64, m.epoch,
-		 since_ns == 0 ? 0 : (m.monotonic_ns - since_ns) / 1000);
+		jr->on_lead(jr->lead_arg, m->epoch);
 }
 
 /* A new tribed has our channel. Its answer to a full one is to ask again. */
@@ -412,7 +428,8 @@ int jr_open(struct jr **out, const struct jr_opts *opts)
 	if ((r = harden()) < 0 || (r = open_signals(jr)) < 0 || (r = open_lead(jr)) < 0 || (r = open_channel(jr)) < 0 ||
 	    (r = open_server(jr)) < 0 || (r = open_peers(jr)) < 0 || (r = loop_lag_new(&jr->lag, &jr->loop)) < 0 ||
 	    (r = loop_timer_new(&jr->beat_timer, &jr->loop, on_beat_timer, jr)) < 0 ||
-	    (r = loop_timer_new(&jr->leave_timer, &jr->loop, on_leave_timer, jr)) < 0)
+	    (r = loop_timer_new(&jr->leave_timer, &jr->loop, on_leave_timer, jr)) < 0 ||
+	    (r = loop_timer_new(&jr->settle, &jr->loop, on_settle, jr)) < 0)
 		goto fail;
 	*out = jr;
 	return 0;
@@ -437,6 +454,7 @@ void jr_close(struct jr **pjr)
 	packet_free(&jr->channel);
 	loop_timer_free(&jr->beat_timer);
 	loop_timer_free(&jr->leave_timer);
+	loop_timer_free(&jr->settle);
 	loop_lag_free(&jr->lag);
 	lead_close(&jr->lead);
 	for (int i = 0; i < NSIGNALS && jr->signals_open; i++)
