@@ -54,12 +54,8 @@ static void on_beat(void *arg, struct msg_heartbeat *beat)
 
 static void on_lead(void *arg, uint64_t epoch)
 {
-	struct face *f = arg;
-	int r = http_server_start(f->http);
-
 	(void)epoch;
-	if (r < 0)
-		jr_fatal(f->jr, r);
+	http_server_start(((struct face *)arg)->http);
 }
 
 static void on_drained(void *arg)

@@ -1,8 +1,8 @@
 /* What the answering side is made of: server.c has the connections, call.c the calls. Internal to proto/chan. */
 #ifndef PROTO_CHAN_INSIDE_H
 #define PROTO_CHAN_INSIDE_H
+#include "common/loop/listen.h"
 #include "proto/chan/any.h"
-#include "proto/chan/listen.h"
 #include "proto/chan/server.h"
 #include "proto/chan/stream.h"
 #include "proto/chan/turn.h"
@@ -11,7 +11,7 @@
 
 struct chan_server {
 	struct chan_server_cfg cfg;
-	struct chan_listener *listener;
+	struct loop_listener *listener;
 	struct chan_turn *turn;
 	struct loop_timer *full;  /* nobody is idle yet: when to look again */
 	struct chan_conn *leaver; /* of room(), for accepted() right behind it: makes room; NULL: there is some */
@@ -62,7 +62,8 @@ struct chan_call {
 	max_align_t msg[]; /* struct msg_ID */
 };
 
-/* Later than everything that is being sent now: has a half-closed connection, or the whole server, nothing left to do? */
+/* Later than everything that is being sent now: has a half-closed connection, or the whole server, nothing left to do?
+ */
 void chan_conn_ask_settled(struct chan_conn *c);
 /* An answer was packed behind the first `at` bytes of what is to be sent: by CHAN_GARBAGE it is spoiled now. */
 void chan_conn_packed(struct chan_conn *c, size_t at);

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#define BACKLOG 512 /* callers that wait in the kernel while a Jr is away */
 #define IDLE_MS 100 /* of silence, after which a connection may lose its place: who has just come is about to ask */
 #define CHOKE   (1u << 20) /* bytes of unread answers above which no further request is taken */
 
@@ -46,7 +47,7 @@ static void listen_again(void *arg)
 	struct chan_server *s = arg;
 
 	if (s->started && !s->stopping)
-		chan_listener_start(s->listener);
+		loop_listener_start(s->listener);
 }
 
 static void conn_close(struct chan_conn *c)
@@ -323,7 +324,7 @@ static void accepted(void *arg, int fd)
 	leave(s);
 }
 
-static const struct chan_listener_ops listener_ops = {room, accepted};
+static const struct loop_listener_ops listener_ops = {room, accepted};
 
 /* ---- the server ---- */
 
@@ -336,7 +337,7 @@ int chan_server_new(struct chan_server **out, const struct chan_server_cfg *cfg)
 		(void)close(cfg->fd);
 		return TR_ENOMEM;
 	}
-	if ((r = chan_listener_new(&s->listener, cfg->loop, cfg->fd, &listener_ops, s)) < 0) {
+	if ((r = loop_listener_new(&s->listener, cfg->loop, cfg->fd, BACKLOG, &listener_ops, s)) < 0) {
 		free(s);
 		return r;
 	}
@@ -417,7 +418,7 @@ void chan_server_stop_accepting(struct chan_server *s)
 	struct chan_conn *c;
 
 	s->stopping = true;
-	chan_listener_stop(s->listener);
+	loop_listener_stop(s->listener);
 	LIST_FOREACH(c, &s->conns, link)
 	{
 		chan_stream_pause(c->stream, true); /* what was not read is sent again, to our successor */
@@ -431,7 +432,7 @@ void chan_server_shut(struct chan_server *s)
 
 	s->busy++;
 	s->stopping = true;
-	chan_listener_stop(s->listener);
+	loop_listener_stop(s->listener);
 	while (!s->dead && (c = LIST_FIRST(&s->conns)) != NULL)
 		conn_close(c);
 	leave(s);
@@ -480,7 +481,7 @@ void chan_server_free(struct chan_server **ps)
 		LIST_REMOVE(call, of_server);
 		call->server = NULL;
 	}
-	chan_listener_free(&s->listener);
+	loop_listener_free(&s->listener);
 	chan_turn_free(&s->turn);
 	loop_timer_free(&s->full);
 	leave(s);

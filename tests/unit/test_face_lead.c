@@ -3,6 +3,7 @@
 #include "proto/chan/packet.h"
 #include "tests/unit/kit_spawn.h"
 #include <netinet/in.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -237,12 +238,51 @@ static void half_open_for_browsers_too(void **state)
 	(void)close(fd);
 }
 
+/* Who comes while it has no descriptors left waits in the kernel: for its heal, or for its successor. */
+static void callers_wait_for_descriptors(void **state)
+{
+	struct site *s = *state;
+	struct copy *a = spawn(s, 0, "serving"), *b = spawn(s, 1, "waiting");
+	struct msg_fault m = {.generation = 1, .fault = wire_s("fd-exhaustion")};
+	struct msg_heal over = {.generation = 1};
+	int old = http_ask(s, -1), fds[20], status = 0;
+
+	SPIN(&s->w, (status = http_status(old)) != 0);
+	for (int round = 0; round < 2; round++) {
+		struct rlimit files = {.rlim_cur = RLIM_INFINITY};
+
+		assert_int_equal(packet_note(a->channel, MSG_fault, &m), 0);
+		SPIN(&s->w, prlimit(a->pid, RLIMIT_NOFILE, NULL, &files) == 0 && files.rlim_cur < 64);
+		for (int i = 0; i < 20; i++)
+			fds[i] = http_ask(s, -1);
+		for (int i = 0; i < 5; i++) { /* who has a connection is served */
+			(void)http_ask(s, old);
+			SPIN(&s->w, (status = http_status(old)) != 0);
+			assert_int_equal(status, 200);
+		}
+		for (int i = 0; i < 20; i++)
+			assert_int_equal(http_status(fds[i]), 0);
+		if (round == 0)
+			assert_int_equal(packet_note(a->channel, MSG_heal, &over), 0);
+		else
+			(void)kill(a->pid, SIGKILL);
+		for (int i = 0; i < 20; i++) {
+			SPIN(&s->w, (status = http_status(fds[i])) != 0);
+			assert_int_equal(status, 200);
+			(void)close(fds[i]);
+		}
+	}
+	SPIN(&s->w, b->leads == 1);
+	(void)close(old);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(http_goes_on),
 		T(half_open_for_browsers_too),
+		T(callers_wait_for_descriptors),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,6 +14,7 @@
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
 #define WAIT_MS  20000
 #define MAX_BODY (4u << 20)
@@ -30,6 +31,9 @@ static struct fixture {
 	bool unwanted;
 	struct buf big;
 	struct loop_timer *watchdog;
+	unsigned max_conns;         /* 0: as many as any test wants */
+	int listener;               /* a second descriptor of it, as tribed has one; -1: none wanted */
+	struct http_server_cfg cfg; /* of fx.srv */
 } fx;
 
 static void on_request(void *arg, struct http_req *req)
@@ -71,8 +75,10 @@ static void on_watchdog(void *arg)
 
 static void start(uint32_t timeout_ms)
 {
-	struct http_server_cfg cfg = {
-		.loop = &fx.loop, .max_conns = MANY + 10, .max_body = MAX_BODY, .max_held = MAX_HELD};
+	struct http_server_cfg cfg = {.loop = &fx.loop,
+				      .max_conns = fx.max_conns != 0 ? fx.max_conns : MANY + 10,
+				      .max_body = MAX_BODY,
+				      .max_held = MAX_HELD};
 	socklen_t len = sizeof(fx.addr);
 
 	cfg.head_timeout_ms = cfg.body_timeout_ms = cfg.idle_timeout_ms = timeout_ms;
@@ -86,6 +92,8 @@ static void start(uint32_t timeout_ms)
 	assert_int_equal(bind(cfg.fd, (struct sockaddr *)&fx.addr, sizeof(fx.addr)), 0);
 	assert_int_equal(listen(cfg.fd, 512), 0);
 	assert_int_equal(getsockname(cfg.fd, (struct sockaddr *)&fx.addr, &len), 0);
+	fx.cfg = cfg;
+	fx.listener = dup(cfg.fd);
 	assert_int_equal(http_server_new(&fx.srv, &cfg), 0);
 }
 
@@ -93,6 +101,7 @@ static int set_up(void **state)
 {
 	(void)state;
 	memset(&fx, 0, sizeof(fx));
+	fx.listener = -1;
 	uv_loop_init(&fx.loop);
 	return loop_timer_new(&fx.watchdog, &fx.loop, on_watchdog, NULL);
 }
@@ -101,6 +110,8 @@ static int tear_down(void **state)
 {
 	(void)state;
 	http_server_free(&fx.srv);
+	if (fx.listener >= 0)
+		close(fx.listener);
 	buf_free(&fx.big);
 	loop_timer_free(&fx.watchdog);
 	return loop_finish(&fx.loop);
@@ -297,12 +308,90 @@ static void test_idle_memory(void **state)
 	many(1200, 16000);  /* about the most that is kept for the next request */
 }
 
+/* Who comes while there are no descriptors left waits, and is not turned away. */
+static void test_no_descriptors(void **state)
+{
+	struct client before, c[20];
+	struct rlimit usual, none;
+	int fd;
+
+	(void)state;
+	start(60000);
+	dial(&before, &fx.loop, &fx.addr);
+	SAY(&before, "GET /a HTTP/1.1\r\nHost: a\r\n\r\n");
+	WAIT(has(&before, "yes"));
+	buf_clear(&before.in);
+	for (int i = 0; i < 20; i++)
+		dial(&c[i], &fx.loop, &fx.addr);
+	fd = dup(0); /* the lowest number that is free */
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &usual), 0);
+	none = (struct rlimit){(rlim_t)fd, usual.rlim_max};
+	close(fd);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	for (int i = 0; i < 20; i++)
+		SAY(&c[i], "GET /a HTTP/1.1\r\nHost: a\r\n\r\n");
+	for (int i = 0; i < 5; i++) { /* who has a connection is served */
+		SAY(&before, "GET /a HTTP/1.1\r\nHost: a\r\n\r\n");
+		WAIT(has(&before, "yes"));
+		buf_clear(&before.in);
+	}
+	for (int i = 0; i < 20; i++)
+		assert_true(!c[i].eof && c[i].in.len == 0);
+	assert_int_equal(http_server_stats(fx.srv)->accepted, 1);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &usual), 0);
+	for (int i = 0; i < 20; i++) {
+		WAIT(has(&c[i], "yes") || c[i].eof);
+		assert_false(c[i].eof);
+		hang_up(&c[i], false);
+	}
+	hang_up(&before, false);
+}
+
+static void on_drained(void *arg)
+{
+	*(bool *)arg = true;
+}
+
+/* One for whom there is no room is not taken ahead: he belongs to whoever listens there next. */
+static void test_successor(void **state)
+{
+	struct client a, b, late;
+	struct http_server *next = NULL;
+	bool drained = false;
+
+	(void)state;
+	fx.max_conns = 1;
+	start(60000);
+	dial(&a, &fx.loop, &fx.addr);
+	SAY(&a, "GET /hold HTTP/1.1\r\nHost: a\r\n\r\n");
+	WAIT(fx.held != NULL);
+	dial(&b, &fx.loop, &fx.addr);
+	SAY(&b, "GET /b HTTP/1.1\r\nHost: a\r\n\r\n");
+	for (int i = 0; i < 5; i++)
+		uv_run(&fx.loop, UV_RUN_NOWAIT);
+	http_server_drain(fx.srv, on_drained, &drained);
+	dial(&late, &fx.loop, &fx.addr);
+	SAY(&late, "GET /late HTTP/1.1\r\nHost: a\r\n\r\n");
+	http_respond(fx.held, 200, "text/plain", NULL, "held", 4);
+	WAIT(drained && a.eof);
+	assert_true(has(&a, "held") && !b.eof && !late.eof && b.in.len == 0);
+	assert_int_equal(http_server_stats(fx.srv)->accepted, 1);
+	fx.cfg.fd = dup(fx.listener);
+	fx.cfg.max_conns = 2;
+	assert_int_equal(http_server_new(&next, &fx.cfg), 0);
+	WAIT(has(&b, "yes") && has(&late, "yes"));
+	hang_up(&a, false);
+	hang_up(&b, false);
+	hang_up(&late, false);
+	http_server_free(&next);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		T(test_arriving_bodies), T(test_unread_answers), T(test_slow_reader_and_idle),
-		T(test_unwanted_body),   T(test_end_read_ahead), T(test_idle_memory),
+		T(test_arriving_bodies), T(test_unread_answers), T(test_slow_reader_and_idle), T(test_unwanted_body),
+		T(test_end_read_ahead),  T(test_idle_memory),    T(test_no_descriptors),       T(test_successor),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

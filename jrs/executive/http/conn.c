@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <unistd.h>
 
 static void on_read(uv_stream_t *tcp, ssize_t n, const uv_buf_t *buf);
 
@@ -91,17 +92,28 @@ void conn_close(struct conn *c)
 	uv_close((uv_handle_t *)&c->tcp, on_closed);
 }
 
-int conn_new(struct http_server *s)
+int conn_new(struct conn **out, struct http_server *s)
 {
 	struct conn *c = calloc(1, sizeof(*c));
 
-	if (c == NULL)
-		return TR_ENOMEM;
-	if ((s->tls != NULL && tls_new(&c->tls, s->tls) < 0) || uv_tcp_init(s->cfg.loop, &c->tcp) < 0) {
-		tls_free(&c->tls);
+	if (c == NULL || (s->tls != NULL && tls_new(&c->tls, s->tls) < 0)) {
 		free(c);
 		return TR_ENOMEM;
 	}
+	*out = c;
+	return 0;
+}
+
+void conn_free(struct conn *c)
+{
+	if (c != NULL)
+		tls_free(&c->tls);
+	free(c);
+}
+
+void conn_take(struct conn *c, struct http_server *s, int fd)
+{
+	(void)uv_tcp_init(s->cfg.loop, &c->tcp); /* without an address family it cannot fail */
 	c->tcp.data = c;
 	c->srv = s;
 	c->next = s->conns;
@@ -109,15 +121,15 @@ int conn_new(struct http_server *s)
 		s->conns->prev = c;
 	s->conns = c;
 	s->stats.conns++;
-	if (uv_accept((uv_stream_t *)&s->tcp, (uv_stream_t *)&c->tcp) < 0) {
-		conn_close(c); /* gone again already */
-		return 0;
-	}
 	s->stats.accepted++;
+	if (uv_tcp_open(&c->tcp, fd) < 0) {
+		(void)close(fd);
+		conn_close(c);
+		return;
+	}
 	uv_tcp_nodelay(&c->tcp, 1);
 	conn_deadline(c, c->tls != NULL ? s->cfg.head_timeout_ms : s->cfg.idle_timeout_ms);
 	conn_reading(c, true);
-	return 0;
 }
 
 /* ---- reading ---- */

@@ -69,7 +69,7 @@ struct http_stats {
 	uint32_t conns, inflight;
 };
 int http_server_new(struct http_server **out, const struct http_server_cfg *cfg);
-int http_server_start(struct http_server *s); /* only for one that is held; 0 or < 0 */
+void http_server_start(struct http_server *s); /* only for one that is held */
 /* Stops accepting, answers what is in flight and what is still arriving with Connection: close, then calls done once,
  * never from inside this call. Connections that wait between two requests are closed at once. */
 void http_server_drain(struct http_server *s, void (*done)(void *arg), void *arg);

@@ -2,6 +2,7 @@
  * belongs to the handler; its links to connection and server are cut when those go first. */
 #ifndef JRS_EXECUTIVE_HTTP_INTERNAL_H
 #define JRS_EXECUTIVE_HTTP_INTERNAL_H
+#include "common/loop/listen.h"
 #include "jrs/executive/http/http.h"
 #include "jrs/executive/http/parse.h"
 #include "jrs/executive/http/problem.h"
@@ -61,7 +62,8 @@ struct http_req {
 };
 struct http_server {
 	struct http_server_cfg cfg;
-	uv_tcp_t tcp;
+	struct loop_listener *listener; /* NULL: takes no connections any more */
+	struct conn *spare;             /* owned: for the next one, so that who is accepted has what it needs */
 	uv_timer_t tick;
 	struct wheel wheel;
 	struct conn *conns;
@@ -71,9 +73,8 @@ struct http_server {
 	size_t held; /* bytes of bodies that arrive or are worked on, and of answers that wait for their readers */
 	void (*drained)(void *arg);
 	void *drained_arg;
-	unsigned handles;  /* not closed yet; at 0 after free the struct goes */
-	bool accept_waits; /* libuv holds an accepted connection for us */
-	bool listening, ticking, draining, freed;
+	bool started, starved; /* starved: no memory for another connection, tried again at the next tick */
+	bool ticking, draining, freed;
 	char *read_buf; /* HTTP_READ_SIZE */
 	char date[32];  /* of second date_s */
 	int64_t date_s;
@@ -89,9 +90,11 @@ void conn_continue(struct conn *c);
 /* conn.c */
 void conn_deadline(struct conn *c, uint64_t in_ms); /* UINT64_MAX: none. Nobody slow holds up a drain for long. */
 void conn_reading(struct conn *c, bool on);
-void conn_drop(struct conn *c, enum http_drop why); /* conn_close(), counted */
-int conn_new(struct http_server *s);
-void conn_close(struct conn *c); /* at once; the memory goes when libuv is done */
+void conn_drop(struct conn *c, enum http_drop why);            /* conn_close(), counted */
+int conn_new(struct conn **out, struct http_server *s);        /* on no books yet */
+void conn_take(struct conn *c, struct http_server *s, int fd); /* fd: taken over */
+void conn_free(struct conn *c);                                /* one that was never taken; NULL is fine */
+void conn_close(struct conn *c);                               /* at once; the memory goes when libuv is done */
 void conn_timeout(struct conn *c);
 void conn_drain(struct conn *c);
 /* Writes head and body in one go and takes what could not be written at once. body is taken over when owned is not

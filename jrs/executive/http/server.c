@@ -47,19 +47,22 @@ static void destroy(struct http_server *s)
 
 static void on_closed(uv_handle_t *h)
 {
-	struct http_server *s = h->data;
+	destroy(h->data);
+}
 
-	assert(s->handles > 0);
-	if (--s->handles == 0 && s->freed)
-		destroy(s);
+/* A place has become free, or may have, or may accept at last. */
+static void listen_again(struct http_server *s)
+{
+	if (s->started && s->listener != NULL)
+		loop_listener_start(s->listener);
 }
 
 static void stop_listening(struct http_server *s)
 {
-	if (!s->listening)
-		return;
-	s->listening = false;
-	uv_close((uv_handle_t *)&s->tcp, on_closed);
+	loop_listener_free(&s->listener);
+	conn_free(s->spare);
+	s->spare = NULL;
+	s->starved = false;
 }
 
 static void on_tick(uv_timer_t *t);
@@ -71,13 +74,12 @@ static void tick_start(struct http_server *s, uint64_t first_ms)
 	s->ticking = true;
 }
 
-static void accept_one(struct http_server *s)
+static void tick_needed(struct http_server *s)
 {
-	if (!s->ticking) {
-		wheel_init(&s->wheel, s->wheel.tick_ms, uv_now(s->cfg.loop)); /* it is empty and stood still */
-		tick_start(s, s->wheel.tick_ms);
-	}
-	s->accept_waits = conn_new(s) < 0; /* out of memory: tried again at the next tick */
+	if (s->ticking)
+		return;
+	wheel_init(&s->wheel, s->wheel.tick_ms, uv_now(s->cfg.loop)); /* it is empty and stood still */
+	tick_start(s, s->wheel.tick_ms);
 }
 
 static void on_tick(uv_timer_t *t)
@@ -87,22 +89,35 @@ static void on_tick(uv_timer_t *t)
 
 	while ((n = wheel_expired(&s->wheel, uv_now(s->cfg.loop))) != NULL)
 		conn_timeout((struct conn *)(void *)((char *)n - offsetof(struct conn, timer)));
-	if (s->accept_waits && s->listening && s->stats.conns < s->cfg.max_conns)
-		accept_one(s);
+	if (s->starved)
+		listen_again(s);
 	check_drained(s); /* may free the server: nothing behind it */
 }
 
-static void on_connection(uv_stream_t *tcp, int status)
+/* Nobody is accepted for whom there is not everything: who waits in the kernel loses nothing. */
+static bool room(void *arg)
 {
-	struct http_server *s = tcp->data;
+	struct http_server *s = arg;
 
-	if (status < 0 || s->accept_waits)
-		return;
 	if (s->stats.conns >= s->cfg.max_conns)
-		s->accept_waits = true; /* libuv listens no further until it is taken */
-	else
-		accept_one(s);
+		return false;
+	s->starved = s->spare == NULL && conn_new(&s->spare, s) < 0;
+	if (s->starved)
+		tick_needed(s);
+	return !s->starved;
 }
+
+static void accepted(void *arg, int fd)
+{
+	struct http_server *s = arg;
+	struct conn *c = s->spare;
+
+	s->spare = NULL;
+	tick_needed(s);
+	conn_take(c, s, fd);
+}
+
+static const struct loop_listener_ops listener_ops = {room, accepted};
 
 void server_conn_gone(struct http_server *s, struct conn *c)
 {
@@ -114,9 +129,8 @@ void server_conn_gone(struct http_server *s, struct conn *c)
 		c->next->prev = c->prev;
 	wheel_remove(&c->timer);
 	s->stats.conns--;
-	if (s->accept_waits && s->listening)
-		accept_one(s);
-	if (s->conns == NULL && !s->draining && !s->accept_waits) {
+	listen_again(s);
+	if (s->conns == NULL && !s->draining && !s->starved) {
 		uv_timer_stop(&s->tick);
 		s->ticking = false;
 	} else if (s->draining && s->drained != NULL) {
@@ -169,25 +183,23 @@ int http_server_new(struct http_server **out, const struct http_server_cfg *cfg)
 		s->cfg.max_held = HTTP_HELD_MAX;
 	s->date_s = -1;
 	wheel_init(&s->wheel, tick_of(cfg), uv_now(cfg->loop));
-	if ((r = secure(s)) < 0 || (r = uv_tcp_init(cfg->loop, &s->tcp)) < 0) {
+	if ((r = secure(s)) < 0 ||
+	    (r = loop_listener_new(&s->listener, cfg->loop, cfg->fd, BACKLOG, &listener_ops, s)) < 0) {
 		destroy(s);
 		return r;
 	}
-	s->tcp.data = s->tick.data = s;
-	s->listening = true;
-	s->handles = 2;
+	s->tick.data = s;
 	uv_timer_init(cfg->loop, &s->tick);
-	if ((r = uv_tcp_open(&s->tcp, cfg->fd)) < 0 || (!cfg->held && (r = http_server_start(s)) < 0)) {
-		http_server_free(&s);
-		return r;
-	}
+	if (!cfg->held)
+		http_server_start(s);
 	*out = s;
 	return 0;
 }
 
-int http_server_start(struct http_server *s)
+void http_server_start(struct http_server *s)
 {
-	return s->listening ? uv_listen((uv_stream_t *)&s->tcp, BACKLOG, on_connection) : 0;
+	s->started = true;
+	listen_again(s);
 }
 
 void http_server_drain(struct http_server *s, void (*done)(void *arg), void *arg)
@@ -196,8 +208,6 @@ void http_server_drain(struct http_server *s, void (*done)(void *arg), void *arg
 
 	if (s->draining)
 		return;
-	if (s->accept_waits) /* it was accepted already: nobody is turned away */
-		accept_one(s);
 	stop_listening(s);
 	s->draining = true;
 	s->drained = done;
@@ -221,7 +231,6 @@ void http_server_free(struct http_server **sp)
 	if (s == NULL)
 		return;
 	*sp = NULL;
-	s->accept_waits = false;
 	s->draining = true;
 	s->drained = NULL;
 	stop_listening(s);

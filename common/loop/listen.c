@@ -1,38 +1,39 @@
-#include "proto/chan/listen.h"
+#include "common/loop/listen.h"
+#include "common/base/clock.h"
+#include "common/base/err.h"
 #include "common/log/log.h"
 #include "common/loop/loop.h"
-#include "proto/chan/any.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define BACKLOG     512 /* callers that wait in the kernel while a Jr is away */
-#define ACCEPT_MAX  64  /* connections taken a wake-up */
-#define NO_FILES_MS 100 /* pause when there are no descriptors left */
+#define ACCEPT_MAX  64   /* connections taken a wake-up */
+#define NO_FILES_MS 100  /* pause when there are no descriptors left */
+#define SAY_MS      1000 /* between two lines about that */
 
-struct chan_listener {
+struct loop_listener {
 	uv_poll_t poll;
 	int fd;
 	bool on;
 	struct loop_timer *no_files;
-	const struct chan_listener_ops *ops;
+	const struct loop_listener_ops *ops;
 	void *arg;
-	struct chan_gossip gossip;
+	uint64_t said_ms;
 };
 
 static void on_no_files(void *arg);
 static void on_poll(uv_poll_t *h, int status, int events);
 
-int chan_listener_new(struct chan_listener **out, uv_loop_t *loop, int fd, const struct chan_listener_ops *ops,
-		      void *arg)
+int loop_listener_new(struct loop_listener **out, uv_loop_t *loop, int fd, int backlog,
+		      const struct loop_listener_ops *ops, void *arg)
 {
-	struct chan_listener *l = calloc(1, sizeof(*l));
+	struct loop_listener *l = calloc(1, sizeof(*l));
 	int r = TR_ENOMEM;
 
 	if (l == NULL)
 		goto fail;
-	if (listen(fd, BACKLOG) < 0) {
+	if (listen(fd, backlog) < 0) {
 		r = -errno;
 		goto fail;
 	}
@@ -56,27 +57,32 @@ fail:
 	return r;
 }
 
-static void pause_for_files(struct chan_listener *l, int e)
+static void pause_for_files(struct loop_listener *l, int e)
 {
-	chan_gossip(&l->gossip, "server: accept", -e, NULL);
+	uint64_t now = tr_mono_ms();
+
+	if (l->said_ms == 0 || now - l->said_ms >= SAY_MS) {
+		log_warn("accept: callers wait error=%s", tr_err_name(-e));
+		l->said_ms = now;
+	}
 	(void)uv_poll_stop(&l->poll);
 	(void)loop_timer_start(l->no_files, NO_FILES_MS, 0);
 }
 
 static void on_poll(uv_poll_t *h, int status, int events)
 {
-	struct chan_listener *l = h->data;
+	struct loop_listener *l = h->data;
 
 	(void)events;
 	if (status < 0) {
-		log_error("server: listening socket: %s", tr_strerror(status));
+		log_error("listening socket: %s", tr_strerror(status));
 		return;
 	}
 	for (int i = 0; i < ACCEPT_MAX; i++) {
 		int fd;
 
 		if (!l->ops->room(l->arg)) {
-			chan_listener_stop(l);
+			loop_listener_stop(l);
 			return;
 		}
 		fd = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -95,20 +101,20 @@ static void on_poll(uv_poll_t *h, int status, int events)
 
 static void on_no_files(void *arg)
 {
-	struct chan_listener *l = arg;
+	struct loop_listener *l = arg;
 
 	if (l->on)
 		(void)uv_poll_start(&l->poll, UV_READABLE, on_poll);
 }
 
-void chan_listener_start(struct chan_listener *l)
+void loop_listener_start(struct loop_listener *l)
 {
 	if (!l->on)
 		(void)uv_poll_start(&l->poll, UV_READABLE, on_poll);
 	l->on = true;
 }
 
-void chan_listener_stop(struct chan_listener *l)
+void loop_listener_stop(struct loop_listener *l)
 {
 	l->on = false;
 	(void)uv_poll_stop(&l->poll);
@@ -119,9 +125,9 @@ static void on_closed(uv_handle_t *h)
 	free(h->data);
 }
 
-void chan_listener_free(struct chan_listener **pl)
+void loop_listener_free(struct loop_listener **pl)
 {
-	struct chan_listener *l = *pl;
+	struct loop_listener *l = *pl;
 
 	if (l == NULL)
 		return;
