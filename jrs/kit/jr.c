@@ -23,7 +23,7 @@
 #define INFLIGHT_MAX 1024        /* unanswered requests on one connection */
 #define WAITING_MAX  4096        /* unanswered requests to one other Jr */
 #define NSIGNALS     2
-#define SETTLE_MS    1 /* of a new lead, before it does what nobody waits for */
+#define SETTLE_MS    2 /* of a new lead, before it does what nobody waits for */
 
 enum state { STARTING, WAITING, SERVING, DRAINING };
 static const char *const state_names[] = {"starting", "waiting", "serving", "draining"};
@@ -42,6 +42,7 @@ struct jr {
 	struct lead *lead;
 	struct loop_timer *settle;
 	struct msg_lead news; /* that this one leads */
+	bool unsettled;                                              /* it leads, and not everybody was told */
 	struct harm *harm;
 	struct pulse pulse;
 	enum state state;
@@ -95,9 +96,14 @@ static void send_beat(struct jr *jr)
 	(void)packet_note(jr->channel, MSG_heartbeat, &b); /* a full socket: tribed is behind, the next one will do */
 }
 
+static void settle(struct jr *jr);
+
 static void on_beat_timer(void *arg)
 {
-	send_beat(arg);
+	struct jr *jr = arg;
+
+	settle(jr);
+	send_beat(jr);
 }
 
 static int say_hello(struct jr *jr)
@@ -157,6 +163,7 @@ static void begin_drain(struct jr *jr, uint32_t within_ms, const char *why)
 		return;
 	log_info("drain why=\"%s\" within_ms=%" PRIu32 " inflight=%" PRIu32, why, within_ms,
 		 chan_server_stats(jr->server)->inflight);
+	settle(jr);
 	jr->state = DRAINING;
 	lead_stop(jr->lead); /* who leads goes on to until the last answer has left */
 	chan_server_stop_accepting(jr->server);
@@ -186,26 +193,37 @@ static void tell_others(struct jr *jr, const struct msg_lead *m)
 					m); /* not connected: he has nothing of ours to ask again */
 }
 
-/* Who waits for an answer may have it by now. One who has waited may have connections that lead to somebody dead, who
- * has not told the living one, so it is said again on new ones. */
-static void on_settle(void *arg)
+/* Who waits for an answer may have it by now, and nobody else needed a CPU meanwhile. One who has waited may have
+ * connections that lead to somebody dead, who has not told the living one, so it is said again on new ones. */
+static void settle(struct jr *jr)
 {
-	struct jr *jr = arg;
 	const struct msg_lead *m = &jr->news;
 
+	if (!jr->unsettled)
+		return;
+	jr->unsettled = false;
+	(void)packet_note(jr->channel, MSG_lead, m);
+	tell_others(jr, m);
 	if (m->since_ns != 0) {
 		for (int i = 0; i < TR_NROLES; i++)
 			if (i != (int)jr->opts.role)
 				peer_move(jr->peers[i], 0);
 		tell_others(jr, m);
 	}
-	send_beat(jr);
 	log_info("leads epoch=%" PRIu64 " taken_us=%" PRIu64, m->epoch,
 		 m->since_ns == 0 ? 0 : (m->monotonic_ns - m->since_ns) / 1000);
 }
 
-/* The mutex is ours. What users wait for comes first, and nothing is allocated for it; the rest has a turn of its own.
- */
+static void on_settle(void *arg)
+{
+	struct jr *jr = arg;
+
+	settle(jr);
+	send_beat(jr);
+}
+
+/* The mutex is ours. What users wait for comes first, and nothing is allocated for it: each process that is told wakes
+ * up and takes a CPU that they need, tribed and what it then starts before all. The rest has a turn of its own. */
 static void begin_to_lead(struct jr *jr, uint64_t since_ns)
 {
 	struct msg_lead *m = &jr->news;
@@ -218,9 +236,10 @@ static void begin_to_lead(struct jr *jr, uint64_t since_ns)
 			       .epoch = lead_epoch(jr->lead),
 			       .monotonic_ns = tr_mono_ns(),
 			       .since_ns = since_ns};
-	(void)packet_note(jr->channel, MSG_lead, m);
-	tell_others(jr, m);
-	(void)loop_timer_start(jr->settle, SETTLE_MS, 0);
+	if (jr->opts.role != TR_ROLE_EXECUTIVE) /* behind which the users wait */
+		(void)peer_note(jr->peers[TR_ROLE_EXECUTIVE], MSG_lead, m);
+	jr->unsettled = true;
+	(void)loop_timer_start(jr->settle, since_ns == 0 ? 0 : SETTLE_MS, 0);
 	if (jr->on_lead != NULL)
 		jr->on_lead(jr->lead_arg, m->epoch);
 }

@@ -182,6 +182,7 @@ int http_server_new(struct http_server **out, const struct http_server_cfg *cfg)
 	if (s->cfg.max_held == 0)
 		s->cfg.max_held = HTTP_HELD_MAX;
 	s->date_s = -1;
+	(void)server_date(s); /* the first one reads the time zone's file, now rather than at a takeover */
 	wheel_init(&s->wheel, tick_of(cfg), uv_now(cfg->loop));
 	if ((r = secure(s)) < 0 ||
 	    (r = loop_listener_new(&s->listener, cfg->loop, cfg->fd, BACKLOG, &listener_ops, s)) < 0) {
