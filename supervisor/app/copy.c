@@ -73,7 +73,7 @@ static uint32_t any_32_bits(void)
 static enum lc_event death_event(struct copy *c)
 {
 	static const enum lc_event events[] = {EV_EXIT, EV_EXIT_LATER, EV_EXIT_OFTEN};
-	uint64_t healthy = c->up_ms != 0 ? tr_mono_ms() - c->up_ms : 0;
+	uint64_t healthy = c->up_ms != 0 && !c->barren ? tr_mono_ms() - c->up_ms : 0;
 	enum lc_event ev = EV_EXIT;
 
 	if (!unasked(c))
@@ -198,6 +198,16 @@ static void judge_beat(struct copy *c, uint64_t now)
 	copy_step(c, EV_HUNG);
 }
 
+/* It could lead and nobody does, but it has not taken the mutex. */
+static void stuck(struct copy *c)
+{
+	log_warn("jr stuck: it does not take the lead jr=%s pid=%d", api_name(c), proc_pid(c->proc));
+	notice(c, DETECTED_STUCK);
+	c->barren = true;
+	copy_tell(c, EVENT_HANG, "nobody leads, and it does not take the lead");
+	copy_step(c, EV_HUNG);
+}
+
 static void take_beat(struct copy *c, const struct msg_heartbeat *m)
 {
 	uint64_t now = tr_mono_ms();
@@ -226,7 +236,10 @@ static void take_beat(struct copy *c, const struct msg_heartbeat *m)
 						   .monotonic_ns = m->monotonic_ns});
 	if (c->slot == c->w->role.lead && worker_serves(c->w))
 		c->w->env->ops->on_beat(c->w->env->arg, c->w, &c->beat);
-	judge_beat(c, now);
+	if (worker_stuck_at(c, now))
+		stuck(c);
+	else
+		judge_beat(c, now);
 }
 
 static void on_message(void *arg, struct packet *ch, enum wire_msg_id id, uint32_t msgid, const void *msg)
@@ -271,7 +284,7 @@ static void begin(struct copy *c)
 	const struct tr_config *cfg = c->w->env->cfg;
 
 	worker_spawns(c);
-	c->ordered = c->starved = c->slow = c->follows = false;
+	c->ordered = c->starved = c->slow = c->follows = c->barren = false;
 	c->mute = (struct mute){.since_ms = 0};
 	c->revision = c->w->env->launch->revision;
 	c->hang_after_ms = cfg->hang_after_ms;

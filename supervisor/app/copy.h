@@ -31,6 +31,7 @@ struct copy {
 		beat; /* the last one of this life; its strings lie in beat_state, beat_reason and tr_roles */
 	char beat_state[17], beat_reason[129];
 	bool has_beat, starved, ordered, slow;
+	bool barren;                                /* it would not lead: its time was no service */
 	bool follows;                               /* it asked for events, over its channel */
 	uint32_t generation;                        /* of this life or the last one; no two lives of a role share one */
 	uint64_t epoch;                             /* that it took in this life; 0: it has not led */

@@ -177,13 +177,19 @@ static void end_all(struct worker *w)
 		copy_step(&w->copies[w->role.lead], EV_STOP);
 }
 
+/* The slot of a death that no life has followed yet goes first: that one is counted with its start. */
 static void start_one(struct worker *w)
 {
-	for (int i = 0; i < WORKER_COPIES; i++)
-		if (w->copies[i].lc.state == LC_DOWN) {
-			copy_step(&w->copies[i], EV_START);
-			return;
-		}
+	struct copy *best = NULL;
+
+	for (int i = 0; i < WORKER_COPIES; i++) {
+		struct copy *c = &w->copies[i];
+
+		if (c->lc.state == LC_DOWN && (best == NULL || (best->why == DEATH_NONE && c->why != DEATH_NONE)))
+			best = c;
+	}
+	if (best != NULL)
+		copy_step(best, EV_START);
 }
 
 /* Those that wait for their start go first, then the newest. */
@@ -219,8 +225,11 @@ static bool anybody(const struct worker *w)
 static void fill(struct worker *w)
 {
 	unsigned used = count_used(w), wanted = wanted_copies(w);
+	uint64_t calm_ms = succession_calm(&w->succession, tr_mono_ms());
 
-	if (used < wanted && (w->role.state == ROLE_LED || (w->role.state == ROLE_VACANT && !anybody(w))))
+	if (used < wanted && w->role.state == ROLE_LED && calm_ms > 0)
+		loop_timer_start(w->respawn, calm_ms, 0);
+	else if (used < wanted && (w->role.state == ROLE_LED || (w->role.state == ROLE_VACANT && !anybody(w))))
 		start_one(w); /* and tells of it, so the next one follows */
 	else if (used > wanted && w->role.state == ROLE_LED)
 		end_one(w);
@@ -361,6 +370,7 @@ static void tell_takeover(struct copy *c, double away_s)
 void worker_takes(struct copy *c, const struct msg_lead *m)
 {
 	struct worker *w = c->w;
+	uint64_t before = w->role.taken;
 	double away_s = -1;
 	unsigned act;
 
@@ -389,6 +399,7 @@ void worker_takes(struct copy *c, const struct msg_lead *m)
 		away_s = settle_account(w, &w->lost.reign, w->lost.why);
 		w->lost.open = false;
 	}
+	succession_led(&w->succession, before > 0, tr_mono_ms());
 	tell_takeover(c, away_s);
 	hit(c, HIT_LEAD);
 	worker_changed(w);
@@ -411,7 +422,28 @@ void worker_reaped(struct copy *c)
 
 void worker_gone(struct copy *c)
 {
-	role_step(&c->w->role, RV_LOST, c->slot);
+	if (role_step(&c->w->role, RV_LOST, c->slot) & RO_VACATED)
+		succession_vacant(&c->w->succession, tr_mono_ms());
+}
+
+/* Somebody else that has the mutex by its page: its own beats or silence will tell. */
+static bool another_holds(const struct copy *c)
+{
+	const struct lead_page *page = c->w->env->launch->lead[c->w->id];
+	const struct copy *holder = worker_find(c->w, atomic_load(&page->generation));
+
+	return holder != NULL && holder != c && (uint32_t)proc_pid(holder->proc) == atomic_load(&page->pid);
+}
+
+bool worker_stuck_at(struct copy *c, uint64_t now_ms)
+{
+	struct worker *w = c->w;
+
+	if (!worker_wanted(w) || w->role.state == ROLE_LED || c->lc.state != LC_UP || another_holds(c) ||
+	    !succession_stuck(&w->succession, c->up_ms, c->hang_after_ms, now_ms))
+		return false;
+	succession_vacant(&w->succession, now_ms);
+	return true;
 }
 
 bool worker_spent(const struct copy *c)
@@ -420,7 +452,7 @@ bool worker_spent(const struct copy *c)
 
 	if (r->lead == c->slot)
 		return (r->ready & ~(1u << c->slot)) != 0;
-	return r->state == ROLE_ELECT;
+	return r->state == ROLE_ELECT || (r->state == ROLE_LED && succession_calm(&c->w->succession, tr_mono_ms()) > 0);
 }
 
 /* ---- orders ---- */
@@ -496,6 +528,11 @@ void worker_replace(struct worker *w)
 	again(w, DEATH_RELOAD);
 }
 
+static void on_respawn(void *arg)
+{
+	worker_changed(arg);
+}
+
 int worker_init(struct worker *w, const struct worker_env *env, enum tr_role id)
 {
 	int r;
@@ -505,6 +542,8 @@ int worker_init(struct worker *w, const struct worker_env *env, enum tr_role id)
 	w->id = id;
 	role_init(&w->role);
 	avail_init(&w->avail, tr_mono_ms());
+	if ((r = loop_timer_new(&w->respawn, env->loop, on_respawn, w)) < 0)
+		return r;
 	for (int i = 0; i < WORKER_COPIES; i++)
 		if ((r = copy_init(&w->copies[i], w, i)) < 0)
 			return r;
@@ -515,4 +554,5 @@ void worker_free(struct worker *w)
 {
 	for (int i = 0; i < WORKER_COPIES; i++)
 		copy_free(&w->copies[i]);
+	loop_timer_free(&w->respawn);
 }

@@ -12,6 +12,7 @@
 #include "supervisor/app/store.h"
 #include "supervisor/core/avail.h"
 #include "supervisor/core/role.h"
+#include "supervisor/core/succession.h"
 
 #define WORKER_COPIES (1 + CFG_UNDERSTUDIES_MAX)
 
@@ -36,6 +37,8 @@ struct worker {
 	const struct worker_env *env;
 	enum tr_role id;
 	struct role role;
+	struct succession succession;
+	struct loop_timer *respawn;        /* when who is spent may be replaced */
 	struct copy copies[WORKER_COPIES]; /* slots; 1 + understudies of them are in use at a time */
 	uint32_t generation;               /* that the last spawn got */
 	struct avail avail;
@@ -84,9 +87,12 @@ unsigned worker_exits(const struct worker *w); /* equal ones in a row of a proce
 void worker_spawns(struct copy *c); /* a process is about to be made for this slot */
 void worker_hello(struct copy *c);
 void worker_takes(struct copy *c, const struct msg_lead *m);
+/* Of one that beats. True: nobody leads, it could, and will not; end it. Then the next one's time begins anew. */
+bool worker_stuck_at(struct copy *c, uint64_t now_ms);
 void worker_reaped(struct copy *c); /* copy still knows of what; before worker_gone() */
 void worker_gone(struct copy *c);
-bool worker_spent(const struct copy *c); /* its next start waits until another, who could lead at once, does */
+bool worker_spent(
+	const struct copy *c); /* its next start waits until another, who could lead at once, does, or has a moment */
 void worker_changed(struct worker *w);
 
 #endif

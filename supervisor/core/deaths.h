@@ -9,7 +9,7 @@
 	X(SIGNAL, "signal", "killed by a signal that is not ours")                                    \
 	X(UNKNOWN, "unknown", "ended; it was adopted from a tribed that died, so nobody told us how") \
 	X(OOM, "oom", "ended for want of memory: it said so, or the kernel killed it")                \
-	X(HANG, "hang", "no heartbeat, not starved: killed")                                          \
+	X(HANG, "hang", "no heartbeat, not starved; or it would not take the lead: killed")           \
 	X(MUTE, "mute", "it beats and answers nothing: killed")                                       \
 	X(STOPPED, "stopped", "stopped by a signal: killed")                                          \
 	X(START_TIMEOUT, "start_timeout", "no hello in time: killed")                                 \
@@ -27,17 +27,18 @@ extern const char *const death_names[NDEATHS];
 
 /* What was noticed, ordered or not, of leads and understudies alike; not of one that was told to leave. With the cause
  * that a death has which it leads to; SLOW leads to none. */
-#define DETECTIONS(X)                                                            \
-	X(EXIT, "exit", EXIT, "left by itself")                                  \
-	X(SIGNAL, "signal", SIGNAL, "killed by a signal that is not ours")       \
-	X(UNKNOWN, "unknown", UNKNOWN, "ended, adopted, so we are not told how") \
-	X(OOM, "oom", OOM, "ended for want of memory")                           \
-	X(STOPPED, "stopped", STOPPED, "stopped by a signal")                    \
-	X(SPIN, "spin", HANG, "silent, and its loop uses the CPU")               \
-	X(BLOCK, "block", HANG, "silent, and its loop sleeps")                   \
-	X(MUTE, "mute", MUTE, "it beats, has requests and answers none")         \
-	X(SLOW, "slow", NONE, "its loop ran late by half of hang_after_ms")      \
-	X(START_TIMEOUT, "start_timeout", START_TIMEOUT, "no hello in time")     \
+#define DETECTIONS(X)                                                             \
+	X(EXIT, "exit", EXIT, "left by itself")                                   \
+	X(SIGNAL, "signal", SIGNAL, "killed by a signal that is not ours")        \
+	X(UNKNOWN, "unknown", UNKNOWN, "ended, adopted, so we are not told how")  \
+	X(OOM, "oom", OOM, "ended for want of memory")                            \
+	X(STOPPED, "stopped", STOPPED, "stopped by a signal")                     \
+	X(SPIN, "spin", HANG, "silent, and its loop uses the CPU")                \
+	X(BLOCK, "block", HANG, "silent, and its loop sleeps")                    \
+	X(MUTE, "mute", MUTE, "it beats, has requests and answers none")          \
+	X(STUCK, "stuck", HANG, "it beats, nobody leads, and it does not either") \
+	X(SLOW, "slow", NONE, "its loop ran late by half of hang_after_ms")       \
+	X(START_TIMEOUT, "start_timeout", START_TIMEOUT, "no hello in time")      \
 	X(START_FAILED, "start_failed", START_FAILED, "the program could not be run")
 enum detection {
 #define X(id, name, cause, doc) DETECTED_##id,

@@ -15,7 +15,7 @@
 	X(PROMOTE, "promote", "it leads its role in a new epoch")                              \
 	X(READY, "ready", "it leads and serves")                                               \
 	X(EXIT, "exit", "its process ended, or could not be made; detail: how, and the cause") \
-	X(HANG, "hang", "no heartbeats, not starved: it is killed")                            \
+	X(HANG, "hang", "no heartbeats, not starved, or does not lead: it is killed")          \
 	X(STOPPED, "stopped", "stopped by a signal: it is killed")                             \
 	X(MUTE, "mute", "it beats, has requests and answers none: it is killed")               \
 	X(SLOW, "slow", "its loop runs late by half of hang_after_ms; nobody is killed")       \

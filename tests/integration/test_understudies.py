@@ -12,6 +12,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from stage import Staged
 from tribe import API_NAMES, ROLES, RpcError, alive, main, wait_for
 
+RESPAWN_MS = 10  # supervisor/core/succession.h
 WORDS = {"down", "starting", "up", "stopping", "killing", "backoff", "failed"}
 
 
@@ -159,13 +160,67 @@ class Takeover(UnderstudyCase):
         tribe.wait_covered("meta")
 
     def test_one_that_never_takes_the_mutex_is_not_called_up(self):
-        tribe = self.staged(modes=[("meta", "shy")], start=False)
+        tribe = self.staged("hang_after_ms=600000", modes=[("meta", "shy")], start=False)
         tribe.process = tribe.spawn()
         wait_for(lambda: os.path.exists(tribe.socket_path("control.sock")) and
                  all(tribe.jr(role).get("heartbeat_age_ms") is not None for role in ROLES), "all beat")
         self.assertEqual(tribe.jr("meta")["state"], "starting")
         self.assertIs(tribe.status()["jrs_running"]["meta_jr"], False)
         self.assertEqual(sorted(b["jr"] for b in tribe.call("control.sock", "heartbeats")["heartbeats"]), sorted(API_NAMES.values()))
+
+
+    def test_a_replacement_leaves_the_first_answers_the_cpu(self):
+        tribe = self.staged("understudies=memory=1")
+        for _ in range(3):
+            old = tribe.wait_covered("memory")
+            os.kill(old["pid"], signal.SIGKILL)
+            wait_for(lambda o=old: tribe.jr("memory")["epoch"] > o["epoch"] and tribe.wait_covered("memory"), "it leads, and is covered again")
+        mine = [e for e in tribe.events() if e.get("jr") == "memory_jr"]
+        ready = [e["at"] for e in mine if e["kind"] == "ready"]
+        spawn = [e["at"] for e in mine if e["kind"] == "spawn"]
+        self.assertEqual((len(ready), len(spawn)), (4, 5))
+        for i in range(1, 4):
+            self.assertGreaterEqual(spawn[i + 1] - ready[i], RESPAWN_MS - 1, mine)  # two clocks, each cut to milliseconds
+
+
+class Stuck(UnderstudyCase):
+    """Nobody leads, and who could does not take the mutex."""
+
+    def stuck(self, tribe, role):
+        return [e for e in tribe.events() if e["kind"] == "hang" and e.get("jr") == API_NAMES[role]]
+
+    def test_one_that_never_leads_is_replaced_until_one_does(self):
+        tribe = self.staged("hang_after_ms=600", modes=[("meta", "shy")], start=False)
+        tribe.process = tribe.spawn()
+        wait_for(lambda: os.path.exists(tribe.socket_path("control.sock")) and tribe.detections("meta").get("stuck", 0) >= 2, "it is noticed")
+        self.assertEqual(set(tribe.detections("meta")), {"stuck"})
+        self.assertEqual(set(tribe.reasons("meta")), {"hang"})
+        self.assertIn("does not take the lead", self.stuck(tribe, "meta")[0]["detail"])
+        wait_for(lambda: tribe.jr("meta")["state"] == "backoff", "its time was no service: it is started again less often")
+        tribe.mode("meta", "ok")
+        wait_for(lambda: len(tribe.pids()) == len(ROLES), "all four serve")
+        self.assertEqual([tribe.jr(role)["restarts"] for role in ROLES if role != "meta"], [0, 0, 0])
+
+    def test_those_that_wait_are_ended_one_by_one(self):
+        tribe = self.staged("understudies=memory=2", "hang_after_ms=600", modes=[("memory", "ok shy")])
+        old = tribe.wait_covered("memory", 2)
+        tribe.mode("memory", "ok")  # whoever comes next is of sound mind
+        os.kill(old["pid"], signal.SIGKILL)
+        wait_for(lambda: tribe.jr("memory")["epoch"] == 2 and tribe.wait_covered("memory", 2), "it is led and covered again")
+        told = self.stuck(tribe, "memory")
+        self.assertIn(len(told), (1, 2))  # a fresh one may lead before the second one's time is up
+        for a, b in zip(told, told[1:]):
+            self.assertGreaterEqual(b["at"] - a["at"], 595)
+        self.assertTrue({e["pid"] for e in told} <= {u["pid"] for u in old["understudies"]})
+        self.assertEqual(tribe.recoveries("memory"), {"signal": 1})
+
+    def test_one_that_waits_behind_a_lead_is_left_alone(self):
+        tribe = self.staged("understudies=memory=1", "hang_after_ms=600", modes=[("memory", "ok shy")])
+        old = tribe.wait_covered("memory")
+        beats = old["heartbeat_at"]
+        wait_for(lambda: tribe.jr("memory")["heartbeat_at"] > beats + 2000, "it has waited for long")
+        now = tribe.wait_covered("memory")
+        self.assertEqual((now["pid"], now["understudies"][0]["pid"], now["restarts"]), (old["pid"], old["understudies"][0]["pid"], 0))
 
 
 class Orders(UnderstudyCase):
@@ -292,7 +347,7 @@ class Drills(UnderstudyCase):
         self.assertEqual([e["kind"] for e in tribe.events() if e.get("jr") == "memory_jr"].count("drill"), 2)
 
     def test_a_drill_that_left_hits_nobody(self):
-        tribe = self.staged("understudies=memory=1", modes=[("memory", "ok shy")])
+        tribe = self.staged("understudies=memory=1", "hang_after_ms=600000", modes=[("memory", "ok shy")])
         tribe.wait_covered("memory")
         with tribe.rpc() as rpc:
             rpc.call("fault.inject", {"jr": "memory", "fault": "during-recovery"})
@@ -309,7 +364,7 @@ class Noticed(UnderstudyCase):
     def test_one_that_answers_nothing(self):
         tribe = self.staged("understudies=meta=1", "request_timeout_ms=300", "hang_after_ms=300", modes=[("meta", "busy ok")])
         old = tribe.wait_covered("meta")
-        wait_for(lambda: tribe.jr("meta")["pid"] == old["understudies"][0]["pid"], "the mute one is replaced")
+        wait_for(lambda: tribe.jr("meta")["pid"] == old["understudies"][0]["pid"] and tribe.wait_covered("meta"), "the mute one is replaced")
         self.assertEqual((tribe.reasons("meta"), tribe.recoveries("meta"), tribe.detections("meta")), ({"mute": 1},) * 3)
         self.assertIn("mute", self.kinds(tribe, old["pid"]))
 

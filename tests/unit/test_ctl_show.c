@@ -310,7 +310,7 @@ static void probes_are_well_formed(void **state)
 			struct wire_in in;
 			union {
 				struct msg_ping ping;
-				struct msg_memory_thermal thermal;
+				struct msg_memory_recall recall;
 				struct msg_integration_import import;
 				struct msg_meta_anomalies anomalies;
 				struct msg_executive_ask ask;
