@@ -16,7 +16,7 @@
 
 /* The cheapest call that needs the role to do its real work, and changes nothing. */
 static const enum wire_msg_id questions[TR_NROLES] = {
-	[TR_ROLE_MEMORY] = MSG_memory_thermal,
+	[TR_ROLE_MEMORY] = MSG_memory_recall,           /* of a source that nobody has; finds, and touches, nothing */
 	[TR_ROLE_INTEGRATION] = MSG_integration_import, /* of an empty document */
 	[TR_ROLE_META] = MSG_meta_anomalies,
 	[TR_ROLE_EXECUTIVE] = MSG_executive_ask, /* through memory-jr; touches nothing */
@@ -25,14 +25,21 @@ static const enum wire_msg_id questions[TR_NROLES] = {
 int probe_pack(msgpack_sbuffer *sb, enum tr_role role)
 {
 	const struct msg_ping ping = {.common = {.has_request_id = false}};
-	const struct msg_memory_thermal thermal = {.common = {.has_request_id = false}};
+	const struct msg_memory_recall recall = {.has_q = true,
+						 .q = wire_s("drill"),
+						 .has_limit = true,
+						 .limit = 1,
+						 .has_source = true,
+						 .source = wire_s("drill:probe"),
+						 .has_touch = true,
+						 .touch = false};
 	const struct msg_integration_import import = {
 		.name = wire_s("drill"), .format = wire_s("text"), .data = {"", 0}};
 	const struct msg_meta_anomalies anomalies = {.common = {.has_request_id = false}};
 	const struct msg_executive_ask ask = {
 		.question = wire_s("drill"), .has_limit = true, .limit = 1, .has_touch = true, .touch = false};
 	const void *const msgs[TR_NROLES] = {
-		[TR_ROLE_MEMORY] = &thermal,
+		[TR_ROLE_MEMORY] = &recall,
 		[TR_ROLE_INTEGRATION] = &import,
 		[TR_ROLE_META] = &anomalies,
 		[TR_ROLE_EXECUTIVE] = &ask,
@@ -95,7 +102,7 @@ struct answers {
 };
 
 union any_result {
-	struct res_memory_thermal thermal;
+	struct res_memory_recall recall;
 	struct res_integration_import import;
 	struct res_meta_anomalies anomalies;
 	struct res_executive_ask ask;
