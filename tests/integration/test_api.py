@@ -358,6 +358,8 @@ class Documented(TribeCase):
             text = f.read()
         blocks = re.findall(r"```sh\n(curl [^\n]*)\n```\n`(\d+)`(.*?)(?=```sh|\Z)", text, re.DOTALL)
         self.assertEqual(len(blocks), text.count("```sh"))
+        shown, = json.loads(re.search(r'^\{"drills":.*?\}\]\}$', text, re.DOTALL | re.MULTILINE).group())["drills"]
+        self.tribe.call("control.sock", "drill.report", dict(shown, started=1764356512391, finished=1764356527114))  # or there is none to list
         paths = set()
         for line, status, rest in blocks:
             with self.subTest(line=line):

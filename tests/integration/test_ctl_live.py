@@ -534,7 +534,7 @@ class Documents(unittest.TestCase):
         self.assertEqual(self.complete("drill", "--jr", ""), list(ROLES) + ["all"])
         self.assertEqual(self.complete("drill", "--jr", "=", "ex"), ["executive"])
         self.assertEqual(self.complete("drill", "--jr", "="), list(ROLES) + ["all"])
-        self.assertEqual(self.complete("drill", "--fault", ""), ["kill", "hang", "spin", "block", "slow", "exit", "oom", "fd-exhaustion", "half-open", "garbage", "double",
+        self.assertEqual(self.complete("drill", "--fault", ""), ["kill", "hang", "spin", "block", "slow", "exit", "heap", "oom", "fd-exhaustion", "half-open", "garbage", "double",
                                                                   "during-recovery", "supervisor-kill"])
         self.assertEqual(self.complete("ask", "why", "--detail", "f"), ["full"])
         self.assertEqual(self.complete("analyze", ""), ["anomalies"])

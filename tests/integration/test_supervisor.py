@@ -94,12 +94,12 @@ class Hopeless(unittest.TestCase):
             self.assertIn("the archive cannot be used: the archive is not a database", f.read())
 
     def test_one_that_is_only_late_is_waited_for(self):
-        tribe = Staged("start_timeout_ms=700", fakes=ROLES, start=False)
+        tribe = Staged("start_timeout_ms=4000", fakes=ROLES, start=False)
         self.addCleanup(tribe.close)
         tribe.mode("meta", "mute")
         said, took = self.detach(tribe)
         self.assertRegex(said, r"not every Jr came up in time: meta-jr did not \((starting|signal 9.*)\); the reason is in .*/tribed\.log$")
-        self.assertGreaterEqual(took, 0.7)
+        self.assertGreaterEqual(took, 4)
 
 
 class PidFile(unittest.TestCase):
