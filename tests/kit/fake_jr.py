@@ -4,8 +4,9 @@ for it, as a real one does. What else it does is said by the file mode-ROLE besi
 all that follow: ok; exit (at once, status 3); nomem (at once, status 12); mute (no hello); late (hello after two seconds); deaf (heeds neither drain nor
 SIGTERM); slow (heeds only SIGTERM); shy (never takes the mutex); busy (a request in hand that is never answered); lagging (its loop runs late); follow
 (asks for events over its channel and writes down what comes to notes-ROLE); faults (writes down jr.fault and jr.heal to faults-ROLE, and does what spin,
-exit and oom say); liar (forges, before it says the truth); flood (10,000 notes at once); knock (asks on control.sock and writes down to knocked-ROLE what
-comes of it). SIGUSR1: it spins; SIGUSR2: it blocks."""
+exit and oom say); liar (forges, before it says the truth); finishes (has work for a second and a half when it is told to drain); parent (leaves a process in a
+session of its own, and writes its pid to left-ROLE); flood (10,000 notes at once); knock (asks on control.sock and writes down to knocked-ROLE what
+comes of it). SIGUSR1: it spins; SIGUSR2: it blocks; SIGRTMIN + n: it leaves with status n."""
 import ctypes
 import errno
 import json
@@ -76,6 +77,17 @@ def write_down(name, value):
         f.write(json.dumps(value) + "\n")
 
 
+def leave_a_daemon():
+    """As a daemon does it: two forks and a session, so that nothing but the kernel's book of children leads to it."""
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            write_down("left-" + ROLE, os.getpid())
+            block()
+        os._exit(0)
+    os.wait()
+
+
 def handed_over():
     names = os.environ["LISTEN_FDNAMES"].split(":")
     assert int(os.environ["LISTEN_PID"]) == os.getpid() and int(os.environ["LISTEN_FDS"]) == len(names)
@@ -120,9 +132,11 @@ class Jr:
             for lie in ({"pid": 1}, {"generation": self.generation + 1}, {"jr": "chief_jr"}, {"proto_rev": 9}):
                 self.note("jr.hello", **dict(dict(self.jr, proto_rev=1), **lie))
             self.say_lead(1)  # before hello
+            self.beat()
             time.sleep(0.3)
         self.note("jr.hello", **dict(self.jr, proto_rev=1))
         if self.how == "liar":
+            self.note("jr.hello", **dict(self.jr, proto_rev=1))  # again
             self.say_lead(self.page.epoch() + 7)
             time.sleep(0.3)
 
@@ -148,6 +162,8 @@ class Jr:
             write_down("notes-" + ROLE, {"t": time.monotonic(), "message": message})
         if message[0] != 2:
             return
+        if message[1] == "jr.drain" and self.how == "finishes":
+            time.sleep(1.5)
         if message[1] == "jr.drain" and self.how not in ("deaf", "slow"):
             os._exit(0)  # an orderly end of Python would unmap the page first, and the mutex would stay locked for ever
         if self.how == "faults" and message[1] in ("jr.fault", "jr.heal"):
@@ -169,6 +185,10 @@ def main():
     if how == "late":
         time.sleep(2)
     jr = Jr(msgpack, how, fds)
+    if how == "parent":
+        leave_a_daemon()
+    for status in range(13):
+        signal.signal(signal.SIGRTMIN + status, lambda _, __, status=status: os._exit(status))
     signal.signal(signal.SIGUSR1, spin)
     signal.signal(signal.SIGUSR2, block)
     signal.signal(signal.SIGTERM, signal.SIG_IGN if how == "deaf" else lambda *_: os._exit(0))

@@ -2,15 +2,18 @@
 import os
 import shutil
 import stat
+import subprocess
 
-from tribe import API_NAMES, PROGRAMS, ROLES, START_S, Tribe, program, wait_for
+from tribe import API_NAMES, PROGRAMS, ROLES, START_S, Tribe, _die_with_parent, program, wait_for
 
 FAKE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "fake_jr.py")
 
 
 class Staged(Tribe):
-    def __init__(self, *settings, fakes=(), start=True, plain=True, **more):
-        """fakes: roles played by fake_jr.py. plain: when all are, one process a role unless the settings say otherwise."""
+    def __init__(self, *settings, fakes=(), start=True, plain=True, uid=None, **more):
+        """fakes: roles played by fake_jr.py. plain: when all are, one process a role unless the settings say otherwise. uid: whose
+        tribed it is, if not the test's own; for root, with fakes alone."""
+        self.uid = uid
         if plain and len(fakes) == len(ROLES) and not any(s.startswith("understudies=") for s in settings):
             settings += ("understudies=",)
         super().__init__(*settings, start=False, **more)
@@ -29,6 +32,24 @@ class Staged(Tribe):
         except BaseException:
             self.close(failed=True)
             raise
+
+    def spawn(self, *flags):
+        if self.uid is None:
+            return super().spawn(*flags)
+        for where, dirs, files in os.walk(self.base):
+            for path in [where] + [os.path.join(where, name) for name in dirs + files]:
+                os.lchown(path, self.uid, self.uid)
+
+        def become():
+            os.setgroups([])
+            os.setresgid(self.uid, self.uid, self.uid)
+            os.setresuid(self.uid, self.uid, self.uid)
+            _die_with_parent()  # behind the change of user, which would take it back
+        with open(self.log, "ab") as log:
+            process = subprocess.Popen(self.command(*flags), stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.env, cwd=self.base,
+                                       preexec_fn=become)
+        self.started.append(process)
+        return process
 
     def put_fake(self, role):
         path = os.path.join(self.stage, role + "-jr")
