@@ -1,8 +1,9 @@
 #!/usr/bin/python3
 """kill -9 of tribed under a real systemd, N times, under load: supervisor_kills.py N. Every request must be answered well,
-every Jr keep its pid; how long it took is printed. Inside the test host: Python's standard library alone."""
+every Jr and every understudy keep its pid; how long it took is printed. Inside the test host: Python's standard library alone."""
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import urllib.error
 import urllib.request
 
 BASE = "http://127.0.0.1:8000"
+UNDERSTUDIES = {"memory_jr": 1, "executive_jr": 1}  # by default
 JRS = ("memory_jr", "integration_jr", "meta_jr", "executive_jr")
 GIVE_UP_S, CLIENTS = 30, 2
 
@@ -54,7 +56,26 @@ def lives():
         return None
     if any(jrs[jr]["state"] != "up" for jr in JRS):
         return None
-    return {jr: [jrs[jr]["pid"]] + sorted(u.get("pid", 0) for u in jrs[jr].get("understudies", [])) for jr in JRS}
+    behind = {jr: sorted(u["pid"] for u in jrs[jr]["understudies"] if u["state"] == "waiting") for jr in JRS}
+    if any(len(behind[jr]) != UNDERSTUDIES.get(jr, 0) or len(jrs[jr]["understudies"]) != len(behind[jr]) for jr in JRS):
+        return None
+    return {jr: [jrs[jr]["pid"]] + behind[jr] for jr in JRS}
+
+
+def wait_whole():
+    begin = time.monotonic()
+    while time.monotonic() < begin + GIVE_UP_S:
+        found = lives()
+        if found is not None:
+            return found
+        time.sleep(0.001)
+    raise SystemExit("not whole after %d s" % GIVE_UP_S)
+
+
+def own_ms():
+    """What each tribed took from its first line to the last adoption, by its own clock."""
+    text = subprocess.run(["journalctl", "-u", "tribe", "-o", "cat", "--no-pager"], capture_output=True, text=True, check=True).stdout
+    return sorted(int(ms) for ms in re.findall(r"ready start_ms=(\d+)", text)[1:])
 
 
 def once(before):
@@ -62,14 +83,9 @@ def once(before):
     old = main_pid()
     begin = time.monotonic()
     os.kill(old, signal.SIGKILL)
-    while time.monotonic() < begin + GIVE_UP_S:
-        # asked through a new tribed alone: the old one is dead, and nobody else answers this
-        found = lives()
-        if found is not None:
-            took = 1000 * (time.monotonic() - begin)
-            return took, found == before, main_pid() != old
-        time.sleep(0.001)
-    raise SystemExit("not whole again after %d s" % GIVE_UP_S)
+    found = wait_whole()  # told by a new tribed alone: the old one is dead, and nobody else answers this
+    took = 1000 * (time.monotonic() - begin)
+    return took, found == before, main_pid() != old
 
 
 def main():
@@ -77,7 +93,7 @@ def main():
     clients = [Client(n) for n in range(CLIENTS)]
     for client in clients:
         client.start()
-    before = lives()
+    before = wait_whole()
     for _ in range(kills):
         ms, same, new = once(before)
         took.append(ms)
@@ -97,6 +113,9 @@ def main():
     print("tribed killed %d times: whole again after %.1f ms (median), %.1f (p99), %.1f (slowest); %d requests, failed %d, lost %d; "
           "other pids %d times" % (kills, took[len(took) // 2], took[int(len(took) * .99)], took[-1],
                                    2 * sum(len(c.ids) for c in clients), len(failed), lost, wrong))
+    own = own_ms()
+    print("of which tribed itself, from its start to all of them adopted: %d ms (median), %d (slowest), of %d"
+          % (own[len(own) // 2], own[-1], len(own)))
     print("\n".join(failed[:5]), flush=True)
     return 1 if failed or lost or wrong else 0
 
