@@ -112,6 +112,10 @@ static void fill_understudies(struct report *r, struct item_jr *jr, const struct
 	for (int i = 0; i < WORKER_COPIES; i++)
 		if (&w->copies[i] != face && w->copies[i].lc.state != LC_DOWN)
 			fill_understudy(&list[n++], &w->copies[i], now);
+	/* or a role would look as if it wanted nobody behind its lead */
+	for (unsigned i = 1; i <= worker_missing(w) && n < WORKER_COPIES - 1; i++)
+		list[n++] = (struct item_understudy){.state = wire_s(lc_word(LC_STARTING)),
+						     .generation = w->generation + i};
 	jr->understudies.v = list;
 	jr->understudies.n = n;
 }

@@ -109,6 +109,13 @@ static unsigned count_used(const struct worker *w)
 	return n;
 }
 
+unsigned worker_missing(const struct worker *w)
+{
+	unsigned used = count_used(w), wanted = wanted_copies(w);
+
+	return w->role.state == ROLE_LED && used < wanted ? wanted - used : 0;
+}
+
 const struct copy *worker_stuck(const struct worker *w)
 {
 	const struct copy *waits = NULL;

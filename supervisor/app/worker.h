@@ -73,8 +73,9 @@ bool worker_down(const struct worker *w);        /* no process, none wanted */
 const char *worker_word(const struct worker *w); /* its state, in one word */
 /* The one that stands for the role: the lead, else who would be it, else who had been it. Never NULL. */
 const struct copy *worker_face(const struct worker *w);
-struct copy *worker_lead(struct worker *w);                      /* NULL: nobody was named */
-struct copy *worker_understudy(struct worker *w);                /* one that could lead at once; NULL: none */
+struct copy *worker_lead(struct worker *w);       /* NULL: nobody was named */
+struct copy *worker_understudy(struct worker *w); /* one that could lead at once; NULL: none */
+unsigned worker_missing(const struct worker *w);  /* understudies to be started in a moment, in no slot yet */
 struct copy *worker_find(struct worker *w, uint32_t generation); /* the living process of that one; NULL: it is gone */
 /* One that waits for its next start while the role needs it: it serves nothing, or cannot be replaced. NULL: none. */
 const struct copy *worker_stuck(const struct worker *w);
