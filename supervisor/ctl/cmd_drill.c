@@ -288,8 +288,11 @@ static enum ctl_exit run_storm(struct drill *d)
 		drill_notices(d);
 		if ((r = await_role(d, target, &fault)) < 0)
 			return give_up(d, r, &fault);
-		due = tr_mono_ns() + every; /* from blow to blow: one that came late is not made up for */
+		due = tr_mono_ns() + every;
 		e = drill_inject(d, target);
+		/* from blow to blow, as tribed saw them: one that came late is not made up for */
+		if (d->r.nrows > 0 && d->r.rows[d->r.nrows - 1].inject_ns + every > due)
+			due = d->r.rows[d->r.nrows - 1].inject_ns + every;
 	}
 	if (!ctl_interrupted())
 		d->r.planned = d->r.nrows;
