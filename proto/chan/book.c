@@ -1,6 +1,5 @@
 #include "proto/chan/book.h"
 #include "common/base/clock.h"
-#include "common/log/log.h"
 #include "common/loop/loop.h"
 #include "proto/chan/any.h"
 #include <assert.h>
@@ -175,7 +174,7 @@ void chan_book_keep(struct chan_book *b, struct chan_asked *c, char *frame, size
 	c->packed_ms = now_ms;
 }
 
-int chan_book_answer(struct chan_book *b, const struct wire_in *in)
+int chan_book_answer(struct chan_book *b, const struct wire_in *in, struct tr_fault *bad)
 {
 	struct chan_asked *c = chan_book_find(b, in->msgid);
 	union any_res res;
@@ -188,15 +187,25 @@ int chan_book_answer(struct chan_book *b, const struct wire_in *in)
 		wire_decode_error(in, &fault);
 		r = fault.code < 0 ? fault.code : TR_EINTERNAL;
 	} else if (wire_decode_result(in, c->id, &res, &fault) < 0) {
-		log_warn("chan: bad answer method=%s field=\"%s\" rule=\"%s\"", wire_methods[c->id].method, fault.field,
-			 fault.rule);
-		r = TR_EPROTO;
+		*bad = fault;
+		bad->code = TR_EPROTO;
+		return TR_EPROTO;
 	}
 	fault.code = r;
 	b->busy++;
 	end(b, c, r, r < 0 ? NULL : &res, r < 0 ? &fault : NULL);
 	leave(b);
 	return 0;
+}
+
+void chan_book_end(struct chan_book *b, uint32_t msgid, const struct tr_fault *fault)
+{
+	struct chan_asked *c = chan_book_find(b, msgid);
+
+	b->busy++;
+	if (c != NULL)
+		end(b, c, fault->code, NULL, fault);
+	leave(b);
 }
 
 void chan_book_end_all(struct chan_book *b, int r)

@@ -32,9 +32,12 @@ int chan_book_add(struct chan_book *b, struct chan_asked **out, enum wire_msg_id
 struct chan_asked *chan_book_find(struct chan_book *b, uint32_t msgid);
 /* Takes it out without a callback. */
 void chan_book_drop(struct chan_book *b, struct chan_asked *c);
-/* A response came in: decodes it and calls back. TR_ENOTFOUND: nobody waits for it (any more); not to be used after the
- * call, the callback may have freed everything. */
-int chan_book_answer(struct chan_book *b, const struct wire_in *in);
+/* A response came in: decodes it and calls back. TR_ENOTFOUND: nobody waits for it (any more). TR_EPROTO: it makes no
+ * sense, *bad says why, and the call still waits. Else not to be used after the call, the callback may have freed
+ * everything. */
+int chan_book_answer(struct chan_book *b, const struct wire_in *in, struct tr_fault *bad);
+/* Ends one with a failure. */
+void chan_book_end(struct chan_book *b, uint32_t msgid, const struct tr_fault *fault);
 /* Every call that waits now ends with r. */
 void chan_book_end_all(struct chan_book *b, int r);
 size_t chan_book_bytes(const struct chan_book *b); /* of all frames */

@@ -211,6 +211,18 @@ static void take_message(struct packet *ch, const struct wire_in *in)
 	ch->ops.on_message(ch->arg, ch, (enum wire_msg_id)in->id, in->kind == WIRE_REQUEST ? in->msgid : 0, &msg);
 }
 
+/* An answer that makes no sense would not when it were asked again: the other end is of this very build, and nothing
+ * else writes here. */
+static void take_answer(struct packet *ch, const struct wire_in *in)
+{
+	struct tr_fault bad = {0};
+
+	if (chan_book_answer(ch->book, in, &bad) != TR_EPROTO) /* TR_ENOTFOUND: too late */
+		return;
+	broken(ch, "channel: bad answer", TR_EPROTO, &bad);
+	chan_book_end(ch->book, in->msgid, &bad);
+}
+
 /* Each packet is a message of its own: after a broken one the next may be fine. */
 static void take_packet(struct packet *ch, size_t n)
 {
@@ -229,7 +241,7 @@ static void take_packet(struct packet *ch, size_t n)
 		return;
 	}
 	if (in.kind == WIRE_RESPONSE)
-		(void)chan_book_answer(ch->book, &in); /* unknown: too late */
+		take_answer(ch, &in);
 	else
 		take_message(ch, &in);
 	wire_in_free(&in);

@@ -32,6 +32,7 @@ struct peer {
 	bool connected_once;
 	bool shut, freeing;
 	uint32_t retry_ms; /* wait before the next attempt; 0 after a good answer: at once */
+	bool garbled;      /* an answer made no sense, and none has made any since */
 	peer_note_cb *on_note;
 	void *note_arg;
 	peer_lost_cb *on_lost;
@@ -108,13 +109,26 @@ static void lost(struct peer *p)
 		p->on_lost(p->lost_arg); /* may free p */
 }
 
+/* What it says cannot be trusted: as a lost connection, what is unanswered is asked again on another, but never at
+ * once, for it may be as bad there. */
+static void broken(struct peer *p, const char *what, int r, const struct tr_fault *fault)
+{
+	p->stats.broken++;
+	chan_gossip(&p->gossip, what, r, fault);
+	p->garbled = true;
+	if (p->retry_ms == 0)
+		p->retry_ms = RETRY_FIRST_MS;
+	lost(p); /* may free p */
+}
+
 static void on_end(void *arg, int r)
 {
 	struct peer *p = arg;
 
 	if (r == TR_EPROTO || r == TR_ETOOBIG)
-		chan_gossip(&p->gossip, "peer: broken frame", r, NULL);
-	lost(p);
+		broken(p, "peer: broken frame", r, NULL);
+	else
+		lost(p);
 }
 
 static void take_note(struct peer *p, const struct wire_in *in)
@@ -147,13 +161,40 @@ static void renew(struct peer *p)
 /* Who answers here has said so; an error would say as much as silence. */
 static void take_greeting(struct peer *p, const struct wire_in *in)
 {
+	struct tr_fault fault = {0};
 	struct res_ping res;
 
-	if (in->error != NULL || wire_decode_result(in, MSG_ping, &res, NULL) < 0)
+	if (in->error != NULL)
 		return;
+	if (wire_decode_result(in, MSG_ping, &res, &fault) < 0) {
+		broken(p, "peer: bad greeting", TR_EPROTO, &fault);
+		return;
+	}
 	p->epoch = res.epoch;
 	if (p->doubting && p->epoch < p->wanted) /* once: whom a new connection leads to is right, whatever he says */
 		renew(p);                        /* may free p */
+}
+
+/* A standing connection is between processes of one build, so an answer that makes no sense there is damage. Elsewhere
+ * it may come from another version, and would not get better. */
+static void take_answer(struct peer *p, const struct wire_in *in)
+{
+	uint32_t retry_ms = p->retry_ms;
+	bool garbled = p->garbled;
+	struct tr_fault bad = {0};
+
+	p->retry_ms = 0;
+	p->garbled = false;
+	if (chan_book_answer(p->book, in, &bad) != TR_EPROTO) /* TR_ENOTFOUND: too late. The callback may free p. */
+		return;
+	if (!p->standing) {
+		chan_gossip(&p->gossip, "peer: bad answer", TR_EPROTO, &bad);
+		chan_book_end(p->book, in->msgid, &bad); /* may free p */
+		return;
+	}
+	p->retry_ms = retry_ms;
+	p->garbled = garbled;
+	broken(p, "peer: bad answer", TR_EPROTO, &bad);
 }
 
 static void on_frame(void *arg, const char *frame, size_t n)
@@ -165,18 +206,18 @@ static void on_frame(void *arg, const char *frame, size_t n)
 	if (r < 0 || in.kind == WIRE_REQUEST) { /* nobody asks on this side */
 		if (r == 0)
 			wire_in_free(&in);
-		chan_gossip(&p->gossip, "peer: broken message", r < 0 ? r : TR_EPROTO, NULL);
-		lost(p);
+		broken(p, "peer: broken message", r < 0 ? r : TR_EPROTO, NULL);
 		return;
 	}
-	p->retry_ms = 0;
 	p->heard = true;
+	if (!p->garbled)
+		p->retry_ms = 0;
 	if (in.kind == WIRE_NOTE)
 		take_note(p, &in);
 	else if (in.msgid == GREETING)
 		take_greeting(p, &in);
 	else
-		(void)chan_book_answer(p->book, &in); /* unknown: cancelled or too late. The callback may free p. */
+		take_answer(p, &in);
 	wire_in_free(&in);
 }
 

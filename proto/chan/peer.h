@@ -21,7 +21,8 @@ int peer_new(struct peer **out, uv_loop_t *loop, const char *path, unsigned max_
 int peer_call(struct peer *p, enum wire_msg_id id, const void *msg, uint32_t timeout_ms, peer_cb *cb, void *arg, uint32_t *token);
 void peer_cancel(struct peer *p, uint32_t token); /* its callback is not called any more */
 /* Connected from now on, also without a call that waits: after a loss again, as a call would. Each new connection is asked who
- * answers there (jr.ping), so that peer_move() can tell. */
+ * answers there (jr.ping), so that peer_move() can tell. An answer that makes no sense is as a lost connection from now on: what is
+ * unanswered is asked again until its deadline; without this it ends its call with TR_EPROTO. */
 void peer_open(struct peer *p);
 /* Somebody else answers there now, in this epoch: drops the connection, connects again and sends at once what is unanswered, under
  * the same ids; on_lost() is called. Unless this connection is of that epoch already, or may be one that he is just about to accept
@@ -37,7 +38,7 @@ void peer_on_note(struct peer *p, peer_note_cb *cb, void *arg);
 typedef void peer_lost_cb(void *arg);
 void peer_on_lost(struct peer *p, peer_lost_cb *cb, void *arg);
 struct peer_stats {
-	uint64_t calls, resent, reconnects;
+	uint64_t calls, resent, reconnects, broken; /* broken: connections given up because of what came over them */
 	uint32_t waiting;
 };
 const struct peer_stats *peer_stats(const struct peer *p);

@@ -397,6 +397,66 @@ static void answer_that_does_not_decode(void **state)
 	assert_int_equal(s->b.pid, 6);
 }
 
+static void bad_answers_on_a_standing_connection(void **state)
+{
+	struct site *s = *state;
+	char bad[] = "\x94\x01\x00\xc0\x2a", worse[] = "\x94\x01\xce\xff\xff\xff\xff\xc0\x2a";
+
+	raw_listen(s);
+	peer_open(s->peer);
+	ping(s, 10000, &s->a);
+	ping(s, 10000, &s->b);
+	raw_accept(s);
+	send_result(s, raw_request(s), 1); /* who answers there */
+	assert_int_equal(raw_request(s), 0);
+	assert_int_equal(raw_request(s), 1);
+	raw_send(&s->raw, bad, sizeof(bad) - 1);
+	SPIN(&s->w, raw_gone(&s->raw));
+	raw_accept(s);
+	assert_int_equal(raw_request(s), UINT32_MAX);
+	raw_send(&s->raw, worse, sizeof(worse) - 1); /* not even that */
+	SPIN(&s->w, raw_gone(&s->raw));
+	raw_accept(s);
+	send_result(s, raw_request(s), 1);
+	assert_int_equal(s->a.calls + s->b.calls, 0);
+	send_result(s, raw_request(s), 5);
+	send_result(s, raw_request(s), 6);
+	SPIN(&s->w, s->a.calls == 1 && s->b.calls == 1);
+	assert_int_equal(s->a.r + s->b.r, 0);
+	assert_int_equal(s->a.pid, 5);
+	assert_int_equal(s->b.pid, 6);
+	assert_int_equal(peer_stats(s->peer)->broken, 2);
+	assert_int_equal(peer_stats(s->peer)->resent, 4);
+}
+
+/* One that makes no sense whenever it is asked, and greets well each time, is not asked in a tight loop. */
+static void bad_answers_always(void **state)
+{
+	struct site *s = *state;
+	char bad[] = "\x94\x01\x00\xc0\x2a";
+	unsigned accepted = 0;
+
+	raw_listen(s);
+	peer_open(s->peer);
+	ping(s, 300, &s->a);
+	while (s->a.calls == 0) {
+		int fd = accept4(s->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+		if (fd >= 0) {
+			raw_close(&s->raw);
+			memset(&s->raw, 0, sizeof(s->raw));
+			s->raw.fd = fd;
+			accepted++;
+			send_result(s, raw_request(s), 1);
+			(void)raw_request(s);
+			raw_send(&s->raw, bad, sizeof(bad) - 1);
+		}
+		(void)uv_run(&s->w.loop, UV_RUN_ONCE);
+	}
+	assert_true(s->a.r == TR_EUNAVAILABLE || s->a.r == TR_EDEADLINE);
+	assert_in_range(accepted, 3, 16);
+}
+
 static void answer_to_nobody(void **state)
 {
 	struct site *s = *state;
@@ -562,6 +622,8 @@ int main(void)
 		T(book_is_bounded),
 		T(garbage_for_an_answer),
 		T(answer_that_does_not_decode),
+		T(bad_answers_on_a_standing_connection),
+		T(bad_answers_always),
 		T(answer_to_nobody),
 		T(hangs_up_always),
 		T(notes),
