@@ -17,6 +17,7 @@ struct face {
 	struct jr *jr;
 	struct api *api;
 	struct http_server *http;
+	uint32_t hang_after_ms;
 	char host[CFG_STR_MAX]; /* of http.listen, without the port */
 };
 
@@ -49,7 +50,10 @@ static void on_done(void *arg, bool error)
 
 static void on_beat(void *arg, struct msg_heartbeat *beat)
 {
-	beat->inflight += api_inflight(((struct face *)arg)->api);
+	struct face *f = arg;
+
+	beat->inflight += api_inflight(f->api);
+	beat->overdue += api_overdue(f->api, f->hang_after_ms);
 }
 
 static void on_lead(void *arg, uint64_t epoch)
@@ -139,6 +143,7 @@ static int face_open(struct face *f, const struct jr_opts *opts)
 	r = opts->http_fd < 0 ? TR_EPROTO : TR_ENOMEM; /* tribed hands it over */
 	if (opts->http_fd < 0 || api.memory == NULL || api.integration == NULL || api.meta == NULL)
 		goto out;
+	f->hang_after_ms = opts->cfg.hang_after_ms;
 	memcpy(f->host, opts->cfg.http_listen, sizeof(f->host));
 	if (strrchr(f->host, ':') != NULL)
 		*strrchr(f->host, ':') = '\0';

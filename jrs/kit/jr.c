@@ -86,7 +86,9 @@ static void send_beat(struct jr *jr)
 				  .rss_bytes = pulse_rss_bytes(&jr->pulse),
 				  .cpu_ms = pulse_cpu_ms(),
 				  .handled_total = st->answered + jr->handled,
-				  .errors_total = st->failed + jr->errors};
+				  .errors_total = st->failed + jr->errors,
+				  .has_overdue = true,
+				  .overdue = chan_server_overdue(jr->server, jr->opts.cfg.hang_after_ms)};
 
 	for (int i = 0; i < TR_NROLES; i++)
 		b.queue_depth += peer_stats(jr->peers[i])->waiting; /* waits for another Jr */
@@ -382,6 +384,7 @@ static int open_server(struct jr *jr)
 				      .max_conns = CONNS_MAX,
 				      .max_queue = QUEUE_MAX,
 				      .max_inflight = INFLIGHT_MAX,
+				      .timeout_ms = jr->opts.cfg.request_timeout_ms,
 				      .held = true};
 	int r;
 

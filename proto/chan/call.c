@@ -24,10 +24,11 @@ msgpack_zone *chan_call_zone(struct chan_call *call)
 uint32_t chan_call_left_ms(const struct chan_call *call)
 {
 	uint64_t gone = tr_mono_ms() - call->arrived_ms;
+	uint32_t all = call->common->has_deadline_ms ? call->common->deadline_ms : call->timeout_ms;
 
-	if (!call->common->has_deadline_ms)
+	if (!call->common->has_deadline_ms && all == 0)
 		return UINT32_MAX;
-	return gone >= call->common->deadline_ms ? 0 : call->common->deadline_ms - (uint32_t)gone;
+	return gone >= all ? 0 : all - (uint32_t)gone;
 }
 
 struct chan_conn *chan_call_conn(const struct chan_call *call)

@@ -17,6 +17,7 @@ struct chan_server {
 	struct chan_conn *leaver; /* of room(), for accepted() right behind it: makes room; NULL: there is some */
 	LIST_HEAD(, chan_conn) conns;
 	LIST_HEAD(, chan_call) calls;
+	uint64_t due_ms; /* none of them is overdue before */
 	struct {
 		chan_handler *fn;
 		void *arg;
@@ -54,12 +55,13 @@ struct chan_call {
 	struct chan_server *server;
 	struct chan_conn *conn;
 	enum wire_msg_id id;
-	uint64_t arrived_ms;
+	uint64_t arrived_ms, due_ms; /* due_ms: when it has waited too long; UINT64_MAX: never */
 	const struct wire_common *common;
-	struct wire_in in; /* owns the zone; borrows from frame */
-	char *frame;       /* owned */
-	bool unheard;      /* by CHAN_SILENT: no handler has it */
-	max_align_t msg[]; /* struct msg_ID */
+	struct wire_in in;   /* owns the zone; borrows from frame */
+	char *frame;         /* owned */
+	uint32_t timeout_ms; /* the server's */
+	bool unheard;        /* by CHAN_SILENT: no handler has it */
+	max_align_t msg[];   /* struct msg_ID */
 };
 
 /* Later than everything that is being sent now: has a half-closed connection, or the whole server, nothing left to do?

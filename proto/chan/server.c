@@ -164,6 +164,7 @@ static struct chan_call *call_new(struct chan_conn *c, const struct wire_in *in,
 	call->common = (const struct wire_common *)(const void *)call->msg;
 	call->in = *in;
 	call->frame = frame;
+	call->timeout_ms = c->server->cfg.timeout_ms;
 	call->server = c->server;
 	call->conn = c;
 	return call;
@@ -174,6 +175,13 @@ static void call_start(struct chan_conn *c, struct chan_call *call)
 {
 	struct chan_server *s = c->server;
 
+	uint32_t own_ms = call->common->has_deadline_ms ? call->common->deadline_ms : 0;
+
+	call->due_ms = UINT64_MAX;
+	if (own_ms > 0 || call->timeout_ms > 0)
+		call->due_ms = call->arrived_ms + (own_ms > call->timeout_ms ? own_ms : call->timeout_ms);
+	if (call->due_ms < s->due_ms)
+		s->due_ms = call->due_ms;
 	LIST_INSERT_HEAD(&c->calls, call, of_conn);
 	LIST_INSERT_HEAD(&s->calls, call, of_server);
 	s->stats.inflight++;
@@ -346,6 +354,7 @@ int chan_server_new(struct chan_server **out, const struct chan_server_cfg *cfg)
 		s->cfg.identify = identify_own;
 	LIST_INIT(&s->conns);
 	LIST_INIT(&s->calls);
+	s->due_ms = UINT64_MAX;
 	if ((r = chan_turn_new(&s->turn, cfg->loop, on_turn, s)) < 0 ||
 	    (r = loop_timer_new(&s->full, cfg->loop, listen_again, s)) < 0) {
 		chan_server_free(&s);
@@ -455,6 +464,24 @@ void chan_server_on_idle(struct chan_server *s, void (*fn)(void *arg), void *arg
 	s->on_idle = fn;
 	s->idle_arg = arg;
 	chan_turn_ask(s->turn);
+}
+
+uint32_t chan_server_overdue(struct chan_server *s, uint32_t late_ms)
+{
+	const struct chan_call *call;
+	uint64_t now = tr_mono_ms();
+	uint32_t n = 0;
+
+	if (now < late_ms || s->due_ms > now - late_ms)
+		return 0;
+	s->due_ms = UINT64_MAX;
+	LIST_FOREACH(call, &s->calls, of_server)
+	{
+		n += call->due_ms <= now - late_ms;
+		if (call->due_ms < s->due_ms)
+			s->due_ms = call->due_ms;
+	}
+	return n;
 }
 
 const struct chan_stats *chan_server_stats(const struct chan_server *s)

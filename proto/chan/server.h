@@ -27,6 +27,7 @@ struct chan_server_cfg {
 	chan_identify *identify;   /* NULL: our own uid and root are FROM_ANY_JR | FROM_USER, everybody else is refused */
 	void (*on_close)(void *arg, struct chan_conn *conn); /* may be NULL */
 	void *arg;
+	uint32_t timeout_ms;       /* the deadline of a request that brings none; 0: none */
 	bool held;                 /* accept nothing before chan_server_start() */
 };
 struct chan_stats {
@@ -46,6 +47,9 @@ void chan_server_stop_accepting(struct chan_server *s); /* for a drain: answers 
 bool chan_server_idle(const struct chan_server *s);     /* nothing unanswered, every answer has left */
 /* Once, from the loop, when the server has stopped accepting and is idle. */
 void chan_server_on_idle(struct chan_server *s, void (*fn)(void *arg), void *arg);
+/* Requests, also of callers that have gone, that have waited for late_ms more than their deadline and cfg.timeout_ms: one
+ * that is in a hurry makes nobody late. Cheap: looks through them only when there may be some. */
+uint32_t chan_server_overdue(struct chan_server *s, uint32_t late_ms);
 const struct chan_stats *chan_server_stats(const struct chan_server *s);
 /* Closes every connection and accepts no more: what is unanswered is dropped, and its callers see that. */
 void chan_server_shut(struct chan_server *s);
@@ -58,7 +62,7 @@ void chan_server_free(struct chan_server **s); /* closes every connection; unans
 const struct wire_common *chan_call_common(const struct chan_call *call);
 enum wire_msg_id chan_call_id(const struct chan_call *call);
 msgpack_zone *chan_call_zone(struct chan_call *call);      /* memory that lives until the call is answered */
-uint32_t chan_call_left_ms(const struct chan_call *call);  /* of its deadline, counted from its arrival; UINT32_MAX: none */
+uint32_t chan_call_left_ms(const struct chan_call *call);  /* of its deadline, counted from its arrival, or of cfg.timeout_ms; UINT32_MAX: none */
 struct chan_conn *chan_call_conn(const struct chan_call *call); /* NULL once it is gone */
 void chan_reply(struct chan_call *call, const void *res);  /* res: struct res_ID, borrowed during the call */
 void chan_fail(struct chan_call *call, const struct tr_fault *fault);

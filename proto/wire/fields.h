@@ -137,6 +137,7 @@
 	F(REQ, u64, count, 0, 0) F(REQ, strs, evidence, 0, 16)                                                    \
 	F(OPT, f64, value, 0, 0) F(OPT, f64, threshold, 0, 0) F(OPT, str, unit, 1, 32) F(OPT, u64, sample, 1, 0)  \
 	F(OPT, f64, median, 0, 0) F(OPT, f64, mad, 0, 0)
+/* overdue: requests that are still not answered hang_after_ms behind their deadline (or request_timeout_ms, if that is later) */
 #define ITEM_beat(F, I, L)                                                                                      \
 	F(REQ, str, jr, 1, 32) F(REQ, u32, pid, 1, 0) F(REQ, u32, generation, 0, 0) F(REQ, u64, epoch, 0, 0)      \
 	F(REQ, u64, seq, 0, 0) F(REQ, u64, monotonic_ns, 0, 0) F(REQ, u64, uptime_ms, 0, 0)                       \
@@ -144,7 +145,7 @@
 	F(REQ, u64, loop_lag_us, 0, 0) F(REQ, u64, rss_bytes, 0, 0) F(REQ, u64, cpu_ms, 0, 0)                     \
 	F(REQ, u64, handled_total, 0, 0) F(REQ, u64, errors_total, 0, 0)                                          \
 	F(OPT, f64, phase_coherence, 0, 1) F(OPT, f64, thermal_entropy, 0, 1) F(OPT, u64, recalls_total, 0, 0)    \
-	F(OPT, flag, archive_healthy, 0, 0) F(OPT, str, archive_reason, 1, 128)
+	F(OPT, flag, archive_healthy, 0, 0) F(OPT, str, archive_reason, 1, 128) F(OPT, u32, overdue, 0, 0)
 /* Rows of each table. */
 #define ITEM_backup_rows(F, I, L)                                                                               \
 	F(REQ, u64, thermal_memory_archive, 0, 0) F(REQ, u64, decisions, 0, 0) F(REQ, u64, imports, 0, 0)         \

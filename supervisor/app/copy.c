@@ -177,8 +177,8 @@ static void take_lead(struct copy *c, const struct msg_lead *m)
 static void judge_beat(struct copy *c, uint64_t now)
 {
 	const struct msg_heartbeat *b = &c->beat;
-	uint32_t limit = c->request_timeout_ms + c->hang_after_ms;
-	bool waits = b->inflight > 0 && b->queue_depth == 0, slow = b->loop_lag_us >= c->hang_after_ms * UINT64_C(500);
+	uint32_t overdue = b->has_overdue ? b->overdue : 0;
+	bool slow = b->loop_lag_us >= c->hang_after_ms * UINT64_C(500);
 	char text[96];
 
 	if (slow && !c->slow && unasked(c)) {
@@ -188,12 +188,12 @@ static void judge_beat(struct copy *c, uint64_t now)
 		copy_tell(c, EVENT_SLOW, text);
 	}
 	c->slow = slow;
-	if (!mute_beat(&c->mute, waits, b->handled_total + b->errors_total, limit, now) || c->lc.state != LC_UP)
+	if (!mute_beat(&c->mute, overdue > 0, c->hang_after_ms, now) || c->lc.state != LC_UP)
 		return;
-	log_warn("jr mute jr=%s pid=%d inflight=%" PRIu32, api_name(c), proc_pid(c->proc), b->inflight);
+	log_warn("jr mute jr=%s pid=%d overdue=%" PRIu32, api_name(c), proc_pid(c->proc), overdue);
 	notice(c, DETECTED_MUTE);
 	reign_hurt(&c->reign, tr_mono_ns());
-	snprintf(text, sizeof(text), "%" PRIu32 " requests, none answered for %" PRIu32 " ms", b->inflight, limit);
+	snprintf(text, sizeof(text), "%" PRIu32 " requests not answered, long after their deadlines", overdue);
 	copy_tell(c, EVENT_MUTE, text);
 	copy_step(c, EV_HUNG);
 }
@@ -288,7 +288,6 @@ static void begin(struct copy *c)
 	c->mute = (struct mute){.since_ms = 0};
 	c->revision = c->w->env->launch->revision;
 	c->hang_after_ms = cfg->hang_after_ms;
-	c->request_timeout_ms = cfg->request_timeout_ms;
 	c->up_ms = 0;
 	c->spawned_ms = tr_mono_ms();
 }

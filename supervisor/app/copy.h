@@ -37,7 +37,7 @@ struct copy {
 	uint64_t epoch;                             /* that it took in this life; 0: it has not led */
 	uint64_t lead_ns;                           /* when it began to answer, on its own word */
 	uint32_t revision;                          /* of the configuration this life was given */
-	uint32_t hang_after_ms, request_timeout_ms; /* by which this life is judged: those it was given */
+	uint32_t hang_after_ms; /* by which this life is judged: what it was given */
 	uint64_t heard_ms;                          /* hello or the last beat */
 	int64_t heard_wall;
 	uint64_t spawned_ms, up_ms;

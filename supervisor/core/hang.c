@@ -81,12 +81,9 @@ enum hang_verdict hang_look(struct hang *h, uint32_t hang_after_ms, const struct
 	return v;
 }
 
-bool mute_beat(struct mute *m, bool waits, uint64_t done, uint32_t limit_ms, uint64_t now_ms)
+bool mute_beat(struct mute *m, bool overdue, uint32_t hang_after_ms, uint64_t now_ms)
 {
-	if (!waits || done != m->done || m->since_ms == 0) {
-		m->done = done;
-		m->since_ms = waits ? now_ms : 0;
-		return false;
-	}
-	return now_ms - m->since_ms >= limit_ms;
+	if (!overdue || m->since_ms == 0)
+		m->since_ms = overdue ? now_ms : 0;
+	return overdue && now_ms - m->since_ms >= hang_after_ms;
 }

@@ -1,6 +1,7 @@
 /* Alive, starved or hung? Beats are missing for hang_after_ms: starved when the process waited for a CPU during most of
  * that time and ran for less than a quarter of it, hung when not so (it spins or blocks), and after ten times as long
- * hung whatever. And one that beats and answers nothing. Pure: the shell reads /proc/PID/schedstat and passes the figures in.
+ * hung whatever. And one that beats and answers nothing. Pure: the shell reads /proc/PID/schedstat and passes the
+ * figures in.
  *
  * hang_look() is due at due_ms, and says when again: half-way through the silence (to take a sample) and at its end,
  * so an idle tribed is woken twice in hang_after_ms for each process, and a hang is seen as it is complete. */
@@ -39,11 +40,11 @@ bool hang_wants_sample(const struct hang *h, uint32_t hang_after_ms, uint64_t no
  * beats) judges nobody. s may be NULL when no sample was wanted. Moves due_ms ahead. */
 enum hang_verdict hang_look(struct hang *h, uint32_t hang_after_ms, const struct hang_sample *s, uint64_t now_ms);
 
-/* Beats that say: requests in hand, none of them waits for another Jr, and nothing was answered. */
+/* One that beats and does not answer in time. */
 struct mute {
-	uint64_t done, since_ms; /* since_ms 0: nothing to wait for */
+	uint64_t since_ms; /* 0: the last beat spoke of nothing overdue */
 };
-/* done: answered, with whatever result. True: so for limit_ms. */
-bool mute_beat(struct mute *m, bool waits, uint64_t done, uint32_t limit_ms, uint64_t now_ms);
+/* A beat: does it speak of overdue requests? True: as every one for hang_after_ms did. */
+bool mute_beat(struct mute *m, bool overdue, uint32_t hang_after_ms, uint64_t now_ms);
 
 #endif

@@ -374,6 +374,20 @@ class Noticed(UnderstudyCase):
         self.assertEqual((tribe.reasons("meta"), tribe.recoveries("meta"), tribe.detections("meta")), ({"mute": 1},) * 3)
         self.assertIn("mute", self.kinds(tribe, old["pid"]))
 
+    def test_a_real_one_that_is_half_open_may_use_the_time_that_it_was_given(self):
+        tribe = Staged("drills=true", "understudies=meta=1", "heartbeat_ms=20", "hang_after_ms=200", "request_timeout_ms=300")
+        self.addCleanup(tribe.close)
+        old = tribe.wait_covered("meta")
+        with tribe.rpc() as control, tribe.rpc("meta.sock") as patient:
+            control.call("fault.inject", {"jr": "meta", "fault": "half-open"})
+            began = time.monotonic()
+            patient.send([0, 1, "meta.anomalies", {"deadline_ms": 2000}])
+            wait_for(lambda: tribe.jr("meta")["pid"] == old["understudies"][0]["pid"], "it is noticed and replaced")
+            self.assertGreater(time.monotonic() - began, 2.0 + 0.2 + 0.2 - 0.05, "not while its caller was content to wait")
+        self.assertEqual(tribe.detections("meta"), {"mute": 1})
+        self.assertIn("mute", self.kinds(tribe, old["pid"]))
+        self.assertEqual(tribe.call("meta.sock", "meta.anomalies")["analyses"], 0)
+
     def test_one_that_is_slow_is_told_once_and_lives(self):
         tribe = self.staged("hang_after_ms=1000", modes=[("meta", "lagging")])
         wait_for(lambda: tribe.detections("meta") == {"slow": 1}, "it is told")

@@ -2,7 +2,7 @@
 """A Jr of the tests' own, to stand in for a real one beside a copy of tribed. It takes the mutex of its role's page and says jr.lead, or waits
 for it, as a real one does. What else it does is said by the file mode-ROLE beside the program, a word, or two words for the first life of the role and
 all that follow: ok; exit (at once, status 3); nomem (at once, status 12); mute (no hello); late (hello after two seconds); deaf (heeds neither drain nor
-SIGTERM); slow (heeds only SIGTERM); shy (never takes the mutex); busy (a request in hand that is never answered); lagging (its loop runs late); follow
+SIGTERM); slow (heeds only SIGTERM); shy (never takes the mutex); busy (a request is overdue); lagging (its loop runs late); follow
 (asks for events over its channel and writes down what comes to notes-ROLE); faults (writes down jr.fault and jr.heal to faults-ROLE, and does what spin,
 exit and oom say); liar (forges, before it says the truth); finishes (has work for a second and a half when it is told to drain); parent (leaves a process in a
 session of its own, and writes its pid to left-ROLE); flood (10,000 notes at once); knock (asks on control.sock and writes down to knocked-ROLE what
@@ -154,7 +154,7 @@ class Jr:
         lag = 900000 if self.how == "lagging" else 0
         self.note("heartbeat", **dict(self.jr, epoch=self.epoch, seq=self.seq, monotonic_ns=time.monotonic_ns(),
                                       uptime_ms=int((time.monotonic() - self.began) * 1000), state="serving" if self.epoch else "waiting",
-                                      inflight=1 if self.how == "busy" else 0, queue_depth=0, loop_lag_us=lag, rss_bytes=1, cpu_ms=0,
+                                      inflight=0, queue_depth=0, overdue=1 if self.how == "busy" else 0, loop_lag_us=lag, rss_bytes=1, cpu_ms=0,
                                       handled_total=0, errors_total=0))
 
     def heed(self, message):

@@ -19,7 +19,7 @@ struct copy {
 	uint32_t generation;
 	unsigned hellos, leads, beats;
 	uint64_t epoch, since_ns, began_ns, allocations;
-	uint32_t inflight, queue, lag_us;
+	uint32_t inflight, queue, lag_us, overdue;
 	char state[16];
 };
 struct site {
@@ -69,6 +69,7 @@ static inline void on_message(void *arg, struct packet *ch, enum wire_msg_id id,
 		c->allocations = m->recalls_total;
 		c->inflight = m->inflight;
 		c->queue = m->queue_depth;
+		c->overdue = m->overdue;
 		if (m->loop_lag_us > c->lag_us)
 			c->lag_us = (uint32_t)m->loop_lag_us;
 		(void)snprintf(c->state, sizeof(c->state), "%.*s", (int)m->state.n, m->state.p);

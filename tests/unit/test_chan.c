@@ -614,6 +614,53 @@ static void held_until_started(void **state)
 	assert_int_equal(raw_answer(&s->w, &s->c, 1, NULL), 0); /* and our own uid is let in by default */
 }
 
+/* Late is who has waited longer than his deadline and the usual time, in a hurry or gone or without any deadline. */
+static void overdue(void **state)
+{
+	struct site *s = *state;
+	struct msg_ping own = {.common = {.has_deadline_ms = true, .deadline_ms = 60000}},
+			hurried = {.common = {.has_deadline_ms = true, .deadline_ms = 1}};
+	struct chan_server_cfg cfg;
+	uint64_t t;
+
+	s->listener = world_listen(&s->w);
+	cfg = usual(s);
+	cfg.timeout_ms = 200;
+	assert_int_equal(chan_server_new(&s->server, &cfg), 0);
+	chan_server_handle(s->server, MSG_ping, on_held, s);
+	raw_open(&s->c, &s->w);
+	raw_open(&s->d, &s->w);
+	assert_int_equal(chan_server_overdue(s->server, 0), 0);
+	t = tr_mono_ms();
+	raw_ask(&s->c, 1, MSG_ping, &own);
+	raw_ask(&s->c, 2, MSG_ping, &hurried);
+	SPIN(&s->w, s->nheld == 2);
+	ask(&s->d, 3);
+	SPIN(&s->w, s->nheld == 3);
+	assert_in_range(chan_call_left_ms(s->held[0]), 50000, 60000);
+	assert_in_range(chan_call_left_ms(s->held[2]) + chan_call_left_ms(s->held[1]), 0, 201);
+	SPIN(&s->w, chan_server_overdue(s->server, 0) > 0);
+	assert_true(tr_mono_ms() - t >= 200);
+	SPIN(&s->w, chan_server_overdue(s->server, 0) == 2); /* a ms later, perhaps */
+	assert_int_equal(chan_server_overdue(s->server, 30000), 0);
+	SPIN(&s->w, chan_server_overdue(s->server, 100) == 2);
+	assert_true(tr_mono_ms() - t >= 300);
+	raw_close(&s->d);
+	world_settle(&s->w);
+	assert_int_equal(chan_server_overdue(s->server, 100), 2); /* who has gone has not been answered */
+	answer(s->held[2]);
+	assert_int_equal(chan_server_overdue(s->server, 100), 1);
+	answer(s->held[1]);
+	assert_int_equal(chan_server_overdue(s->server, 100), 0);
+	ask(&s->c, 4); /* and others after those */
+	SPIN(&s->w, s->nheld == 4);
+	SPIN(&s->w, chan_server_overdue(s->server, 0) == 1);
+	answer(s->held[3]);
+	answer(s->held[0]);
+	s->nheld = 0;
+	assert_int_equal(chan_server_overdue(s->server, 0), 0);
+}
+
 static void on_huge(void *arg, struct chan_call *call, const void *msg)
 {
 	static char text[WIRE_FRAME_MAX];
@@ -646,7 +693,7 @@ int main(void)
 		T(stranger), T(inflight_pauses), T(slow_reader_is_choked), T(follower_that_never_reads), T(asker_gone),
 		T(half_closed), T(server_freed_first), T(server_freed_in_its_handler), T(server_freed_in_on_close),
 		T(the_idle_make_room), T(server_freed_while_making_room),
-		T(more_wait_in_the_kernel), T(drain), T(held_until_started), T(answer_over_the_limit),
+		T(more_wait_in_the_kernel), T(drain), T(held_until_started), T(answer_over_the_limit), T(overdue),
 	};
 	/* clang-format on */
 

@@ -14,7 +14,7 @@ struct copy {
 	unsigned leads;
 	uint64_t since_ns;
 	char state[16];
-	uint32_t inflight;
+	uint32_t inflight, overdue;
 };
 struct site {
 	struct world w;
@@ -38,6 +38,7 @@ static void on_message(void *arg, struct packet *ch, enum wire_msg_id id, uint32
 		const struct msg_heartbeat *m = msg;
 
 		c->inflight = m->inflight;
+		c->overdue = m->overdue;
 		(void)snprintf(c->state, sizeof(c->state), "%.*s", (int)m->state.n, m->state.p);
 	}
 }
@@ -104,7 +105,7 @@ static struct copy *spawn(struct site *s, int i, const char *state)
 
 	c->generation = (uint32_t)i + 1;
 	(void)snprintf(generation, sizeof(generation), "%d", i + 1);
-	fds.config = spawn_config("heartbeat_ms: 10\ndrills: true\n");
+	fds.config = spawn_config("heartbeat_ms: 10\nhang_after_ms: 100\nrequest_timeout_ms: 300\ndrills: true\n");
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
 	fds.channel = ends[1];
 	c->pid = fork();
@@ -223,9 +224,12 @@ static void half_open_for_browsers_too(void **state)
 		SPIN(&s->w, a->inflight == 1);
 	}
 	assert_int_equal(http_status(fd), 0);
+	assert_int_equal(a->overdue, 0);
+	SPIN(&s->w, a->overdue == 1); /* tribed would kill it soon */
 	assert_int_equal(packet_note(a->channel, MSG_heal, &over), 0);
 	SPIN(&s->w, (status = http_status(fd)) != 0);
 	assert_int_equal(status, 200);
+	SPIN(&s->w, a->inflight == 0 && a->overdue == 0);
 	assert_int_equal(packet_note(a->channel, MSG_fault, &m), 0);
 	(void)http_ask(s, fd);
 	SPIN(&s->w, a->inflight == 1);

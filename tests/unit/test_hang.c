@@ -155,21 +155,21 @@ static void proc_is_read_only_when_late(void **state)
 	assert_false(hang_wants_sample(&h, AFTER, START + 900));
 }
 
-static void mute_is_who_has_work_and_does_none(void **state)
+static void mute_is_who_is_late_in_every_beat(void **state)
 {
 	struct mute m = {0};
 
 	(void)state;
-	assert_false(mute_beat(&m, true, 7, 1000, 100));
-	assert_false(mute_beat(&m, true, 7, 1000, 1099));
-	assert_false(mute_beat(&m, true, 8, 1000, 1100)); /* one was answered */
-	assert_false(mute_beat(&m, true, 8, 1000, 2099));
-	assert_true(mute_beat(&m, true, 8, 1000, 2100));
-	assert_false(mute_beat(&m, false, 8, 1000, 2200)); /* nothing to do, or it waits for another */
-	assert_false(mute_beat(&m, false, 8, 1000, 9000));
-	assert_false(mute_beat(&m, true, 8, 1000, 9100));
-	assert_false(mute_beat(&m, true, 8, 1000, 10099));
-	assert_true(mute_beat(&m, true, 8, 1000, 10100));
+	assert_false(mute_beat(&m, false, 1000, 100));
+	assert_false(mute_beat(&m, false, 1000, 5000));
+	assert_false(mute_beat(&m, true, 1000, 5100));
+	assert_false(mute_beat(&m, true, 1000, 6099));
+	assert_false(mute_beat(&m, false, 1000, 6150)); /* it was answered after all */
+	assert_false(mute_beat(&m, true, 1000, 6200));
+	assert_false(mute_beat(&m, true, 1000, 7199));
+	assert_true(mute_beat(&m, true, 1000, 7200));
+	assert_true(mute_beat(&m, true, 1000, 7300));
+	assert_false(mute_beat(&m, false, 1000, 7400));
 }
 
 int main(void)
@@ -183,7 +183,7 @@ int main(void)
 		cmocka_unit_test(our_own_absence_blames_nobody),
 		cmocka_unit_test(what_lies_in_the_channel_is_read_first),
 		cmocka_unit_test(proc_is_read_only_when_late),
-		cmocka_unit_test(mute_is_who_has_work_and_does_none),
+		cmocka_unit_test(mute_is_who_is_late_in_every_beat),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -251,6 +251,39 @@ static void is_half_open(void **state)
 	assert_int_equal(who(s), a->pid); /* when its time is over */
 }
 
+/* Whom nobody answers is overdue, but not before his own deadline. */
+static void is_late(void **state)
+{
+	struct site *s = *state;
+	struct copy *a =
+		spawn_with(s, "plain", "heartbeat_ms: 10\nhang_after_ms: 50\nrequest_timeout_ms: 100\ndrills: true\n");
+	struct raw c;
+	unsigned n;
+	uint64_t t;
+
+	SPIN(&s->w, is(a, "serving"));
+	do_harm(a, "half-open", 0, 0);
+	SPIN(&s->w, strstr(said(a), "fault=half-open") != NULL);
+	ask(s); /* it has 10 s */
+	SPIN(&s->w, a->inflight == 1);
+	t = tr_mono_ms();
+	raw_open(&c, &s->w);
+	raw_ask(&c, 9, MSG_ping, &(struct msg_ping){0});
+	SPIN(&s->w, a->inflight == 2);
+	SPIN(&s->w, a->overdue > 0);
+	assert_true(tr_mono_ms() - t >= 150);
+	n = a->beats;
+	SPIN(&s->w, a->beats > n + 10);
+	assert_int_equal(a->overdue, 1);
+	assert_int_equal(a->inflight, 2);
+	heal(a);
+	SPIN(&s->w, s->answers == 1);
+	n = a->beats;
+	SPIN(&s->w, a->beats > n + 1);
+	assert_int_equal(a->overdue, 0);
+	raw_close(&c);
+}
+
 static void answers_garbage(void **state)
 {
 	struct site *s = *state;
@@ -298,6 +331,7 @@ int main(int argc, char **argv)
 		T(is_heavy),
 		T(has_no_descriptors),
 		T(is_half_open),
+		T(is_late),
 		T(answers_garbage),
 	};
 	const char *mode = getenv("TEST_KIT_JR");

@@ -50,6 +50,8 @@ void api_mute(void *arg, bool mute); /* arg: struct api */
 /* Ends every stream of events, takes no new one. Before http_server_drain(), which waits for them. */
 void api_drain(struct api *api);
 uint32_t api_inflight(const struct api *api); /* HTTP requests being worked on */
+/* Of those, how many have had late_ms more than request_timeout_ms. */
+uint32_t api_overdue(const struct api *api, uint32_t late_ms);
 /* Every call must have ended: shut the peers first (their callbacks still need the api), then free the HTTP server
  * (streams). */
 void api_free(struct api **api);

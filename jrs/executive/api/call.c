@@ -37,6 +37,7 @@ struct api_call *api_call_new(struct api *api, struct http_req *req)
 	memcpy(call->effect_id, "req:", 4);
 	tr_id_new(call->effect_id + 4); /* never the client's X-Request-Id: that may repeat */
 	api->inflight++;
+	TAILQ_INSERT_TAIL(&api->calls, call, in_order);
 	return call;
 }
 
@@ -70,6 +71,7 @@ struct http_req *api_call_end(struct api_call *call, int status)
 	api->requests[row][api_method_row(http_method(req).p)][http_status_row(status)]++;
 	metrics_observe(&api->latency[row], (double)(tr_mono_ns() - http_started_ns(req)) / 1e9);
 	api->inflight--;
+	TAILQ_REMOVE(&api->calls, call, in_order);
 	if (call->has_key)
 		unlink_keyed(call);
 	if (api->cfg.on_done != NULL)

@@ -10,6 +10,7 @@
 #include "jrs/executive/api/replay.h"
 #include "jrs/executive/http/problem.h"
 #include "proto/json/json.h"
+#include <sys/queue.h>
 
 struct api_call;
 struct route {
@@ -44,6 +45,7 @@ struct api {
 	const uint32_t *conns; /* borrowed; NULL: not told */
 	uint64_t dropped[HTTP_NDROPS];
 	unsigned inflight;            /* HTTP calls */
+	TAILQ_HEAD(, api_call) calls; /* those, the oldest first */
 	struct api_call *keyed;       /* those of them that have a client's Idempotency-Key */
 	unsigned asks;                /* RPC questions */
 	bool without_integration;     /* said once, when it begins and when it ends */
@@ -71,8 +73,9 @@ struct api_call {
 	struct http_req *req;
 	const struct route *route; /* NULL: none */
 	uint64_t start_ms;
-	msgpack_zone *zone; /* owned; NULL until api_zone() */
-	json_t **docs;      /* owned: what decoded structs borrow from */
+	TAILQ_ENTRY(api_call) in_order; /* in api->calls */
+	msgpack_zone *zone;             /* owned; NULL until api_zone() */
+	json_t **docs;                  /* owned: what decoded structs borrow from */
 	size_t ndocs;
 	char effect_id[KEY_MAX + 1];  /* request_id of an effect on the wire: makes it happen once */
 	bool has_key;                 /* it is the client's Idempotency-Key */

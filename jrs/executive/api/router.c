@@ -1,3 +1,4 @@
+#include "common/base/clock.h"
 #include "common/base/text.h"
 #include "jrs/executive/api/auth.h"
 #include "jrs/executive/api/internal.h"
@@ -20,6 +21,7 @@ int api_new(struct api **out, const struct api_cfg *cfg)
 	if (api == NULL)
 		return TR_ENOMEM;
 	api->cfg = *cfg;
+	TAILQ_INIT(&api->calls);
 	if (cfg->listen_host != NULL)
 		tr_copy(api->listen_host, sizeof(api->listen_host), cfg->listen_host, strlen(cfg->listen_host));
 	if (cfg->token_hash != NULL) {
@@ -49,6 +51,21 @@ void api_free(struct api **api)
 uint32_t api_inflight(const struct api *api)
 {
 	return api->inflight;
+}
+
+uint32_t api_overdue(const struct api *api, uint32_t late_ms)
+{
+	const struct api_call *call;
+	uint64_t now = tr_mono_ms();
+	uint32_t n = 0;
+
+	TAILQ_FOREACH(call, &api->calls, in_order)
+	{
+		if (now - call->start_ms < (uint64_t)api->cfg.request_timeout_ms + late_ms)
+			break;
+		n++;
+	}
+	return n;
 }
 
 void api_refused(void *arg, int status)
