@@ -17,6 +17,8 @@ int main(int argc, char **argv)
 		goto out;
 	r = jr_run(jr);
 out:
+	if (r == TR_ECLOSED) /* told to leave before there was an archive */
+		r = 0;
 	if (r < 0)
 		log_error("leaving reason=\"%s\"", tr_strerror(r));
 	memory_free(&memory);

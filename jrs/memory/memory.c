@@ -20,6 +20,7 @@
 #define FOLLOW_SHARE   50u     /* who waits to lead looks at others' commits for at most this part of the time */
 #define WARM_FIRST     10u     /* so many questions whatever happens, then one when something was committed */
 #define RESCUE_MS      600000u /* a rescue that failed, or may not be yet, is looked at again */
+#define MOVED          "another archive is in place"
 
 struct memory {
 	struct jr *jr;
@@ -284,7 +285,7 @@ static void close_archive(void *arg)
 /* Not from inside a callback of the archive's. */
 static void close_if_done(struct memory *m)
 {
-	if (m->draining && m->pending == 0)
+	if (m->draining && m->pending == 0 && m->close_timer != NULL)
 		(void)loop_timer_start(m->close_timer, 0, 0);
 }
 
@@ -301,6 +302,11 @@ static void on_drain(void *arg)
 
 	m->draining = true;
 	close_if_done(m);
+}
+
+static bool told_to_leave(void *arg)
+{
+	return ((const struct memory *)arg)->draining;
 }
 
 static void on_figures(void *arg, int r, const struct archive_answer *answer, const struct tr_fault *fault)
@@ -333,7 +339,7 @@ static void on_rescued(void *arg, int r, const struct rescue_result *result, con
 			  RESCUE_MS / 1000);
 	} else {
 		log_warn("archive: leaving, to be started again on the sound archive number=%u", result->to);
-		jr_fatal(m->jr, TR_ESTORE);
+		jr_leave(m->jr, "the archive was salvaged");
 	}
 	rescue_free(&m->rescue); /* result and fault go with it */
 }
@@ -444,7 +450,7 @@ static void follow(struct memory *m)
 	uint64_t now_ms = tr_mono_ms();
 
 	if (opening_moved(&m->opening)) {
-		jr_leave(m->jr, "another archive is in place");
+		jr_leave(m->jr, MOVED);
 		return;
 	}
 	if (m->refreshing || now_ms - m->refresh_ms < m->refresh_cost_ms * FOLLOW_SHARE)
@@ -477,12 +483,11 @@ static void on_lead(void *arg, uint64_t epoch)
 	struct memory *m = arg;
 	int r;
 
-	m->leads = true;
-	if (opening_moved(&m->opening)) {
-		log_warn("another archive is in place: leaving, to be started again on that");
-		jr_fatal(m->jr, TR_ESTORE);
+	if (opening_moved(&m->opening)) { /* whoever restored or salvaged it leads no more, and we know the old one */
+		jr_leave(m->jr, MOVED);
 		return;
 	}
+	m->leads = true;
 	work_lead(m->work);
 	if ((r = archive_lead(m->archive, epoch, on_claimed, m)) < 0 && r != TR_EUNAVAILABLE) /* damaged */
 		jr_fatal(m->jr, r);
@@ -530,7 +535,8 @@ int memory_new(struct memory **out, struct jr *jr)
 	if (m == NULL)
 		return r;
 	m->jr = jr;
-	m->opening.lock_fd = -1;
+	m->opening = (struct opening){.lock_fd = -1, .told_to_leave = told_to_leave, .arg = m};
+	jr_on_drain(jr, on_drain, m);
 	if ((r = opening_begin(&m->opening, jr_options(jr), jr_loop(jr), &m->archive)) < 0)
 		goto fail;
 	work = (struct work_cfg){jr, m->opening.path, jr_options(jr)->cfg.archive_url[0] == '\0',
@@ -543,7 +549,6 @@ int memory_new(struct memory **out, struct jr *jr)
 		goto fail;
 	jr_epoch_above(jr, stats.epoch);
 	jr_on_lead(jr, on_lead, m);
-	jr_on_drain(jr, on_drain, m);
 	follow(m); /* the first question is asked before anybody else's */
 	for (i = 0; i < sizeof(served) / sizeof(served[0]); i++)
 		jr_handle(jr, served[i], on_call, m);

@@ -86,7 +86,7 @@ static int open_as_it_is(struct opening *o, struct archive_cfg *cfg, struct arch
 }
 
 /* A server that is away at the start, or goes away meanwhile, gets some time, as does a lead that makes the archive: to
- * leave and be started anew would be slower. */
+ * leave and be started anew would be slower. Who is told to leave meanwhile hears it. */
 static int open_patiently(struct opening *o, struct archive_cfg *cfg, struct archive **out, struct tr_fault *fault)
 {
 	uint64_t began = tr_mono_ms();
@@ -101,6 +101,9 @@ static int open_patiently(struct opening *o, struct archive_cfg *cfg, struct arc
 		    !(r == TR_EUNAVAILABLE && cfg->conninfo != NULL && waited < SERVER_WAIT_MS))
 			return r;
 		usleep(LOOK_MS * 1000);
+		(void)uv_run(cfg->loop, UV_RUN_NOWAIT);
+		if (o->told_to_leave(o->arg))
+			return TR_ECLOSED;
 	}
 }
 
@@ -131,6 +134,8 @@ int opening_begin(struct opening *o, const struct jr_opts *opts, uv_loop_t *loop
 	if (r == 0)
 		log_info("archive open ms=%.1f %s", (double)(tr_mono_ns() - began) / 1e6,
 			 cfg.alone ? "alone" : "beside others");
+	else if (r == TR_ECLOSED)
+		log_info("leaving before the archive could be opened: it %s", fault.rule);
 	else if (r == TR_EBUSY)
 		log_warn("cannot follow yet, to be started again: the archive %s", fault.rule);
 	else

@@ -30,6 +30,11 @@ def everything(tribe):
             return found
 
 
+def memory_jrs(tribe):
+    """Pids of whoever leads and whoever waits."""
+    return [pid for name, pid in tribe.processes().items() if name.startswith("memory-jr")]
+
+
 class Damage(unittest.TestCase):
     def path(self, tribe, n, name=""):
         return os.path.join(tribe.state, "archive", str(n), name)
@@ -79,9 +84,10 @@ class Damage(unittest.TestCase):
             tribe.start()
             self.fill(tribe, 500)
             before = everything(tribe)
-            pids = tribe.pids()
+            lead = tribe.pids()["memory"]
             os.kill(tribe.process.pid, signal.SIGSTOP)  # it shall not start another
-            os.kill(pids["memory"], signal.SIGKILL)
+            for pid in sorted(memory_jrs(tribe), key=lambda pid: pid == lead):  # nobody shall be left to take over
+                os.kill(pid, signal.SIGKILL)
             tribe.kill()
             tribe.wait_gone()
             log = self.path(tribe, 1, "thermal.sqlite-wal")
