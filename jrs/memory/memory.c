@@ -276,8 +276,8 @@ static void close_archive(void *arg)
 		flush_company(m);
 	work_stop(m->work);
 	archive_close(&m->archive); /* answers what is left */
+	work_free(&m->work); /* what was restored takes its place now, while nobody can be alone with the old one */
 	opening_end(&m->opening);
-	work_free(&m->work); /* what was restored takes its place now */
 	if (m->draining)
 		jr_drained(m->jr);
 }

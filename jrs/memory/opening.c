@@ -27,24 +27,38 @@ static int open_lock(struct opening *o, const char *state, struct tr_fault *faul
 	return 0;
 }
 
-static bool file_of(const struct opening *o, uint64_t *dev, uint64_t *ino)
+struct files {
+	uint64_t dev, ino, index;
+};
+
+static struct files files_of(const struct opening *o)
 {
+	char index[sizeof(o->path) + 8];
+	struct files f = {0, 0, 0};
 	struct stat st;
 
-	*dev = *ino = 0;
 	if (o->path[0] == '\0' || stat(o->path, &st) < 0)
-		return false;
-	*dev = st.st_dev;
-	*ino = st.st_ino;
-	return true;
+		return f;
+	f.dev = st.st_dev;
+	f.ino = st.st_ino;
+	(void)snprintf(index, sizeof(index), "%s-shm", o->path);
+	f.index = stat(index, &st) < 0 ? 0 : st.st_ino;
+	return f;
+}
+
+static void remember(struct opening *o, struct files f)
+{
+	o->dev = f.dev;
+	o->ino = f.ino;
+	o->index = f.index;
 }
 
 bool opening_moved(const struct opening *o)
 {
-	uint64_t dev, ino;
+	struct files now = files_of(o);
 
-	(void)file_of(o, &dev, &ino);
-	return dev != o->dev || ino != o->ino;
+	/* while it is open nobody makes its index anew, and nobody removes it */
+	return now.dev != o->dev || now.ino != o->ino || (o->index != 0 && now.index != o->index);
 }
 
 /* TR_EBUSY: somebody else sees to what it needs. */
@@ -54,9 +68,9 @@ static int open_once(struct opening *o, struct archive_cfg *cfg, struct archive 
 	int r;
 
 	cfg->damaged = &damaged;
-	(void)file_of(o, &o->dev, &o->ino);
+	remember(o, files_of(o));
 	if ((r = archive_open(out, cfg, fault)) == 0 && cfg->alone)
-		(void)file_of(o, &o->dev, &o->ino); /* it may just have been made */
+		remember(o, files_of(o)); /* it may just have been made */
 	if (r == 0 && opening_moved(o)) {
 		archive_close(out);
 		return tr_fault_set(fault, TR_EBUSY, "archive.url", "was replaced while it was opened");
@@ -121,7 +135,7 @@ int opening_begin(struct opening *o, const struct jr_opts *opts, uv_loop_t *loop
 	int r;
 
 	o->path[0] = '\0';
-	o->dev = o->ino = 0;
+	remember(o, (struct files){0, 0, 0});
 	if ((r = open_lock(o, opts->state, &fault)) == 0 && cfg_archive_is_postgres(&opts->cfg))
 		cfg.conninfo = opts->cfg.archive_url;
 	else if (r == 0 &&

@@ -17,6 +17,7 @@
 
 #define FILE_NAME "thermal.sqlite"
 #define BESIDE    "restoring" /* STATE/archive/restoring; PATH.restoring */
+#define KEPT_MAX  100u
 
 static int failed(struct work_job *j, const char *what)
 {
@@ -184,24 +185,41 @@ static int switch_numbered(struct work_job *j)
 	return 0;
 }
 
-/* A name is never without a file: the old one gets a second name, then the new one takes the first. */
+/* A second name for the old file; who restores twice in a second gets two. */
+static int keep_file(const struct work *w, char kept[WORK_PATH])
+{
+	long long second = tr_wall_ms() / 1000;
+	unsigned again;
+
+	path_of(kept, "%s.before-%lld", w->path, second);
+	for (again = 2; link(w->path, kept) < 0; again++) {
+		if (errno != EEXIST || again > KEPT_MAX)
+			return -1;
+		path_of(kept, "%s.before-%lld-%u", w->path, second, again);
+	}
+	return sync_parent(kept);
+}
+
+/* A name is never without a file: the old one gets a second name, then the new one takes the first. A follower still
+ * has the old one open: its log, which is empty, and the index of that must not be the new one's. Should we end between
+ * these steps, whoever takes over sees that they are gone, and leaves (opening_moved()). */
 static int switch_file(struct work_job *j)
 {
 	const struct work *w = j->work;
-	char dir[WORK_PATH], file[WORK_PATH], kept[WORK_PATH], log[WORK_PATH];
+	char dir[WORK_PATH], file[WORK_PATH], kept[WORK_PATH], log[WORK_PATH], index[WORK_PATH];
 	struct stat st;
 
 	beside(w, dir, file);
 	path_of(log, "%s-wal", w->path);
+	path_of(index, "%s-shm", w->path);
 	if (stat(log, &st) == 0 && st.st_size > 0)
 		return tr_fault_set(&j->fault, TR_ECONFLICT, "archive",
 				    "is open in another program, which must be closed first");
-	/* a follower still has the old one open, and leaves soon: its log and their index must not be the new one's */
+	if (keep_file(w, kept) < 0)
+		return failed(j, "the old file cannot get another name");
 	(void)unlink(log);
-	path_of(log, "%s-shm", w->path);
-	(void)unlink(log);
-	path_of(kept, "%s.before-%lld", w->path, (long long)(tr_wall_ms() / 1000));
-	if (link(w->path, kept) < 0 || sync_parent(kept) < 0 || rename(file, w->path) < 0 || sync_parent(kept) < 0)
+	(void)unlink(index);
+	if (rename(file, w->path) < 0 || sync_parent(kept) < 0)
 		return failed(j, "the restored file cannot take its place");
 	path_of(j->kept, "%s", kept);
 	return 0;
