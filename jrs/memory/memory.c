@@ -21,6 +21,8 @@
 #define WARM_FIRST     10u     /* so many questions whatever happens, then one when something was committed */
 #define RESCUE_MS      600000u /* a rescue that failed, or may not be yet, is looked at again */
 #define MOVED          "another archive is in place"
+#define CLAIM_LATE_MS \
+	3u /* a lead to whom nobody writes claims the archive so late: the first reads have the processors */
 
 struct memory {
 	struct jr *jr;
@@ -28,7 +30,9 @@ struct memory {
 	struct work *work;
 	struct opening opening;
 	/* NULL archive: it is closed, we leave */
-	bool leads, draining;
+	bool leads, claims, draining; /* claims: or has claimed */
+	uint64_t epoch, lead_ns;
+	struct loop_timer *claim_timer;
 	unsigned pending; /* calls of others that are not answered */
 	struct loop_timer *close_timer;
 	/* while we wait to lead */
@@ -240,6 +244,15 @@ static bool copies(const struct pending *p)
 	       (chan_call_id(p->call) == MSG_memory_export && !page->has_after);
 }
 
+static void claim(void *arg);
+
+/* Needs neither that we have claimed the archive nor figures. */
+static bool reads_only(enum wire_msg_id id)
+{
+	return id == MSG_memory_get || id == MSG_memory_recall || id == MSG_memory_decisions ||
+	       id == MSG_memory_explain;
+}
+
 static void on_call(void *arg, struct chan_call *call, const void *msg)
 {
 	struct memory *m = arg;
@@ -252,6 +265,8 @@ static void on_call(void *arg, struct chan_call *call, const void *msg)
 	}
 	*p = (struct pending){m, call, msg, tr_mono_ns()};
 	m->pending++;
+	if (!m->claims && !reads_only(chan_call_id(call)))
+		claim(m);
 	if (copies(p))
 		flush_company(m);
 	if (!copies(p) || (r = archive_settle(m->archive, on_settled, p)) < 0)
@@ -272,7 +287,7 @@ static void close_archive(void *arg)
 	if (m->archive == NULL)
 		return;
 	rescue_free(&m->rescue);
-	if (m->leads && m->entangle != NULL)
+	if (m->claims && m->entangle != NULL)
 		flush_company(m);
 	work_stop(m->work);
 	archive_close(&m->archive); /* answers what is left */
@@ -471,9 +486,27 @@ static void on_claimed(void *arg, int r, uint64_t epoch, const struct tr_fault *
 	} else if (r < 0) {
 		log_warn("the archive is not written reason=\"%s\"", fault->rule);
 	} else {
-		log_info("archive claimed epoch=%llu", (unsigned long long)epoch);
+		log_info("archive claimed epoch=%llu after_ms=%.1f", (unsigned long long)epoch,
+			 (double)(tr_mono_ns() - m->lead_ns) / 1e6);
 		replay(m);
 	}
+}
+
+/* What is no hurry for who waits for an answer comes with it. */
+static void claim(void *arg)
+{
+	struct memory *m = arg;
+	int r;
+
+	if (m->archive == NULL || m->claims)
+		return;
+	m->claims = true;
+	if ((r = archive_lead(m->archive, m->epoch, on_claimed, m)) < 0 && r != TR_EUNAVAILABLE) { /* damaged */
+		jr_fatal(m->jr, r);
+		return;
+	}
+	work_lead(m->work);
+	refresh_figures(m);
 }
 
 /* Reads are answered from here on; their rows come from the database, and what needs figures waits for the claim, as do
@@ -481,17 +514,16 @@ static void on_claimed(void *arg, int r, uint64_t epoch, const struct tr_fault *
 static void on_lead(void *arg, uint64_t epoch)
 {
 	struct memory *m = arg;
-	int r;
 
 	if (opening_moved(&m->opening)) { /* whoever restored or salvaged it leads no more, and we know the old one */
 		jr_leave(m->jr, MOVED);
 		return;
 	}
 	m->leads = true;
-	work_lead(m->work);
-	if ((r = archive_lead(m->archive, epoch, on_claimed, m)) < 0 && r != TR_EUNAVAILABLE) /* damaged */
-		jr_fatal(m->jr, r);
-	refresh_figures(m);
+	m->epoch = epoch;
+	m->lead_ns = tr_mono_ns();
+	if (loop_timer_start(m->claim_timer, CLAIM_LATE_MS, 0) < 0)
+		claim(m);
 }
 
 static void each_second(void *arg)
@@ -500,9 +532,9 @@ static void each_second(void *arg)
 
 	if (m->archive == NULL || m->draining)
 		return;
-	if (m->leads)
+	if (m->claims)
 		refresh_figures(m);
-	else
+	else if (!m->leads)
 		follow(m);
 }
 
@@ -514,6 +546,7 @@ static int new_timers(struct memory *m)
 	if ((r = loop_timer_new(&m->flush_timer, loop, flush_company, m)) < 0 ||
 	    (r = loop_timer_new(&m->figures_timer, loop, each_second, m)) < 0 ||
 	    (r = loop_timer_new(&m->close_timer, loop, close_archive, m)) < 0 ||
+	    (r = loop_timer_new(&m->claim_timer, loop, claim, m)) < 0 ||
 	    (r = loop_timer_start(m->flush_timer, FLUSH_MS, FLUSH_MS)) < 0)
 		return r;
 	return loop_timer_start(m->figures_timer, FIGURES_MS, FIGURES_MS);
@@ -569,6 +602,7 @@ void memory_free(struct memory **mp)
 	loop_timer_free(&m->flush_timer);
 	loop_timer_free(&m->figures_timer);
 	loop_timer_free(&m->close_timer);
+	loop_timer_free(&m->claim_timer);
 	rescue_free(&m->rescue);
 	m->draining = false;
 	if (m->archive != NULL) /* we leave in a hurry: somebody else may lead already */

@@ -348,7 +348,8 @@ fail:
 
 void work_lead(struct work *w)
 {
-	work_sweep(w, "");
+	if (w->job == NULL) /* else it has swept already, and what is there now may be its own */
+		work_sweep(w, "");
 }
 
 void work_forgo(struct work *w)

@@ -2,7 +2,7 @@
  * moment, without waiting for anything. Nothing that was acknowledged is lost, nothing is there twice, and no caller
  * hears of a lock.
  *
- *   test_takeover sqlite|postgresql [--measure MEMORIES]
+ *   test_takeover sqlite|postgresql [--measure MEMORIES | --takeovers N]
  *   test_takeover KIND --lead PATH CONNINFO EPOCH ROUND       the other process; acknowledges on descriptor 3
  */
 #include "memory_rig.h"
@@ -422,6 +422,15 @@ static double recall_ms(struct rig *g, unsigned n)
 	return (double)(tr_mono_ns() - began) / 1e6;
 }
 
+static double get_ms(struct rig *g, wire_str id)
+{
+	uint64_t began = tr_mono_ns();
+
+	if (!rig_try_get(g, id))
+		fail_msg("a known one is not found");
+	return (double)(tr_mono_ns() - began) / 1e6;
+}
+
 static void run_for(struct rig *g, uint64_t ms)
 {
 	uint64_t until = tr_mono_ms() + ms;
@@ -435,9 +444,11 @@ static void run_for(struct rig *g, uint64_t ms)
 #define TAKEOVERS 20
 static void measure(struct rig *g, bool warmed)
 {
-	double first[TAKEOVERS], later[TAKEOVERS * 20], lead_ms[TAKEOVERS], beside[TAKEOVERS];
+	double got[TAKEOVERS], first[TAKEOVERS], later[TAKEOVERS * 20], lead_ms[TAKEOVERS], beside[TAKEOVERS],
+		behind[TAKEOVERS];
 	uint64_t epoch = (uint64_t)rig_look(g, LOOK_EPOCH), began;
 	unsigned i, k, own = 0, all = 0, lead_own = 0, lead_all = 0, n = 0;
+	const wire_str known = wire_s("known");
 	static struct other o;
 
 	for (i = 0; i < TAKEOVERS; i++) {
@@ -459,12 +470,15 @@ static void measure(struct rig *g, bool warmed)
 		assert_int_equal(kill(o.pid, SIGKILL), 0);
 		began = tr_mono_ns();
 		assert_int_equal(archive_lead(g->a, ++epoch, on_led, &t), 0);
+		got[i] = get_ms(g, known);
 		first[i] = recall_ms(g, i);
 		await(g, &t.done);
 		lead_ms[i] = (double)(t.at_ns - began) / 1e6;
 		hear(&o, 0);
 		for (k = 0; k < 20; k++)
 			later[n++] = recall_ms(g, 100 + i * 20 + k);
+		rig_settle(g); /* a commit: readers' pages are read anew */
+		behind[i] = recall_ms(g, 900 + i);
 		assert_int_equal(waitpid(o.pid, NULL, 0), o.pid);
 		close(o.fd);
 		archive_close(&g->a);
@@ -473,20 +487,72 @@ static void measure(struct rig *g, bool warmed)
 		msgpack_zone_clear(g->zone);
 	}
 	(void)p50(first, TAKEOVERS); /* sorts it */
-	print_message("%s %s: first recall p50 %.2f max %.2f ms, later ones p50 %.2f ms, one beside the lead p50 %.2f "
-		      "ms; claimed p50 %.1f ms; own (all) kB: "
+	(void)p50(got, TAKEOVERS);
+	print_message("%s %s: first get p50 %.2f max %.2f ms, then a recall p50 %.2f max %.2f ms, later ones p50 %.2f "
+		      "ms, one behind a commit p50 %.2f ms, one beside the lead p50 %.2f ms; claimed p50 %.1f ms; own "
+		      "(all) kB: "
 		      "waiting %u (%u), leading %u (%u)\n",
-		      g->kind->name, warmed ? "warmed" : "not warmed", first[TAKEOVERS / 2], first[TAKEOVERS - 1],
-		      p50(later, n), p50(beside, TAKEOVERS), p50(lead_ms, TAKEOVERS), own, all, lead_own, lead_all);
+		      g->kind->name, warmed ? "warmed" : "not warmed", got[TAKEOVERS / 2], got[TAKEOVERS - 1],
+		      first[TAKEOVERS / 2], first[TAKEOVERS - 1], p50(later, n), p50(behind, TAKEOVERS),
+		      p50(beside, TAKEOVERS), p50(lead_ms, TAKEOVERS), own, all, lead_own, lead_all);
+}
+
+/* How long it takes to the lead, in powers of two of ms. */
+static int many_takeovers(unsigned takeovers)
+{
+	struct rig *g = rig_new();
+	unsigned bins[16] = {0}, i, bin;
+	uint64_t epoch, began;
+	static struct other o;
+
+	g->kind->wipe(g);
+	assert_int_equal(rig_open_again(g, NULL), 0);
+	archive_close(&g->a);
+	uv_run(&g->loop, UV_RUN_NOWAIT);
+	epoch = (uint64_t)rig_look(g, LOOK_EPOCH);
+	for (i = 0; i < takeovers; i++) {
+		struct told t = {0};
+		double ms;
+
+		spawn_lead(&o, g, ++epoch, i % IDLE_ROUNDS);
+		hear(&o, 1);
+		open_follower(g);
+		hear(&o, TO_BE_SEEN);
+		assert_int_equal(kill(o.pid, SIGKILL), 0);
+		began = tr_mono_ns();
+		assert_int_equal(archive_lead(g->a, ++epoch, on_led, &t), 0);
+		await(g, &t.done);
+		assert_int_equal(t.r, 0);
+		ms = (double)(t.at_ns - began) / 1e6;
+		for (bin = 0; bin < 15 && ms >= (double)(1u << bin); bin++)
+			;
+		bins[bin]++;
+		if (ms >= 20)
+			print_message("nr %u: %.1f ms\n", i, ms);
+		hear(&o, 0);
+		assert_int_equal(waitpid(o.pid, NULL, 0), o.pid);
+		close(o.fd);
+		archive_close(&g->a);
+		uv_run(&g->loop, UV_RUN_NOWAIT);
+	}
+	for (bin = 0; bin < 16; bin++)
+		if (bins[bin] > 0)
+			print_message("%s: below %u ms: %u\n", g->kind->name, 1u << bin, bins[bin]);
+	rig_free(g);
+	return 0;
 }
 
 static int measure_all(unsigned memories)
 {
+	struct item_new_memory known = said("a known one");
 	struct rig *g = rig_new();
 
 	g->kind->wipe(g);
 	assert_int_equal(rig_open_again(g, NULL), 0);
 	fill(g, memories);
+	known.has_id = true;
+	known.id = wire_s("known");
+	rig_add(g, &known);
 	archive_close(&g->a);
 	uv_run(&g->loop, UV_RUN_NOWAIT);
 	measure(g, false);
@@ -506,5 +572,7 @@ int main(int argc, char **argv)
 	rig_choose(argc, argv);
 	if (argc == 4 && strcmp(argv[2], "--measure") == 0)
 		return measure_all((unsigned)atoi(argv[3]));
+	if (argc == 4 && strcmp(argv[2], "--takeovers") == 0)
+		return many_takeovers((unsigned)atoi(argv[3]));
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
