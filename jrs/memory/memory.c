@@ -21,8 +21,7 @@
 #define WARM_FIRST     10u     /* so many questions whatever happens, then one when something was committed */
 #define RESCUE_MS      600000u /* a rescue that failed, or may not be yet, is looked at again */
 #define MOVED          "another archive is in place"
-#define CLAIM_LATE_MS \
-	3u /* a lead to whom nobody writes claims the archive so late: the first reads have the processors */
+#define CLAIM_LATE_MS  1u /* the archive is claimed so long behind the lead: the first reads have the processors */
 
 struct memory {
 	struct jr *jr;
@@ -33,7 +32,8 @@ struct memory {
 	bool leads, claims, draining; /* claims: or has claimed */
 	uint64_t epoch, lead_ns;
 	struct loop_timer *claim_timer;
-	unsigned pending; /* calls of others that are not answered */
+	struct pending *held, **held_end; /* calls that wait until the claim was asked for, in order */
+	unsigned pending;                 /* calls of others that are not answered */
 	struct loop_timer *close_timer;
 	/* while we wait to lead */
 	bool refreshing;
@@ -60,6 +60,7 @@ struct pending {
 	struct chan_call *call;
 	const void *msg; /* borrowed from call */
 	uint64_t began_ns;
+	struct pending *next; /* while held */
 };
 
 /* What has happened since the last flush is fresher than the row. */
@@ -244,13 +245,26 @@ static bool copies(const struct pending *p)
 	       (chan_call_id(p->call) == MSG_memory_export && !page->has_after);
 }
 
-static void claim(void *arg);
-
 /* Needs neither that we have claimed the archive nor figures. */
 static bool reads_only(enum wire_msg_id id)
 {
 	return id == MSG_memory_get || id == MSG_memory_recall || id == MSG_memory_decisions ||
 	       id == MSG_memory_explain;
+}
+
+static void proceed(struct pending *p)
+{
+	struct memory *m = p->m;
+	int r;
+
+	if (copies(p))
+		flush_company(m);
+	if (!copies(p) || (r = archive_settle(m->archive, on_settled, p)) < 0)
+		r = pass_on(p);
+	if (r < 0) {
+		fail(m, p->call, r, NULL);
+		end_pending(p);
+	}
 }
 
 static void on_call(void *arg, struct chan_call *call, const void *msg)
@@ -263,18 +277,23 @@ static void on_call(void *arg, struct chan_call *call, const void *msg)
 		chan_failf(call, r, "", "%s", tr_strerror(r));
 		return;
 	}
-	*p = (struct pending){m, call, msg, tr_mono_ns()};
+	*p = (struct pending){m, call, msg, tr_mono_ns(), NULL};
 	m->pending++;
-	if (!m->claims && !reads_only(chan_call_id(call)))
-		claim(m);
-	if (copies(p))
-		flush_company(m);
-	if (!copies(p) || (r = archive_settle(m->archive, on_settled, p)) < 0)
-		r = pass_on(p);
-	if (r < 0) {
-		fail(m, call, r, NULL);
-		end_pending(p);
+	if (m->claims || reads_only(chan_call_id(call))) {
+		proceed(p);
+		return;
 	}
+	*m->held_end = p;
+	m->held_end = &p->next;
+}
+
+static struct pending *next_held(struct memory *m)
+{
+	struct pending *p = m->held;
+
+	if (p != NULL && (m->held = p->next) == NULL)
+		m->held_end = &m->held;
+	return p;
 }
 
 /* ---- leaving ---- */
@@ -283,10 +302,15 @@ static void on_call(void *arg, struct chan_call *call, const void *msg)
 static void close_archive(void *arg)
 {
 	struct memory *m = arg;
+	struct pending *p;
 
 	if (m->archive == NULL)
 		return;
 	rescue_free(&m->rescue);
+	while ((p = next_held(m)) != NULL) {
+		fail(m, p->call, TR_ECLOSED, NULL);
+		end_pending(p);
+	}
 	if (m->claims && m->entangle != NULL)
 		flush_company(m);
 	work_stop(m->work);
@@ -489,28 +513,28 @@ static void on_claimed(void *arg, int r, uint64_t epoch, const struct tr_fault *
 		log_info("archive claimed epoch=%llu after_ms=%.1f", (unsigned long long)epoch,
 			 (double)(tr_mono_ns() - m->lead_ns) / 1e6);
 		replay(m);
+		work_lead(m->work);
+		refresh_figures(m);
 	}
 }
 
-/* What is no hurry for who waits for an answer comes with it. */
 static void claim(void *arg)
 {
 	struct memory *m = arg;
+	struct pending *p;
 	int r;
 
-	if (m->archive == NULL || m->claims)
+	if (m->archive == NULL)
 		return;
 	m->claims = true;
-	if ((r = archive_lead(m->archive, m->epoch, on_claimed, m)) < 0 && r != TR_EUNAVAILABLE) { /* damaged */
+	if ((r = archive_lead(m->archive, m->epoch, on_claimed, m)) < 0 && r != TR_EUNAVAILABLE) /* damaged */
 		jr_fatal(m->jr, r);
-		return;
-	}
-	work_lead(m->work);
-	refresh_figures(m);
+	while ((p = next_held(m)) != NULL)
+		proceed(p);
 }
 
 /* Reads are answered from here on; their rows come from the database, and what needs figures waits for the claim, as do
- * writes. */
+ * writes. What nobody waits for, sweeping and figures, comes behind it. */
 static void on_lead(void *arg, uint64_t epoch)
 {
 	struct memory *m = arg;
@@ -568,6 +592,7 @@ int memory_new(struct memory **out, struct jr *jr)
 	if (m == NULL)
 		return r;
 	m->jr = jr;
+	m->held_end = &m->held;
 	m->opening = (struct opening){.lock_fd = -1, .told_to_leave = told_to_leave, .arg = m};
 	jr_on_drain(jr, on_drain, m);
 	if ((r = opening_begin(&m->opening, jr_options(jr), jr_loop(jr), &m->archive)) < 0)
