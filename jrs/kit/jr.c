@@ -42,7 +42,7 @@ struct jr {
 	struct lead *lead;
 	struct loop_timer *settle;
 	struct msg_lead news; /* that this one leads */
-	bool unsettled;                                              /* it leads, and not everybody was told */
+	bool unsettled;       /* it leads, and not everybody was told */
 	struct harm *harm;
 	struct pulse pulse;
 	enum state state;
