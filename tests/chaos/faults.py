@@ -69,10 +69,18 @@ def strike_early(tribe, role, old, after_s, row):
     return pid
 
 
+def leads(tribe, role):
+    """What status says of the role, once somebody leads it."""
+    jr = tribe.status()["jrs"][API_NAMES[role]]
+    return jr if jr["state"] == "up" and "pid" in jr else None
+
+
 def harm_jr(tribe, entry, row):
     role = entry["target"]
-    old = wait_for(lambda: tribe.pids().get(role), role + "-jr is up", HEAL_S)
-    row.update(pid=old, start=time.monotonic_ns())
+    jr = wait_for(lambda: leads(tribe, role), role + "-jr is up", HEAL_S)
+    old = jr["pid"]
+    # who waits behind it takes over; where nobody does, or not yet, another one is started
+    row.update(pid=old, waiting=sum(u["state"] == "waiting" for u in jr.get("understudies", ())), start=time.monotonic_ns())
     if entry.get("early_s") is not None:
         strike(tribe, old, signal.SIGKILL)
         old = strike_early(tribe, role, old, entry["early_s"], row)

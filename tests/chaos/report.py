@@ -36,6 +36,7 @@ def injection(fault, ops, writes, begin):
     writes = [write[1] for write in writes[first:first + 200]]  # of those that began later none was answered sooner
     row = {"t_ms": round((fault["start"] - begin) / 1e6, 3), "fault": fault["kind"], "target": fault["target"], "pid": fault.get("pid"),
            "early": fault.get("early_pid"),
+           "waiting": fault.get("waiting"),
            "new_pid": fault.get("new_pid"), "detect_ms": fault.get("detect_ms"), "ready_ms": fault.get("ready_ms"),
            "first_reply_ms": round((min(writes) - fault["start"]) / 1e6, 3) if writes else None}
     row.update(figures(beside))
@@ -69,6 +70,8 @@ def by_target(rows):
         out[target] = {"kills": len(mine) + early}
         if early:
             out[target]["early"] = early
+        if any(row["waiting"] for row in mine):
+            out[target]["covered"] = sum(bool(row["waiting"]) for row in mine)  # somebody waited behind it
         for name in ("ready_ms", "first_reply_ms"):
             took = [row[name] for row in mine if row[name] is not None]
             if took:
