@@ -159,7 +159,7 @@ static int parse_roles(void *slot, const char *text, char rule[CFG_RULE_MAX])
 	return 0;
 bad:
 	return refuse(rule,
-		      "must be ROLE=NUMBER[,ROLE=NUMBER]... such as memory=1,executive=1, each role once, 0 to 16");
+		      "must be ROLE=NUMBER[,ROLE=NUMBER]... such as memory=1,executive=1, each role once, 0 to 7");
 }
 
 int cfg_value_parse(struct tr_config *cfg, int row_nr, const char *text, size_t n, char rule[CFG_RULE_MAX])

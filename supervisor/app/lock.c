@@ -12,11 +12,12 @@
 #include <unistd.h>
 
 #define ORPHAN_PATIENCE_MS 5000
+#define DYING_PATIENCE_MS  200 /* one that was killed a moment ago has not let go of everything */
 #define LOOK_AGAIN_MS      5
 #define STATE_FILE         "lock"
 #define PID_FILE           "tribed.pid"
 
-/* Field 22 of /proc/PID/stat: with the pid it names a process for ever. 0: there is none. */
+/* Field 22 of /proc/PID/stat: with the pid it names a process for ever. 0: there is none, or a zombie. */
 static unsigned long long start_time(long pid)
 {
 	char path[64], text[1024], *p;
@@ -34,6 +35,8 @@ static unsigned long long start_time(long pid)
 		return 0;
 	text[n] = '\0';
 	p = strrchr(text, ')'); /* the name may hold anything; field 3 follows it */
+	if (p != NULL && strncmp(p, ") Z", 3) == 0)
+		return 0;
 	for (int field = 2; p != NULL && field < 22; field++)
 		p = strchr(p + 1, ' ');
 	if (p != NULL)
@@ -67,7 +70,7 @@ static int open_lock(const char *dir, const char *name)
 /* 0: ours. TR_EBUSY: somebody else's, who lives or does not leave. */
 static int take(int fd, bool *unclean, char *why, size_t size)
 {
-	uint64_t end = tr_mono_ms() + ORPHAN_PATIENCE_MS;
+	uint64_t begun = tr_mono_ms(), end = begun + ORPHAN_PATIENCE_MS;
 
 	for (;;) {
 		bool was;
@@ -81,7 +84,7 @@ static int take(int fd, bool *unclean, char *why, size_t size)
 			snprintf(why, size, "the state directory cannot be locked: %s", strerror(errno));
 			return -errno;
 		}
-		if (pid != 0) {
+		if (pid != 0 && tr_mono_ms() >= begun + DYING_PATIENCE_MS) {
 			snprintf(why, size, "another tribed (pid %ld) keeps this state directory", pid);
 			return TR_EBUSY;
 		}

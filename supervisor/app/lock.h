@@ -11,7 +11,7 @@ struct state_lock {
 	bool unclean;        /* the tribed before us did not leave in order: its Jrs may still be leaving */
 };
 
-/* A living tribed: TR_EBUSY at once. A dead one's memory-jr: waits up to 5 s for it to leave. `why` says what is the
+/* A living tribed: TR_EBUSY after 200 ms. A dead one's memory-jr: waits up to 5 s for it to leave. `why` says what is the
  * matter. Call before the loop runs. */
 int state_lock_take(struct state_lock *l, const char *state, const char *runtime, char *why, size_t size);
 /* The locks of a tribed that died, which are held for as long as these descriptors live: taken over on success.

@@ -294,8 +294,8 @@ static enum ctl_exit run_storm(struct drill *d)
 		if (d->r.nrows > 0 && d->r.rows[d->r.nrows - 1].inject_ns + every > due)
 			due = d->r.rows[d->r.nrows - 1].inject_ns + every;
 	}
-	if (!ctl_interrupted())
-		d->r.planned = d->r.nrows;
+	if (!ctl_interrupted()) /* one that could not be done as asked was not all of the storm */
+		d->r.planned = d->r.nrows + (e != CTL_DONE);
 	return e;
 }
 

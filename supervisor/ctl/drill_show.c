@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 void drill_progress(const struct drill *d, const char *what)
@@ -138,9 +139,16 @@ enum ctl_exit drill_may_write(const struct drill *d, const char *file)
 	char part[CTL_PATH_MAX];
 	int r = file == NULL ? 0 : part_name(part, sizeof(part), file);
 	FILE *f = file == NULL || r < 0 ? NULL : fopen(part, "wxe");
+	struct stat st;
 
 	if (file == NULL)
 		return CTL_DONE;
+	if (f != NULL && stat(file, &st) == 0 && S_ISDIR(st.st_mode)) {
+		(void)fclose(f);
+		(void)unlink(part);
+		ctl_say(d->c, "%s: it is a directory", file);
+		return CTL_FAILED;
+	}
 	if (f == NULL) {
 		ctl_say(d->c, "%s: %s", file, tr_strerror(r < 0 ? r : -errno));
 		return CTL_FAILED;

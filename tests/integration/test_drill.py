@@ -127,6 +127,21 @@ class Verdicts(DrillCase):
         self.assertTrue(all(b - a > 19 for a, b in zip(times, times[1:])), "never faster than it was told")
         self.clean(report)
 
+    def test_a_storm_that_could_not_go_on_is_no_pass(self):
+        # meta and integration have no understudy that could be harmed with their lead; which comes first is the seed's
+        done = self.tribe.ctl("drill", "--storm", "30", "--every", "20", "--fault", "double", "--json")
+        self.assertEqual(done.returncode, 1, done)
+        self.assertNotIn("passed", done.stdout)
+        if done.stdout:
+            report = json.loads(done.stdout)
+            self.assertEqual((report["valid"], report["planned"]), ("unknown", report["done"] + 1))
+
+    def test_a_report_that_cannot_be_written_is_told_before(self):
+        old = self.tribe.pids()
+        done = self.tribe.ctl("drill", "--jr", "meta", "--kills", "1", "--report", self.tribe.run)
+        self.assertEqual((done.returncode, self.tribe.pids()), (1, old), done)
+        self.assertIn("directory", done.stderr)
+
     def test_hang(self):
         old = self.tribe.pids()["meta"]
         report = self.drill("--jr", "meta", "--kills", "1", "--fault", "hang")

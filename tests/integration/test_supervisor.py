@@ -186,6 +186,15 @@ class Deaths(unittest.TestCase):
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return lock
 
+    def test_one_that_was_killed_a_moment_ago_is_no_other(self):
+        with Tribe() as tribe:
+            for _ in range(5):
+                old = tribe.process
+                old.kill()  # and nobody has waited for it: dying, then a zombie
+                tribe.process = tribe.spawn()
+                wait_for(tribe.is_ready, "the next one is ready")
+                old.wait(60)
+
     def test_a_new_tribed_waits_for_the_orphan_that_holds_the_archive(self):
         with Tribe() as tribe:
             memory_id, = tribe.remember("Kept over the supervisor's death.")

@@ -127,7 +127,7 @@ static void errors_name_file_line_key_and_rule(void **state)
 					   ? rows[i].error
 					   : "tribe.yaml:1: understudies: must be ROLE=NUMBER[,ROLE=NUMBER]... such as "
 					     "memory=1,executive=1, each role "
-					     "once, 0 to 16";
+					     "once, 0 to 7";
 
 		if (load(&cfg, &o, rows[i].text, &err) != TR_ECONFIG)
 			fail_msg("taken: %s", rows[i].text);
