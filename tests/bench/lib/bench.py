@@ -64,7 +64,7 @@ def main(a, targets, measure, report):
     """measure(a) -> raw; report(raw, markdown) -> text. Programs named in targets are built first."""
     orderly()
     try:
-        if not a.no_build:
+        if targets and not a.no_build:
             build(a.bin, targets)
         raw = measure(a)
     except (Failed, OSError) as e:
