@@ -196,7 +196,7 @@ static void tell_others(struct jr *jr, const struct msg_lead *m)
 }
 
 /* Who waits for an answer may have it by now, and nobody else needed a CPU meanwhile. One who has waited may have
- * connections that lead to somebody dead, who has not told the living one, so it is said again on new ones. */
+ * connections that lead to somebody dead, who would not tell the living one, so it is said on new ones. */
 static void settle(struct jr *jr)
 {
 	const struct msg_lead *m = &jr->news;
@@ -205,13 +205,10 @@ static void settle(struct jr *jr)
 		return;
 	jr->unsettled = false;
 	(void)packet_note(jr->channel, MSG_lead, m);
+	for (int i = 0; m->since_ns != 0 && i < TR_NROLES; i++)
+		if (i != (int)jr->opts.role)
+			peer_move(jr->peers[i], 0);
 	tell_others(jr, m);
-	if (m->since_ns != 0) {
-		for (int i = 0; i < TR_NROLES; i++)
-			if (i != (int)jr->opts.role)
-				peer_move(jr->peers[i], 0);
-		tell_others(jr, m);
-	}
 	log_info("leads epoch=%" PRIu64 " taken_us=%" PRIu64, m->epoch,
 		 m->since_ns == 0 ? 0 : (m->monotonic_ns - m->since_ns) / 1000);
 }
@@ -423,11 +420,7 @@ static int open_peers(struct jr *jr)
 
 static int open_lead(struct jr *jr)
 {
-	int r = lead_open(&jr->lead, &jr->loop, jr->opts.lead_fd, jr->opts.generation, on_mutex, jr);
-
-	if (r == 0)
-		jr->opts.epoch = lead_next(jr->lead);
-	return r;
+	return lead_open(&jr->lead, &jr->loop, jr->opts.lead_fd, jr->opts.generation, on_mutex, jr);
 }
 
 int jr_open(struct jr **out, const struct jr_opts *opts)

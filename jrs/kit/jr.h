@@ -24,7 +24,6 @@ struct jr_opts {
 	struct tr_config cfg;
 	char state[4096], runtime[4096];
 	uint32_t generation;
-	uint64_t epoch; /* of the next to lead, as it was in jr_open(); one's own: jr_epoch() */
 	int channel_fd, socket_fd, lead_fd, http_fd, lock_fd; /* -1: not handed over */
 	int certificate_fd, private_key_fd, token_hash_fd;
 };

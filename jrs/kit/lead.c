@@ -205,11 +205,6 @@ uint64_t lead_epoch(const struct lead *l)
 	return l->epoch;
 }
 
-uint64_t lead_next(const struct lead *l)
-{
-	return lead_page_epoch(l->page) + 1;
-}
-
 void lead_give(struct lead *l)
 {
 	if (l->has)

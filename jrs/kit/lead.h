@@ -1,5 +1,5 @@
-/* This process's part in who leads its role: the page, and a thread that does nothing but wait for its mutex. The mutex is
- * taken by the loop's thread alone (docs/adr/0016-takeover-model.md says why); the thread only wakes it. */
+/* This process's part in who leads its role: the page, and a thread that does nothing but wait for its mutex. The mutex
+ * is taken by the loop's thread alone (docs/adr/0016-takeover-model.md says why); the thread only wakes it. */
 #ifndef JRS_KIT_LEAD_H
 #define JRS_KIT_LEAD_H
 #include <stdbool.h>
@@ -7,8 +7,8 @@
 #include <uv.h>
 
 struct lead;
-/* From the loop, once, for lead_begin() that said TR_EBUSY: this process leads now (r 0), since_ns is when the thread knew
- * that the mutex was free; or it never will (r < 0). */
+/* From the loop, once, for lead_begin() that said TR_EBUSY: this process leads now (r 0), since_ns is when the thread
+ * knew that the mutex was free; or it never will (r < 0). */
 typedef void lead_cb(void *arg, int r, uint64_t since_ns);
 
 /* fd: of the page; stays the caller's. The page stays mapped as long as the process lives. */
@@ -19,8 +19,7 @@ int lead_begin(struct lead *l);
 void lead_stop(struct lead *l); /* waits no more; cb is not called any more */
 bool lead_has(const struct lead *l);
 uint64_t lead_epoch(const struct lead *l); /* 0: it never led */
-uint64_t lead_next(const struct lead *l);  /* the epoch of who leads next, as it looks now */
 void lead_give(struct lead *l);            /* leads no more; on the thread that took it */
-void lead_close(struct lead **l);          /* waits for nobody; NULL is fine. Handles close in later turns of the loop. */
+void lead_close(struct lead **l); /* waits for nobody; NULL is fine. Handles close in later turns of the loop. */
 
 #endif

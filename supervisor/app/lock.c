@@ -1,6 +1,7 @@
 #include "supervisor/app/lock.h"
 #include "common/base/clock.h"
 #include "common/base/err.h"
+#include "common/base/small_file.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -22,18 +23,10 @@ static unsigned long long start_time(long pid)
 {
 	char path[64], text[1024], *p;
 	unsigned long long t = 0;
-	ssize_t n;
-	int fd;
 
 	snprintf(path, sizeof(path), "/proc/%ld/stat", pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
+	if (!tr_small_file(path, text, sizeof(text)))
 		return 0;
-	n = read(fd, text, sizeof(text) - 1);
-	close(fd);
-	if (n <= 0)
-		return 0;
-	text[n] = '\0';
 	p = strrchr(text, ')'); /* the name may hold anything; field 3 follows it */
 	if (p != NULL && strncmp(p, ") Z", 3) == 0)
 		return 0;

@@ -1,23 +1,8 @@
 #include "supervisor/app/oom.h"
-#include <fcntl.h>
+#include "common/base/small_file.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
-/* A whole small file, as text; false: it cannot be read. */
-static bool read_text(const char *path, char *out, size_t size)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n;
-
-	if (fd < 0)
-		return false;
-	n = read(fd, out, size - 1);
-	(void)close(fd);
-	out[n > 0 ? n : 0] = '\0';
-	return n > 0;
-}
 
 static bool read_kills(const char *path, uint64_t *out)
 {
@@ -25,7 +10,7 @@ static bool read_kills(const char *path, uint64_t *out)
 	char text[512] = "\n";
 	const char *at;
 
-	if (!read_text(path, text + 1, sizeof(text) - 1) || (at = strstr(text, key)) == NULL)
+	if (!tr_small_file(path, text + 1, sizeof(text) - 1) || (at = strstr(text, key)) == NULL)
 		return false;
 	*out = strtoull(at + sizeof(key) - 1, NULL, 10);
 	return true;
@@ -36,7 +21,7 @@ void oom_init(struct oom *o)
 	char text[512] = "\n", *own, *end;
 
 	*o = (struct oom){.kills = 0};
-	if (!read_text("/proc/self/cgroup", text + 1, sizeof(text) - 1) || (own = strstr(text, "\n0::/")) == NULL)
+	if (!tr_small_file("/proc/self/cgroup", text + 1, sizeof(text) - 1) || (own = strstr(text, "\n0::/")) == NULL)
 		return;
 	own += strlen("\n0::");
 	end = strchr(own, '\n');

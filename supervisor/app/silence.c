@@ -1,24 +1,15 @@
 #include "supervisor/app/silence.h"
-#include <fcntl.h>
+#include "common/base/small_file.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static bool read_about(pid_t pid, const char *name, char *out, size_t size)
 {
 	char path[64];
-	ssize_t n;
-	int fd;
 
 	(void)snprintf(path, sizeof(path), "/proc/%d/%s", pid, name);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return false;
-	n = read(fd, out, size - 1);
-	(void)close(fd);
-	out[n > 0 ? n : 0] = '\0';
-	return n > 0;
+	return tr_small_file(path, out, size);
 }
 
 /* schedstat: run delay slices, in ns. */

@@ -1,6 +1,7 @@
 #include "supervisor/proc/proc.h"
 #include "common/base/clock.h"
 #include "common/base/err.h"
+#include "common/base/small_file.h"
 #include "supervisor/proc/spawn.h"
 #include <assert.h>
 #include <errno.h>
@@ -90,17 +91,10 @@ static void tell(struct proc_set *s, struct proc *p, const siginfo_t *si)
 static void end_strangers(struct proc_set *s)
 {
 	char path[64], text[4096], *at, *end;
-	ssize_t n;
 	long pid;
-	int fd;
 
 	snprintf(path, sizeof(path), "/proc/self/task/%d/children", getpid());
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return;
-	n = read(fd, text, sizeof(text) - 1);
-	close(fd);
-	text[n > 0 ? n : 0] = '\0';
+	(void)tr_small_file(path, text, sizeof(text));
 	for (at = text; (pid = strtol(at, &end, 10)) > 1 && end != at; at = end)
 		if (find(s, (pid_t)pid) == NULL)
 			kill((pid_t)pid, SIGKILL); /* a child of ours, dead or alive: nobody else's pid */
@@ -228,19 +222,13 @@ static pid_t pid_of(int pidfd)
 {
 	char path[64], text[1024];
 	const char *at;
-	ssize_t n;
-	int fd;
+	long pid;
 
 	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", pidfd);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return 0;
-	n = read(fd, text, sizeof(text) - 1);
-	close(fd);
-	text[n > 0 ? n : 0] = '\0';
+	(void)tr_small_file(path, text, sizeof(text));
 	at = strstr(text, "\nPid:");
-	n = at == NULL ? 0 : strtol(at + 5, NULL, 10);
-	return n > 1 ? (pid_t)n : 0;
+	pid = at == NULL ? 0 : strtol(at + 5, NULL, 10);
+	return pid > 1 ? (pid_t)pid : 0;
 }
 
 static void on_adopted_end(uv_poll_t *h, int status, int events)
@@ -305,17 +293,9 @@ int proc_signal(struct proc *p, int sig)
 static bool read_about(const struct proc *p, const char *name, char *out, size_t size)
 {
 	char path[64];
-	ssize_t n;
-	int fd;
 
 	snprintf(path, sizeof(path), "/proc/%d/%s", p->pid, name);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return false;
-	n = read(fd, out, size - 1);
-	close(fd);
-	out[n > 0 ? n : 0] = '\0';
-	return n > 0;
+	return tr_small_file(path, out, size);
 }
 
 static bool stop_is_pending(const char *status, const char *key)
