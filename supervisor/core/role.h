@@ -5,8 +5,8 @@
  * Where the processes of a role wait for its mutex, the mutex decides and what is named here is what is expected: who
  * took it says so (role_leads) with the epoch that it raised on the role's page, perhaps before the death of the one
  * before was noticed, perhaps another than the one named, perhaps read after a later one's. There a hello is RV_WAITS;
- * RV_READY, by which an appointed lead serves, is for a role without a mutex. tests/model/takeover.pml is the world
- * that such a role lives in; its traces are replayed through this table. */
+ * RV_READY, by which an appointed lead serves, is for a role without a mutex; tribed has none (ADR 17).
+ * tests/model/takeover.pml is the world that such a role lives in; its traces are replayed through this table. */
 #ifndef SUPERVISOR_CORE_ROLE_H
 #define SUPERVISOR_CORE_ROLE_H
 #include <stdint.h>
