@@ -3,7 +3,6 @@
 #include "common/base/err.h"
 #include <errno.h>
 #include <math.h>
-#include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -84,49 +83,6 @@ void tr_hex(const void *p, size_t n, char *out)
 		*out++ = digits[u[i] & 15];
 	}
 	*out = '\0';
-}
-
-int tr_sha256(const void *p, size_t n, unsigned char out[TR_SHA256_LEN])
-{
-	unsigned char md[TR_SHA256_LEN];
-
-	if (EVP_Digest(n == 0 ? "" : p, n, md, NULL, EVP_sha256(), NULL) != 1)
-		return TR_EINTERNAL;
-	memcpy(out, md, sizeof(md));
-	return 0;
-}
-
-/* The length in front of a piece; an absent piece has the length no piece can have. */
-static void put_length(unsigned char be[8], const struct tr_piece *piece)
-{
-	uint64_t n = piece->p == NULL ? UINT64_MAX : piece->n;
-
-	for (int i = 7; i >= 0; i--, n >>= 8)
-		be[i] = (unsigned char)(n & 0xff);
-}
-
-int tr_sha256_pieces(const struct tr_piece *v, size_t n, unsigned char out[TR_SHA256_LEN])
-{
-	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-	unsigned char md[TR_SHA256_LEN], be[8];
-	int r = TR_EINTERNAL;
-
-	if (ctx == NULL || EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) != 1)
-		goto out;
-	for (size_t i = 0; i < n; i++) {
-		put_length(be, &v[i]);
-		if (EVP_DigestUpdate(ctx, be, sizeof(be)) != 1)
-			goto out;
-		if (v[i].p != NULL && v[i].n > 0 && EVP_DigestUpdate(ctx, v[i].p, v[i].n) != 1)
-			goto out;
-	}
-	if (EVP_DigestFinal_ex(ctx, md, NULL) != 1)
-		goto out;
-	memcpy(out, md, sizeof(md));
-	r = 0;
-out:
-	EVP_MD_CTX_free(ctx);
-	return r;
 }
 
 static void random_bytes(unsigned char *p, size_t n)

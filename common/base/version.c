@@ -4,7 +4,6 @@
 #include <elf.h>
 #include <limits.h>
 #include <link.h>
-#include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -75,6 +74,8 @@ static const struct {
 	{"libstemmer.so", "libstemmer", NULL},
 };
 
+#define OPENSSL_SHORT 6 /* OPENSSL_VERSION_STRING: whoever does not need the library shall not load it for this */
+
 static const char *version_of(const char *file, const char *function, char path[PATH_MAX])
 {
 	const char *(*version)(void) = NULL;
@@ -84,8 +85,13 @@ static const char *version_of(const char *file, const char *function, char path[
 		*(void **)&version = dlsym(RTLD_DEFAULT, function); /* POSIX's own way to get a function out of it */
 	if (version != NULL)
 		return version();
-	if (strstr(file, "libcrypto.so") != NULL)
-		return OpenSSL_version(OPENSSL_VERSION_STRING);
+	if (strstr(file, "libcrypto.so") != NULL) {
+		const char *(*openssl)(int what) = NULL;
+
+		*(void **)&openssl = dlsym(RTLD_DEFAULT, "OpenSSL_version");
+		if (openssl != NULL)
+			return openssl(OPENSSL_SHORT);
+	}
 	dot = realpath(file, path) == NULL ? NULL : strstr(path, ".so.");
 	return dot == NULL ? "unknown" : dot + strlen(".so.");
 }

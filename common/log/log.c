@@ -1,8 +1,10 @@
 #include "common/log/log.h"
 #include "common/log/format.h"
+#include <dlfcn.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +12,6 @@
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <syslog.h>
-#include <systemd/sd-journal.h>
 #include <unistd.h>
 
 static const char *const names[LOG_NLEVELS] = {
@@ -26,6 +27,10 @@ static struct {
 	enum log_level level;
 	bool journal;
 } state = {"tribe", LOG_LEVEL_INFO, false};
+
+typedef int journal_fn(const struct iovec *v, int n);
+static _Atomic(journal_fn *) journal_send; /* sd_journal_sendv(); NULL: not looked for yet, or not there */
+static atomic_bool journal_looked;
 
 int log_level_find(const char *name)
 {
@@ -66,18 +71,35 @@ static void write_line(const char *p, size_t n)
 	while (r < 0 && errno == EINTR);
 }
 
+/* libsystemd brings six more libraries along, half a millisecond of every start: who logs nothing before it serves
+ * loads none before. NULL also for a line of another thread just then: it goes the other way. */
+static journal_fn *sender(void)
+{
+	journal_fn *send = NULL;
+	void *lib;
+
+	if (!atomic_exchange(&journal_looked, true) && (lib = dlopen("libsystemd.so.0", RTLD_NOW)) != NULL) {
+		*(void **)&send = dlsym(lib, "sd_journal_sendv");
+		atomic_store(&journal_send, send);
+	}
+	return atomic_load(&journal_send);
+}
+
 /* p: the line without prefix and newline. */
 static bool journal_line(enum log_level level, const char *p, size_t n)
 {
 	char message[LOG_LINE_MAX + 16], priority[16], ident[96];
 	struct iovec v[3] = {{message, 0}, {priority, 0}, {ident, 0}};
+	journal_fn *send = sender();
 
+	if (send == NULL)
+		return false;
 	(void)snprintf(message, sizeof(message), "MESSAGE=%.*s", (int)n, p);
 	(void)snprintf(priority, sizeof(priority), "PRIORITY=%d", priorities[level]);
 	(void)snprintf(ident, sizeof(ident), "SYSLOG_IDENTIFIER=%s", state.name);
 	for (int i = 0; i < 3; i++)
 		v[i].iov_len = strlen(v[i].iov_base);
-	return sd_journal_sendv(v, 3) >= 0;
+	return send(v, 3) >= 0;
 }
 
 void log_write(enum log_level level, const char *fmt, ...)

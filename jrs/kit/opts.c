@@ -3,13 +3,13 @@
 #include "common/base/version.h"
 #include "jrs/kit/jr.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #define CONFIG_MAX (1u << 20) /* bytes of the configuration tribed hands over */
@@ -147,6 +147,20 @@ struct inherited {
 	int family, type, listening; /* -1 type: no socket */
 };
 
+/* As sd_is_socket(3). */
+static bool is_socket(int fd, int family, int type, int listening)
+{
+	int has_type = 0, accepts = 0;
+	struct sockaddr_storage at = {0};
+	socklen_t n = sizeof(int), m = sizeof(at);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &has_type, &n) < 0 || has_type != type ||
+	    getsockname(fd, (struct sockaddr *)&at, &m) < 0 || (family != AF_UNSPEC && at.ss_family != family))
+		return false;
+	n = sizeof(int);
+	return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &accepts, &n) == 0 && (accepts != 0) == (listening != 0);
+}
+
 static int keep(const char *program, const struct inherited *table, size_t n, const char *name, int fd)
 {
 	for (size_t i = 0; i < n; i++) {
@@ -156,13 +170,49 @@ static int keep(const char *program, const struct inherited *table, size_t n, co
 			continue;
 		if (*e->fd >= 0)
 			return broken(program, "the same descriptor twice");
-		if (e->type >= 0 && sd_is_socket(fd, e->family, e->type, e->listening) <= 0)
+		if (e->type >= 0 && !is_socket(fd, e->family, e->type, e->listening))
 			return broken(program, "a descriptor of the wrong kind");
 		*e->fd = fd;
 		return 0;
 	}
 	(void)close(fd); /* from a newer tribed */
 	return 0;
+}
+
+static int number_from(const char *variable, int64_t max, int64_t *out)
+{
+	const char *v = getenv(variable);
+
+	return v == NULL ? TR_ECONFIG : tr_parse_i64(v, 0, max, out);
+}
+
+/* As sd_listen_fds_with_names(3), which would have libsystemd and six more libraries loaded at each start. names:
+ * parted by colons, one for each; "" without any. How many, or TR_EINVAL. The environment is not told on. */
+#define FDS_START 3
+#define FDS_MAX   64
+static int handed_over(char names[1024])
+{
+	const char *list = getenv("LISTEN_FDNAMES");
+	int64_t pid = 0, n = 0;
+	int r = 0;
+
+	names[0] = '\0';
+	if (getenv("LISTEN_PID") != NULL) {
+		if (number_from("LISTEN_PID", INT32_MAX, &pid) < 0 || number_from("LISTEN_FDS", FDS_MAX, &n) < 0 ||
+		    list == NULL || strlen(list) >= 1024)
+			r = TR_EINVAL;
+		else if (pid == getpid())
+			r = (int)n;
+		if (r > 0)
+			memcpy(names, list, strlen(list) + 1);
+	}
+	for (int i = 0; i < r; i++)
+		if (fcntl(FDS_START + i, F_SETFD, FD_CLOEXEC) < 0)
+			r = TR_EINVAL;
+	(void)unsetenv("LISTEN_PID");
+	(void)unsetenv("LISTEN_FDS");
+	(void)unsetenv("LISTEN_FDNAMES");
+	return r;
 }
 
 static int take_fds(struct jr_opts *o, const char *program, int *config_fd)
@@ -178,19 +228,17 @@ static int take_fds(struct jr_opts *o, const char *program, int *config_fd)
 		{"token_hash", &o->token_hash_fd, AF_UNSPEC, -1, -1},
 		{"config", config_fd, AF_UNSPEC, -1, -1},
 	};
-	char **names = NULL;
-	int n = sd_listen_fds_with_names(1, &names), r = 0;
+	char names[1024], *name, *rest = names;
+	int n = handed_over(names), r = 0;
 
 	if (n < 0)
 		return broken(program, "LISTEN_FDS cannot be understood");
 	for (int i = 0; i < n; i++) {
-		int fd = SD_LISTEN_FDS_START + i;
-
+		if ((name = strsep(&rest, ":")) == NULL)
+			return broken(program, "LISTEN_FDS cannot be understood");
 		if (r == 0)
-			r = keep(program, table, sizeof(table) / sizeof(table[0]), names[i], fd);
-		free(names[i]);
+			r = keep(program, table, sizeof(table) / sizeof(table[0]), name, FDS_START + i);
 	}
-	free(names);
 	if (r == 0 && o->channel_fd < 0) {
 		(void)fprintf(stderr, "%s is started by tribed; run `tribed` instead\n", program);
 		return TR_ECONFIG; /* a question of usage: exit status 2 */
@@ -209,13 +257,6 @@ static int path_from(const char *variable, char out[4096])
 		return TR_ECONFIG;
 	memcpy(out, v, n + 1);
 	return 0;
-}
-
-static int number_from(const char *variable, int64_t max, int64_t *out)
-{
-	const char *v = getenv(variable);
-
-	return v == NULL ? TR_ECONFIG : tr_parse_i64(v, 0, max, out);
 }
 
 static int take_environment(struct jr_opts *o, const char *program)

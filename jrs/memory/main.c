@@ -1,3 +1,4 @@
+#include "common/base/sha256.h"
 #include "common/log/log.h"
 #include "jrs/kit/jr.h"
 #include "jrs/memory/archive/archive.h"
@@ -11,6 +12,7 @@ int main(int argc, char **argv)
 	int r;
 
 	archive_prepare_process();
+	(void)tr_sha256_load();
 	if ((r = jr_opts_parse(&opts, TR_ROLE_MEMORY, argc, argv)) != 0)
 		return r < 0 ? tr_exit_code(r) : 0;
 	if ((r = jr_open(&jr, &opts)) < 0 || (r = memory_new(&memory, jr)) < 0 || (r = jr_ready(jr)) < 0)
