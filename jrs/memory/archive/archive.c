@@ -134,6 +134,8 @@ static int call(struct archive *door, enum wire_msg_id id, const void *msg, cons
 	if ((j = calloc(1, sizeof(*j))) == NULL)
 		return TR_ENOMEM;
 	*j = (struct job){.id = id, .msg = msg, .ctx = *ctx, .cb = cb, .arg = arg};
+	if (lanes_read_here(a, j))
+		return 0;
 	if ((r = archive_enqueue(a, lane, j)) < 0)
 		free(j);
 	return r;
@@ -327,6 +329,7 @@ static void take_down(struct sql_archive *a)
 	db_close(&a->kdb);
 	for (i = 0; i < READERS; i++)
 		db_close(&a->readers[i].db);
+	db_close(&a->here.db);
 	db_close(&a->wdb); /* the last one checkpoints */
 	notes_free(&a->notes);
 	notes_free(&a->taken);

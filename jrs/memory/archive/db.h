@@ -12,14 +12,17 @@ enum sql {
 #undef SQL2
 	SQL_NSTATEMENTS
 };
-/* Which connections prepare a statement: the writer's, the readers', the keeper's, a backup's. */
+/* Which connections prepare a statement: the writer's, the readers', the keeper's, a backup's, the
+ * loop's. */
 enum db_lane {
 	DB_W = 1,
 	DB_R = 2,
 	DB_K = 4,
 	DB_B = 8,
+	DB_L = 16, /* the loop's: reads that are quicker than waking a reader */
 	DB_WR = DB_W | DB_R,
 	DB_RK = DB_R | DB_K,
+	DB_RL = DB_R | DB_L,
 	DB_RKB = DB_RK | DB_B
 };
 

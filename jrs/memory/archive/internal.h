@@ -124,6 +124,7 @@ struct sql_archive {
 	struct lane writer, reading, keeper, watcher;
 	struct lane_thread writing, keeping, watching;
 	struct reader readers[READERS];
+	struct reader here; /* the loop's own: no thread; SQLite, else closed */
 	struct db wdb, kdb;
 
 	/* writer's lock */
@@ -228,6 +229,8 @@ int writer_own(struct sql_archive *a, int (*fn)(struct sql_archive *a, void *arg
 /* writer.c, lanes.c: the threads; arg: the archive, for readers struct reader */
 void *writer_main(void *arg);
 void *reader_main(void *arg);
+/* On the loop: is the call one that costs less than to wake a reader, and is it served here? */
+bool lanes_read_here(struct sql_archive *a, struct job *j);
 void *keeper_main(void *arg);
 void keeper_wake(struct sql_archive *a);
 void *watcher_main(void *arg);

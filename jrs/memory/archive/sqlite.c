@@ -200,6 +200,17 @@ static int open_reader(struct sql_archive *a, struct reader *reader, const char 
 	return 0;
 }
 
+static int open_here(struct sql_archive *a, const char *path, struct tr_fault *fault)
+{
+	int r;
+
+	if ((r = open_db(a, &a->here.db, path, false, fault)) < 0 || (r = sqlite_prepare(&a->here.db, DB_L, fault)) < 0)
+		return r;
+	sqlite3_exec(sqlite_of(&a->here.db), "PRAGMA cache_size = -1000; PRAGMA query_only = ON", NULL, NULL, NULL);
+	sqlite3_busy_timeout(sqlite_of(&a->here.db), 0);
+	return 0;
+}
+
 static int open_keeper(struct sql_archive *a, const char *path, struct tr_fault *fault)
 {
 	int r;
@@ -252,6 +263,8 @@ static int open_connections(struct sql_archive *a, const struct archive_cfg *cfg
 		if ((r = open_reader(a, &a->readers[i], cfg->path, fault)) < 0)
 			return r;
 	}
+	if ((r = open_here(a, cfg->path, fault)) < 0)
+		return r;
 	return open_keeper(a, cfg->path, fault);
 }
 
