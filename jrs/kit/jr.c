@@ -1,5 +1,6 @@
 #include "jrs/kit/jr.h"
 #include "common/base/clock.h"
+#include "common/base/urgency.h"
 #include "common/log/log.h"
 #include "common/loop/loop.h"
 #include "jrs/kit/harm.h"
@@ -23,7 +24,10 @@
 #define INFLIGHT_MAX 1024        /* unanswered requests on one connection */
 #define WAITING_MAX  4096        /* unanswered requests to one other Jr */
 #define NSIGNALS     2
-#define SETTLE_MS    2 /* of a new lead, before it does what nobody waits for */
+#define SETTLE_MS    10     /* of a new lead, before it does what nobody waits for */
+#define WAKE_NS      100000 /* turns (tr_slice) of who waits for the lead: it shall not wait for who dies */
+#define FACE_NS      300000 /* of the lead that users wait behind */
+#define URGENT_US    200000 /* whoever computes so long on end while it is urgent is killed by the kernel */
 
 enum state { STARTING, WAITING, SERVING, DRAINING };
 static const char *const state_names[] = {"starting", "waiting", "serving", "draining"};
@@ -41,6 +45,7 @@ struct jr {
 	struct orphan *orphan;
 	struct lead *lead;
 	struct loop_timer *settle;
+	pid_t face;           /* executive-jr, while it is urgent for our sake; 0: it is not */
 	struct msg_lead news; /* that this one leads */
 	bool unsettled;       /* it leads, and not everybody was told */
 	struct harm *harm;
@@ -105,6 +110,7 @@ static void on_beat_timer(void *arg)
 	struct jr *jr = arg;
 
 	settle(jr);
+	tr_calm(0); /* should whoever made us urgent have died */
 	send_beat(jr);
 }
 
@@ -219,6 +225,19 @@ static void on_settle(void *arg)
 
 	settle(jr);
 	send_beat(jr);
+	tr_slice(jr->opts.role == TR_ROLE_EXECUTIVE ? FACE_NS : 0);
+	tr_calm(0);
+	if (jr->face != 0)
+		tr_calm(jr->face);
+	jr->face = 0;
+}
+
+/* Until on_settle(): users wait behind executive-jr, too. */
+static void hurry(struct jr *jr)
+{
+	jr->face = jr->opts.role == TR_ROLE_EXECUTIVE ? 0 : peer_pid(jr->peers[TR_ROLE_EXECUTIVE]);
+	if (jr->face != 0)
+		tr_urgent(jr->face);
 }
 
 /* The mutex is ours. What users wait for comes first, and nothing is allocated for it: each process that is told wakes
@@ -235,6 +254,8 @@ static void begin_to_lead(struct jr *jr, uint64_t since_ns)
 			       .epoch = lead_epoch(jr->lead),
 			       .monotonic_ns = tr_mono_ns(),
 			       .since_ns = since_ns};
+	if (since_ns != 0)
+		hurry(jr);
 	if (jr->opts.role != TR_ROLE_EXECUTIVE) /* behind which the users wait */
 		(void)peer_note(jr->peers[TR_ROLE_EXECUTIVE], MSG_lead, m);
 	jr->unsettled = true;
@@ -328,7 +349,7 @@ static void on_channel_closed(void *arg, struct packet *ch)
  * stays: without it /proc/self belongs to root, and leak checkers and debuggers of the same user are locked out. */
 static int harden(void)
 {
-	const struct rlimit none = {0, 0};
+	const struct rlimit none = {0, 0}, urgent = {URGENT_US, URGENT_US};
 	int fd = open("/proc/self/coredump_filter", O_WRONLY | O_CLOEXEC);
 
 	if (fd >= 0) {
@@ -336,6 +357,7 @@ static int harden(void)
 			log_warn("coredump_filter cannot be set");
 		(void)close(fd);
 	}
+	(void)setrlimit(RLIMIT_RTTIME, &urgent);
 	if (setrlimit(RLIMIT_CORE, &none) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return -errno;
 	return 0;
@@ -554,6 +576,7 @@ int jr_ready(struct jr *jr)
 	    (r = loop_timer_start(jr->beat_timer, jr->opts.cfg.heartbeat_ms, jr->opts.cfg.heartbeat_ms)) < 0)
 		return r;
 	jr->state = WAITING;
+	tr_slice(WAKE_NS);
 	r = lead_begin(jr->lead);
 	if (r == 0)
 		begin_to_lead(jr, 0);

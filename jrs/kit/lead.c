@@ -1,6 +1,7 @@
 #include "jrs/kit/lead.h"
 #include "common/base/clock.h"
 #include "common/base/err.h"
+#include "common/base/urgency.h"
 #include "common/lead/page.h"
 #include <errno.h>
 #include <pthread.h>
@@ -17,6 +18,7 @@
 struct waiter {
 	struct lead_page *page;
 	pthread_t thread;
+	pid_t loop;             /* thread */
 	int fd;                 /* eventfd: the loop shall try */
 	sem_t again;            /* the loop has tried: wait once more, or end */
 	_Atomic bool end, idle; /* idle: it is in no lead_page_wait() and begins none before `again` */
@@ -44,8 +46,10 @@ static void *run(void *arg)
 	struct waiter *w = arg;
 	int r;
 
+	tr_urgent(0); /* it sleeps */
 	do {
 		r = lead_page_wait(w->page);
+		tr_urgent(w->loop);
 		atomic_store(&w->since_ns, tr_mono_ns());
 		atomic_store(&w->err, r);
 		atomic_store(&w->idle, true);
@@ -88,6 +92,7 @@ static int waiter_new(struct waiter **out, struct lead_page *page)
 	if (w == NULL)
 		return TR_ENOMEM;
 	w->page = page;
+	w->loop = gettid();
 	w->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (sem_init(&w->again, 0, 0) < 0 || w->fd < 0) {
 		int r = -errno;

@@ -29,6 +29,7 @@ struct peer {
 	bool standing;          /* peer_open() */
 	bool heard;             /* this connection has given something */
 	uint64_t epoch, wanted; /* of who answers on this connection, 0: unknown; newest one told to peer_move() */
+	pid_t pid;              /* who answered last */
 	bool connected_once;
 	bool shut, freeing;
 	uint32_t retry_ms; /* wait before the next attempt; 0 after a good answer: at once */
@@ -171,6 +172,7 @@ static void take_greeting(struct peer *p, const struct wire_in *in)
 		return;
 	}
 	p->epoch = res.epoch;
+	p->pid = (pid_t)res.pid;
 	if (p->doubting && p->epoch < p->wanted) /* once: whom a new connection leads to is right, whatever he says */
 		renew(p);                        /* may free p */
 }
@@ -446,4 +448,9 @@ void peer_free(struct peer **pp)
 	loop_timer_free(&p->retry);
 	chan_book_free(&p->book);
 	free(p);
+}
+
+pid_t peer_pid(const struct peer *p)
+{
+	return p->pid;
 }

@@ -29,6 +29,8 @@ void peer_open(struct peer *p);
  * (nothing was heard on it yet: he has 3 ms for it). Not newer than an epoch told before: nothing happens. 0: unknown, a
  * connection on which anything was ever heard is renewed. */
 void peer_move(struct peer *p, uint64_t epoch);
+/* Who said last that he answers there (peer_open()); 0: nobody yet. He may be dead. */
+pid_t peer_pid(const struct peer *p);
 /* A notification over the standing connection, written at once. TR_ECLOSED: there is none. Allocates nothing if p is open. */
 int peer_note(struct peer *p, enum wire_msg_id id, const void *msg);
 /* Notifications that arrive (heartbeats of a follower). msg: struct msg_ID, borrowed. */
