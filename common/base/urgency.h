@@ -6,9 +6,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* The calling thread, and those it starts from now on, ask the fair scheduler for turns of so many nanoseconds (100 us
- * to 100 ms; 0: as the kernel has it). Its share stays the same. Who asks for shorter turns than whoever runs need not
- * wait, on waking, until that one's turn has ended (sched(7); Linux 6.12 and later). */
+/* The calling thread, not what it starts, asks the fair scheduler for turns of so many nanoseconds (100 us to 100 ms;
+ * 0: as the kernel has it). Its share stays the same. Who asks for shorter turns than whoever runs need not wait, on
+ * waking, until that one's turn has ended (sched(7); Linux 6.12 and later). */
 void tr_slice(uint64_t ns);
 /* Thread tid (0: the calling one) comes before everything that is not urgent: SCHED_RR, lowest priority; what it starts
  * is not. Wants RLIMIT_RTPRIO of 1 or CAP_SYS_NICE. Only for some milliseconds, or for who sleeps: it can keep a CPU

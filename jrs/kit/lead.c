@@ -11,6 +11,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#define WAKE_NS     100000       /* shortest turn there is, see tr_slice() */
 #define STACK_BYTES (128u << 10) /* of address space: it calls next to nothing, but sanitizers want some */
 
 /* What the thread needs. It may wait for as long as another process lives, and must not be waited for: then it is left
@@ -46,6 +47,7 @@ static void *run(void *arg)
 	struct waiter *w = arg;
 	int r;
 
+	tr_slice(WAKE_NS);
 	tr_urgent(0); /* it sleeps */
 	do {
 		r = lead_page_wait(w->page);

@@ -1,5 +1,6 @@
 #include "supervisor/app/tribe.h"
 #include "common/base/clock.h"
+#include "common/base/urgency.h"
 #include "common/log/log.h"
 #include "supervisor/app/adopt.h"
 #include "supervisor/app/control.h"
@@ -17,7 +18,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define HOPELESS 3 /* so many equal exits in a row of a Jr that was never up */
+#define TURN_NS  100000 /* it does little, and what it waits for is somebody down: see tr_slice() */
+#define HOPELESS 3      /* so many equal exits in a row of a Jr that was never up */
 
 /* ---- shutdown: the reverse of the order of start, each after the one before has left ---- */
 
@@ -347,6 +349,7 @@ int tribe_run(struct tribe *t)
 		adopt_jrs(t);
 	for (int i = 0; i < TR_NROLES && !t->stopping; i++)
 		worker_start(&t->workers[i]);
+	tr_slice(TURN_NS);
 	uv_run(&t->loop, UV_RUN_DEFAULT);
 	log_info("down uptime_s=%llu", (unsigned long long)((tr_mono_ms() - t->start_ms) / 1000));
 	return t->failure[0] == '\0' ? 0 : 1;
