@@ -78,6 +78,26 @@ static void not_permitted(void **state)
 	run(0);
 }
 
+/* Whoever was made urgent by root, and is nobody, can end it. */
+static void ended_without_a_privilege(void **state)
+{
+	int status = -1;
+	pid_t pid = fork();
+
+	(void)state;
+	if (pid == 0) {
+		tr_urgent(0);
+		if (policy() != SCHED_RR || setuid(65534) < 0)
+			_exit(99);
+		tr_calm(0);
+		_exit(policy() == SCHED_OTHER ? 0 : 1);
+	}
+	assert_true(pid > 0 && wait(&status) == pid && WIFEXITED(status));
+	if (WEXITSTATUS(status) == 99)
+		skip();
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 /* Whom somebody else has given a policy keeps it. */
 static void chosen_by_others(void **state)
 {
@@ -99,6 +119,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(permitted),
 		cmocka_unit_test(not_permitted),
+		cmocka_unit_test(ended_without_a_privilege),
 		cmocka_unit_test(chosen_by_others),
 	};
 
