@@ -1,5 +1,5 @@
 #include "supervisor/app/credentials.h"
-#include "common/base/text.h"
+#include "common/base/token.h"
 #include "common/log/log.h"
 #include "supervisor/app/certificate.h"
 #include <errno.h>
@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -16,8 +15,7 @@
 #define TOKEN_FILE       "admin-token"
 #define HASH_FILE        "admin-token.sha256"
 #define FILE_BYTES       (1u << 20) /* no certificate chain is longer */
-#define TOKEN_BYTES      32
-#define TOKEN_CHARS_MIN  16 /* of a token that somebody else made */
+#define TOKEN_CHARS_MIN  16         /* of a token that somebody else made */
 
 /* ---- files ---- */
 
@@ -154,34 +152,13 @@ static int own_certificate(struct credentials *c, const struct sockaddr_storage 
 
 /* ---- the token ---- */
 
-static void base64url(const unsigned char *p, size_t n, char *out)
-{
-	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-	uint32_t bits = 0;
-	int have = 0;
-
-	for (size_t i = 0; i < n; i++) {
-		bits = bits << 8 | p[i];
-		for (have += 8; have >= 6; have -= 6)
-			*out++ = digits[bits >> (have - 6) & 63];
-	}
-	if (have > 0)
-		*out++ = digits[bits << (6 - have) & 63];
-	*out = '\0';
-}
-
 static int make_token(struct credentials *c, const char *state)
 {
-	unsigned char bytes[TOKEN_BYTES], hash[TR_SHA256_LEN];
+	unsigned char hash[TR_SHA256_LEN];
 	char text[80];
 	int n, r;
 
-	if (getrandom(bytes, sizeof(bytes), 0) != (ssize_t)sizeof(bytes))
-		return TR_EINTERNAL;
-	memcpy(c->token, "tribe_", 6);
-	base64url(bytes, sizeof(bytes), c->token + 6);
-	explicit_bzero(bytes, sizeof(bytes));
-	if ((r = tr_sha256(c->token, strlen(c->token), hash)) < 0)
+	if ((r = tr_token_make(c->token, hash)) < 0)
 		return r;
 	tr_hex(hash, sizeof(hash), c->token_hash);
 	/* The hash last: it says that the token is complete. */

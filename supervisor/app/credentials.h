@@ -2,9 +2,10 @@
  * was configured, else nothing. */
 #ifndef SUPERVISOR_APP_CREDENTIALS_H
 #define SUPERVISOR_APP_CREDENTIALS_H
+#include "common/base/token.h"
 #include "common/config/config.h"
 
-#define CREDENTIALS_TOKEN_LEN 50 /* "tribe_", 32 bytes in base64url, NUL */
+#define CREDENTIALS_TOKEN_LEN TR_TOKEN_LEN
 struct credentials {
 	struct buf certificate, private_key; /* PEM; empty: no TLS */
 	char token_hash[65];                 /* SHA-256 of the admin token, hex; empty: no tokens */
