@@ -21,7 +21,8 @@
 #define WARM_FIRST     10u     /* so many questions whatever happens, then one when something was committed */
 #define RESCUE_MS      600000u /* a rescue that failed, or may not be yet, is looked at again */
 #define MOVED          "another archive is in place"
-#define CLAIM_LATE_MS  1u /* the archive is claimed so long behind the lead: the first reads have the processors */
+#define TELL_MS        1000u /* so long a change of tokens waits for executive-jr to know it */
+#define CLAIM_LATE_MS  1u    /* the archive is claimed so long behind the lead: the first reads have the processors */
 
 struct memory {
 	struct jr *jr;
@@ -61,6 +62,7 @@ struct pending {
 	const void *msg; /* borrowed from call */
 	uint64_t began_ns;
 	struct pending *next; /* while held */
+	void *res;            /* while executive-jr is told of it */
 };
 
 /* What has happened since the last flush is fresher than the row. */
@@ -165,6 +167,44 @@ static void fail(struct memory *m, struct chan_call *call, int r, const struct t
 
 static void end_pending(struct pending *p);
 
+/* ---- tokens: who changes them hears whether the change is in force ---- */
+static bool changes_tokens(enum wire_msg_id id)
+{
+	return id == MSG_memory_token_create || id == MSG_memory_token_rotate || id == MSG_memory_token_revoke;
+}
+
+static void on_told(void *arg, int r, const void *res, const struct tr_fault *fault)
+{
+	struct pending *p = arg;
+	enum wire_msg_id id = chan_call_id(p->call);
+
+	(void)res;
+	(void)fault;
+	if (id == MSG_memory_token_create) {
+		((struct res_memory_token_create *)p->res)->has_in_force = true;
+		((struct res_memory_token_create *)p->res)->in_force = r == 0;
+	} else if (id == MSG_memory_token_rotate) {
+		((struct res_memory_token_rotate *)p->res)->has_in_force = true;
+		((struct res_memory_token_rotate *)p->res)->in_force = r == 0;
+	} else {
+		((struct res_memory_token_revoke *)p->res)->has_in_force = true;
+		((struct res_memory_token_revoke *)p->res)->in_force = r == 0;
+	}
+	chan_reply(p->call, p->res);
+	end_pending(p);
+}
+
+static void tell_face(struct pending *p, void *res)
+{
+	struct peer *face = jr_peer(p->m->jr, TR_ROLE_EXECUTIVE);
+	struct msg_executive_tokens msg = {.common = {.has_request_id = false}};
+	int r = TR_ENOMEM;
+
+	p->res = res;
+	if (face == NULL || (r = peer_call(face, MSG_executive_tokens, &msg, TELL_MS, on_told, p, NULL)) < 0)
+		on_told(p, r, NULL, NULL);
+}
+
 static void on_answer(void *arg, int r, const struct archive_answer *answer, const struct tr_fault *fault)
 {
 	struct pending *p = arg;
@@ -194,6 +234,10 @@ static void on_answer(void *arg, int r, const struct archive_answer *answer, con
 		break;
 	}
 	show_phases(p->m, answer);
+	if (changes_tokens(chan_call_id(p->call))) {
+		tell_face(p, answer->res);
+		return;
+	}
 	chan_reply(p->call, answer->res);
 	end_pending(p);
 }
@@ -249,7 +293,7 @@ static bool copies(const struct pending *p)
 static bool reads_only(enum wire_msg_id id)
 {
 	return id == MSG_memory_get || id == MSG_memory_recall || id == MSG_memory_decisions ||
-	       id == MSG_memory_explain;
+	       id == MSG_memory_explain || id == MSG_memory_tokens || id == MSG_memory_token_keys;
 }
 
 static void proceed(struct pending *p)
@@ -277,7 +321,7 @@ static void on_call(void *arg, struct chan_call *call, const void *msg)
 		chan_failf(call, r, "", "%s", tr_strerror(r));
 		return;
 	}
-	*p = (struct pending){m, call, msg, tr_mono_ns(), NULL};
+	*p = (struct pending){m, call, msg, tr_mono_ns(), NULL, NULL};
 	m->pending++;
 	if (m->claims || reads_only(chan_call_id(call))) {
 		proceed(p);
@@ -579,10 +623,12 @@ static int new_timers(struct memory *m)
 int memory_new(struct memory **out, struct jr *jr)
 {
 	static const enum wire_msg_id served[] = {
-		MSG_memory_add,          MSG_memory_get,     MSG_memory_recall,      MSG_memory_thermal,
-		MSG_memory_decide,       MSG_memory_patch,   MSG_memory_forget,      MSG_memory_decisions,
-		MSG_memory_samples,      MSG_memory_explain, MSG_memory_export,      MSG_memory_restore,
-		MSG_memory_import_begin, MSG_memory_imports, MSG_memory_import_undo, MSG_memory_backup};
+		MSG_memory_add,          MSG_memory_get,          MSG_memory_recall,       MSG_memory_thermal,
+		MSG_memory_decide,       MSG_memory_patch,        MSG_memory_forget,       MSG_memory_decisions,
+		MSG_memory_samples,      MSG_memory_explain,      MSG_memory_export,       MSG_memory_restore,
+		MSG_memory_import_begin, MSG_memory_imports,      MSG_memory_import_undo,  MSG_memory_backup,
+		MSG_memory_token_create, MSG_memory_token_rotate, MSG_memory_token_revoke, MSG_memory_tokens,
+		MSG_memory_token_keys};
 	struct memory *m = calloc(1, sizeof(*m));
 	struct archive_stats stats;
 	struct work_cfg work;

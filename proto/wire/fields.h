@@ -11,11 +11,12 @@
 #define WIRE_NAME_MAX    256
 #define WIRE_BATCH_MAX   10000  /* memories in one add */
 #define WIRE_COMPANY_MAX 4096   /* of one record */
+#define WIRE_TOKENS_MAX  500    /* of the API */
 
 /* ---- items ---- (ITEMS lists them so that an item stands behind those it contains) */
 #define WIRE_ITEMS(X) \
 	X(role_flags) X(reason) X(bucket) X(recovery) X(understudy) X(drill) X(jr) X(jrs) X(sentience) X(new_memory) X(added) X(term) X(explanation) X(memory) X(source) X(stages) X(heat_bin) \
-	X(event) X(ended_fault) X(setting) X(company) X(record) X(import) X(decision) X(sample) X(recall_sample) X(anomaly) X(beat) X(skipped) X(backup_rows) X(backup) X(dump) X(work)
+	X(event) X(ended_fault) X(setting) X(company) X(record) X(import) X(decision) X(sample) X(recall_sample) X(anomaly) X(beat) X(skipped) X(backup_rows) X(backup) X(dump) X(work) X(token) X(token_key)
 
 #define ITEM_role_flags(F, I, L) \
 	F(REQ, flag, memory_jr, 0, 0) F(REQ, flag, executive_jr, 0, 0) F(REQ, flag, meta_jr, 0, 0) F(REQ, flag, integration_jr, 0, 0)
@@ -171,6 +172,15 @@
 /* One place of what was left out; reason: for a person. count: at the first place of a reason, how often it was met in
  * all; further places of the same reason follow without one. */
 #define ITEM_skipped(F, I, L) F(REQ, u64, line, 0, 0) F(REQ, str, reason, 1, 256) F(OPT, u64, count, 1, 0)
+/* A token of the API: who brings it is called name. scopes: read write admin metrics; source: the only one that exists for it;
+ * rotated_until: so long the token before it is good too */
+#define ITEM_token(F, I, L)                                                                                     \
+	F(REQ, str, name, 1, 64) F(REQ, strs, scopes, 1, 4) F(OPT, str, source, 1, WIRE_NAME_MAX)                 \
+	F(REQ, time, created_at, 0, 0) F(OPT, time, expires_at, 0, 0) F(OPT, time, rotated_until, 0, 0)
+/* What it is known by: SHA-256 of the token, and until old_until of the one before it; scopes: bits of common/base/token.h */
+#define ITEM_token_key(F, I, L)                                                                                 \
+	F(REQ, str, name, 1, 64) F(REQ, u32, scopes, 1, 15) F(OPT, str, source, 1, WIRE_NAME_MAX)                 \
+	F(REQ, bin, hash, 1, 32) F(OPT, time, expires_at, 0, 0) F(OPT, bin, old_hash, 1, 32) F(OPT, time, old_until, 0, 0)
 
 /* ---- the private channel ---- */
 #define FIELDS_hello(F, I, L) \
@@ -317,6 +327,25 @@
 #define FIELDS_memory_work(F, I, L) F(REQ, str, work, 1, WIRE_ID_MAX) F(OPT, flag, go_on, 0, 0) F(OPT, flag, end, 0, 0)
 #define RESULT_memory_work(F, I, L) I(REQ, work, work)
 
+/* hash: SHA-256 of the token. in_force: executive-jr knows it by now; absent: it was not asked. */
+#define FIELDS_memory_token_create(F, I, L)                                                                     \
+	F(REQ, str, name, 1, 64) F(REQ, strs, scopes, 1, 4) F(OPT, str, source, 1, WIRE_NAME_MAX)                 \
+	F(OPT, time, expires_at, 0, 0) F(REQ, bin, hash, 1, 32)
+#define RESULT_memory_token_create(F, I, L) I(REQ, token, token) F(REQ, bin, hash, 1, 32) F(OPT, flag, in_force, 0, 0)
+/* overlap_s: so long the token before is good too; 300 by default */
+#define FIELDS_memory_token_rotate(F, I, L) \
+	F(REQ, str, name, 1, 64) F(REQ, bin, hash, 1, 32) F(OPT, u32, overlap_s, 0, 86400)
+#define RESULT_memory_token_rotate(F, I, L) I(REQ, token, token) F(REQ, bin, hash, 1, 32) F(OPT, flag, in_force, 0, 0)
+/* left: how many tokens there are now */
+#define FIELDS_memory_token_revoke(F, I, L) F(REQ, str, name, 1, 64)
+#define RESULT_memory_token_revoke(F, I, L) F(REQ, str, name, 1, 64) F(REQ, u32, left, 0, 0) F(OPT, flag, in_force, 0, 0)
+#define FIELDS_memory_tokens(F, I, L)
+#define RESULT_memory_tokens(F, I, L) L(REQ, token, tokens, 0, WIRE_TOKENS_MAX)
+/* known: the revision that the caller has; of the same there are no keys, and `same` */
+#define FIELDS_memory_token_keys(F, I, L) F(OPT, u64, known, 0, 0)
+#define RESULT_memory_token_keys(F, I, L) \
+	F(REQ, u64, revision, 0, 0) F(REQ, flag, same, 0, 0) L(REQ, token_key, keys, 0, WIRE_TOKENS_MAX)
+
 /* ---- integration.sock ---- */
 /* sources: best first; detail: concise (one sentence), summary (up to three), full (up to six) */
 #define FIELDS_integration_synthesise(F, I, L)                                                                  \
@@ -354,5 +383,7 @@
 	F(OPT, f64, phase_coherence, 0, 1) F(OPT, str, memory_id, 1, WIRE_ID_MAX) L(REQ, source, sources, 0, 200) \
 	F(REQ, str, synthesis, 1, 16) F(REQ, strs, degraded, 0, 8) F(REQ, time, timestamp, 0, 0)                  \
 	F(REQ, str, request_id, 1, 128)
+#define FIELDS_executive_tokens(F, I, L)
+#define RESULT_executive_tokens(F, I, L)
 
 #endif

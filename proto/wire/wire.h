@@ -33,7 +33,8 @@ WIRE_ITEMS(X)
 /* What every request carries beside its own fields. */
 #define FIELDS_common(F, I, L)                                                                      \
 	F(OPT, str, request_id, 1, 128)  /* makes an effect happen once */                          \
-	F(OPT, u32, deadline_ms, 0, 0)   /* milliseconds left when it was sent */
+	F(OPT, u32, deadline_ms, 0, 0)   /* milliseconds left when it was sent */                    \
+	F(OPT, str, only_source, 1, WIRE_NAME_MAX) /* of a caller for whom other sources' memories do not exist */
 struct wire_common {
 	FIELDS_common(WIRE_F, WIRE_I, WIRE_L)
 };

@@ -85,6 +85,9 @@ static bool lane_of(struct sql_archive *a, enum wire_msg_id id, struct lane **ou
 	case MSG_memory_restore:
 	case MSG_memory_import_begin:
 	case MSG_memory_import_undo:
+	case MSG_memory_token_create:
+	case MSG_memory_token_rotate:
+	case MSG_memory_token_revoke:
 		*out = &a->writer;
 		return true;
 	case MSG_memory_get:
@@ -95,6 +98,8 @@ static bool lane_of(struct sql_archive *a, enum wire_msg_id id, struct lane **ou
 	case MSG_memory_explain:
 	case MSG_memory_export:
 	case MSG_memory_imports:
+	case MSG_memory_tokens:
+	case MSG_memory_token_keys:
 		*out = &a->reading;
 		return true;
 	default:

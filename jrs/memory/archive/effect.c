@@ -18,6 +18,12 @@ static int carry_out(struct sql_archive *a, struct job *j)
 		return write_import_begin(a, j);
 	case MSG_memory_import_undo:
 		return write_import_undo(a, j);
+	case MSG_memory_token_create:
+		return write_token_create(a, j);
+	case MSG_memory_token_rotate:
+		return write_token_rotate(a, j);
+	case MSG_memory_token_revoke:
+		return write_token_revoke(a, j);
 	default: /* lane_of() lets no other through */
 		return TR_EMETHOD;
 	}

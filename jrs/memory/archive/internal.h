@@ -273,7 +273,7 @@ struct entry {
 
 /* effect.c: one effect inside its savepoint, or the stored answer of an earlier one */
 int write_effect(struct sql_archive *a, struct job *j);
-/* write.c, change.c, restore.c, imports.c: what it does; the answer goes to j->answer */
+/* write.c, change.c, restore.c, imports.c, tokens.c: what it does; the answer goes to j->answer */
 int write_add(struct sql_archive *a, struct job *j);
 int write_decide(struct sql_archive *a, struct job *j);
 int write_patch(struct sql_archive *a, struct job *j);
@@ -281,6 +281,12 @@ int write_forget(struct sql_archive *a, struct job *j);
 int write_restore(struct sql_archive *a, struct job *j);
 int write_import_begin(struct sql_archive *a, struct job *j);
 int write_import_undo(struct sql_archive *a, struct job *j);
+/* tokens.c */
+int write_token_create(struct sql_archive *a, struct job *j);
+int write_token_rotate(struct sql_archive *a, struct job *j);
+int write_token_revoke(struct sql_archive *a, struct job *j);
+int read_tokens(struct sql_archive *a, struct job *j);
+int read_token_keys(struct sql_archive *a, struct job *j);
 
 /* write.c: rows. 1 and *out, 0 when there is none, < 0 */
 int row_by_id(struct sql_archive *a, wire_str id, struct row *out);

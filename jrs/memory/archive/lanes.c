@@ -24,6 +24,10 @@ static int read_one(struct sql_archive *a, struct job *j)
 		return read_export(a, j);
 	case MSG_memory_imports:
 		return read_imports(a, j);
+	case MSG_memory_tokens:
+		return read_tokens(a, j);
+	case MSG_memory_token_keys:
+		return read_token_keys(a, j);
 	default:
 		return read_samples(a, j);
 	}

@@ -143,6 +143,11 @@ static const char version_4[] =
 	" WHEN NEW.key LIKE 'thermal.%' AND EXISTS(SELECT 1 FROM settings WHERE key = NEW.key)"
 	" BEGIN SELECT raise(ABORT, 'thermal constants change only by a migration'); END;"
 	"INSERT INTO memory_words(memory_words, rank) VALUES('pgsz', 1000);";
+/* Tokens of the API: their SHA-256 only. scopes: bits of common/base/token.h */
+static const char version_5[] =
+	"CREATE TABLE tokens(seq INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE CHECK(length(name) BETWEEN 1 AND 64),"
+	" hash BLOB NOT NULL UNIQUE CHECK(length(hash) = 32), scopes INTEGER NOT NULL CHECK(scopes BETWEEN 1 AND 15), source TEXT,"
+	" created_at INTEGER NOT NULL, expires_at INTEGER, old_hash BLOB CHECK(length(old_hash) = 32), old_until INTEGER) STRICT;";
 /* clang-format on */
 
 static int put_setting(sqlite3 *db, const char *key, double value)
@@ -198,8 +203,13 @@ static int up_4(sqlite3 *db)
 	return sqlite3_exec(db, version_4, NULL, NULL, NULL);
 }
 
+static int up_5(sqlite3 *db)
+{
+	return sqlite3_exec(db, version_5, NULL, NULL, NULL);
+}
+
 /* migrations[i] leads from version i to i + 1. What has been released is never edited; a change is a new line. */
-static int (*const migrations[])(sqlite3 *db) = {up_1, up_2, up_3, up_4};
+static int (*const migrations[])(sqlite3 *db) = {up_1, up_2, up_3, up_4, up_5};
 #define NEWEST ((int)(sizeof(migrations) / sizeof(migrations[0])))
 
 int schema_version(void)

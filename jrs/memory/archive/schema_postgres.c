@@ -133,6 +133,11 @@ static const char version_4[] =
 	" ALTER speaker SET STATISTICS 0, ALTER tags SET STATISTICS 0, ALTER metadata SET STATISTICS 0, ALTER session SET STATISTICS 0;"
 	"ALTER TABLE requests ALTER result SET STATISTICS 0;"
 	"ALTER TABLE decisions ALTER decided_by SET STATISTICS 0;";
+static const char version_5[] =
+	"CREATE TABLE tokens(seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,"
+	" name text COLLATE \"C\" NOT NULL UNIQUE CHECK(length(name) BETWEEN 1 AND 64),"
+	" hash bytea NOT NULL UNIQUE CHECK(length(hash) = 32), scopes bigint NOT NULL CHECK(scopes BETWEEN 1 AND 15), source text,"
+	" created_at bigint NOT NULL, expires_at bigint, old_hash bytea CHECK(length(old_hash) = 32), old_until bigint);";
 /* clang-format on */
 
 /* A text of our own. 0, or TR_ESTORE with the SQLSTATE noted. */
@@ -206,9 +211,14 @@ static int up_4(PGconn *pg, struct tr_fault *fault)
 	return run(pg, version_4, fault);
 }
 
+static int up_5(PGconn *pg, struct tr_fault *fault)
+{
+	return run(pg, version_5, fault);
+}
+
 /* From version FIRST on: migrations[i] leads to version FIRST + i. */
 #define FIRST 3
-static int (*const migrations[])(PGconn *pg, struct tr_fault *fault) = {up_3, up_4};
+static int (*const migrations[])(PGconn *pg, struct tr_fault *fault) = {up_3, up_4, up_5};
 #define NEWEST (FIRST + (int)(sizeof(migrations) / sizeof(migrations[0])) - 1)
 
 static int one_migration(PGconn *pg, int version, int64_t now_ms, struct tr_fault *fault)
