@@ -12,6 +12,7 @@
 #define STREAMS_MAX  64
 #define STREAM_QUEUE (256u << 10) /* seconds of events and heartbeats */
 #define KEEPALIVE_MS 15000
+#define TOKENS_MS    2000 /* a change is told at once; this is for what was lost on the way */
 
 struct face {
 	struct jr *jr;
@@ -58,8 +59,11 @@ static void on_beat(void *arg, struct msg_heartbeat *beat)
 
 static void on_lead(void *arg, uint64_t epoch)
 {
+	struct face *f = arg;
+
 	(void)epoch;
-	http_server_start(((struct face *)arg)->http);
+	api_lead(f->api);
+	http_server_start(f->http);
 }
 
 static void on_drained(void *arg)
@@ -112,6 +116,7 @@ static int face_open(struct face *f, const struct jr_opts *opts)
 			      .max_streams = STREAMS_MAX,
 			      .stream_queue = STREAM_QUEUE,
 			      .keepalive_ms = KEEPALIVE_MS,
+			      .tokens_ms = TOKENS_MS,
 			      .on_done = on_done,
 			      .arg = f,
 			      .request_timeout_ms = opts->cfg.request_timeout_ms,
@@ -154,6 +159,7 @@ static int face_open(struct face *f, const struct jr_opts *opts)
 		goto out;
 	api_conns(f->api, &http_server_stats(f->http)->conns);
 	jr_handle(f->jr, MSG_executive_ask, api_rpc_ask, f->api);
+	jr_handle(f->jr, MSG_executive_tokens, api_rpc_tokens, f->api);
 	jr_on_note(f->jr, api_note, f->api);
 	jr_on_beat(f->jr, on_beat, f);
 	jr_on_lead(f->jr, on_lead, f);
@@ -181,6 +187,7 @@ out:
 	if (r < 0)
 		log_error("leaving reason=\"%s\"", tr_strerror(r));
 	http_server_free(&f.http);
+	api_stop(f.api);
 	jr_close(&f.jr);
 	api_free(&f.api);
 	return tr_exit_code(r);

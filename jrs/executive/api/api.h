@@ -26,9 +26,12 @@ struct api_cfg {
 	void (*on_done)(void *arg, bool error); /* a request was answered (error: with 5xx); may be NULL */
 	void *arg;
 	uint32_t request_timeout_ms;
-	uint32_t synthesis_timeout_ms;   /* integration-jr's share; without its answer the best source is quoted */
-	bool postgres;                   /* the archive is PostgreSQL */
-	const unsigned char *token_hash; /* TR_SHA256_LEN bytes, copied; NULL: no token is asked for */
+	uint32_t synthesis_timeout_ms; /* integration-jr's share; without its answer the best source is quoted */
+	bool postgres;                 /* the archive is PostgreSQL */
+	/* Of the admin token that tribed made beyond loopback: TR_SHA256_LEN bytes, copied. NULL: as long as there is
+	 * no token in the archive nobody needs one. */
+	const unsigned char *token_hash;
+	uint32_t tokens_ms;      /* how often memory-jr is asked whether the tokens are others; 0: there are none */
 	const char *listen_host; /* copied; accepted in Host beside localhost, 127.0.0.1 and [::1]; may be NULL */
 };
 int api_new(struct api **out, const struct api_cfg *cfg);
@@ -43,7 +46,10 @@ void api_conns(struct api *api, const uint32_t *conns);
 /* The SHA-256 of the token as tribed hands it over: 64 hexadecimal digits, a line end may follow. TR_EINVAL otherwise.
  */
 int api_token_hash(const char *p, size_t n, unsigned char out[32]);
-void api_rpc_ask(void *arg, struct chan_call *call, const void *msg); /* a chan_handler of MSG_executive_ask */
+void api_rpc_ask(void *arg, struct chan_call *call, const void *msg);    /* a chan_handler of MSG_executive_ask */
+void api_rpc_tokens(void *arg, struct chan_call *call, const void *msg); /* the same of MSG_executive_tokens */
+void api_lead(struct api *api); /* this process leads from now on: before it takes requests */
+void api_stop(struct api *api); /* nothing of it stays on its loop; NULL is fine */
 void api_note(void *arg, enum wire_msg_id id, const void *msg); /* arg: struct api; event or heartbeat from tribed */
 /* For a drill: requests are taken and nothing happens with them, until it is said to be over. */
 void api_mute(void *arg, bool mute); /* arg: struct api */

@@ -217,7 +217,7 @@ static bool known_detail(wire_str d)
 	return false;
 }
 
-static int recall(struct ask *a, const struct msg_executive_ask *q)
+static int recall(struct ask *a, const struct msg_executive_ask *q, const struct principal *who)
 {
 	struct msg_memory_recall msg = {0};
 	int r = query_of(a, q, &msg.q);
@@ -226,6 +226,10 @@ static int recall(struct ask *a, const struct msg_executive_ask *q)
 		return r;
 	msg.common.request_id = a->res.request_id;
 	msg.common.has_request_id = true;
+	if (who != NULL && who->has_source) {
+		msg.common.has_only_source = true;
+		msg.common.only_source = wire_s(who->source);
+	}
 	msg.has_q = true;
 	msg.limit = q->has_limit ? q->limit : DEFAULT_SOURCES;
 	msg.has_limit = true;
@@ -240,8 +244,8 @@ static int recall(struct ask *a, const struct msg_executive_ask *q)
 	return api_ask(a->api, a->api->cfg.memory, MSG_memory_recall, &msg, left_ms(a), on_recall, a);
 }
 
-int ask_start(struct api *api, const struct msg_executive_ask *q, uint32_t timeout_ms, const char *request_id,
-	      ask_done *done, void *arg, struct tr_fault *fault)
+int ask_start(struct api *api, const struct msg_executive_ask *q, const struct principal *who, uint32_t timeout_ms,
+	      const char *request_id, ask_done *done, void *arg, struct tr_fault *fault)
 {
 	struct ask *a;
 	int r = TR_ENOMEM;
@@ -257,7 +261,7 @@ int ask_start(struct api *api, const struct msg_executive_ask *q, uint32_t timeo
 		a->has_detail = q->has_detail;
 		if (keep(a, wire_s(request_id), &a->res.request_id) == 0 && keep(a, q->question, &a->question) == 0 &&
 		    (!q->has_detail || keep(a, q->detail, &a->detail) == 0))
-			r = recall(a, q);
+			r = recall(a, q, who);
 		if (r == 0)
 			return 0;
 		msgpack_zone_free(a->zone);

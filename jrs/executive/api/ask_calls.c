@@ -67,7 +67,8 @@ void api_post_ask(struct api_call *call)
 
 	if (api_body(call, wire_methods[MSG_executive_ask].params, &q) < 0 || (call->has_key && !is_new(call, &q)))
 		return;
-	if (ask_start(call->api, &q, api_left_ms(call), http_request_id(call->req), on_http_answer, call, &fault) < 0)
+	if (ask_start(call->api, &q, &call->who, api_left_ms(call), http_request_id(call->req), on_http_answer, call,
+		      &fault) < 0)
 		on_http_answer(call, fault.code, NULL, &fault);
 }
 
@@ -110,7 +111,7 @@ void api_rpc_ask(void *arg, struct chan_call *call, const void *msg)
 	if (left > api->cfg.request_timeout_ms)
 		left = api->cfg.request_timeout_ms;
 	api->asks++;
-	if (ask_start(api, msg, left, id, on_rpc_answer, a, &fault) < 0) {
+	if (ask_start(api, msg, NULL, left, id, on_rpc_answer, a, &fault) < 0) {
 		chan_fail(call, &fault);
 		api->asks--;
 	}

@@ -41,6 +41,11 @@ struct api_call *api_call_new(struct api *api, struct http_req *req)
 	return call;
 }
 
+const char *api_principal_name(const struct api_call *call)
+{
+	return call->who.name;
+}
+
 void api_call_keyed(struct api_call *call)
 {
 	struct api *api = call->api;
@@ -239,6 +244,8 @@ void api_forward(struct api_call *call, struct peer *peer, enum wire_msg_id id, 
 		common->request_id = wire_s(http_request_id(call->req));
 		common->has_request_id = true;
 	}
+	common->has_only_source = call->who.has_source;
+	common->only_source = wire_s(call->who.source);
 	r = api_ask(call->api, peer, id, msg, left < timeout_ms ? left : timeout_ms, on_answer, call);
 	if (r == TR_ETOOBIG)
 		api_failf(call, r, "", "what the body says must come to at most %u bytes; send it in several requests",

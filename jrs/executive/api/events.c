@@ -5,6 +5,7 @@
  * asked for. */
 #include "common/base/text.h"
 #include "common/log/log.h"
+#include "jrs/executive/api/auth.h"
 #include "jrs/executive/api/internal.h"
 #include <inttypes.h>
 #include <stdlib.h>
@@ -16,6 +17,7 @@
 
 struct watcher {
 	struct api *api;
+	struct principal who;
 	struct watcher *prev, *next; /* while it streams */
 	struct api_call *call;       /* until tribed has answered */
 	struct http_stream *out;     /* owned */
@@ -65,6 +67,23 @@ static void watcher_free(struct watcher *w)
 static void on_gone(void *arg)
 {
 	watcher_free(arg);
+}
+
+static bool allowed(struct watcher *w)
+{
+	return auth_still(w->api, &w->who) && principal_may(&w->who, TR_SCOPE_READ, true);
+}
+
+/* Whoever has no token any more hears no more. */
+void api_tokens_changed(struct api *api)
+{
+	struct watcher *w, *next;
+
+	for (w = api->watchers; w != NULL; w = next) {
+		next = w->next;
+		if (!allowed(w))
+			watcher_free(w);
+	}
 }
 
 static void tell(struct watcher *w, const struct buf *text)
@@ -208,6 +227,7 @@ static void on_keepalive(void *arg)
 	struct api *api = arg;
 	struct buf text = {0};
 
+	api_tokens_changed(api); /* one may have come to its end meanwhile */
 	buf_puts(&text, ":\n\n");
 	tell_all(api, &text); /* may have freed the timer, with the last watcher */
 	buf_free(&text);
@@ -243,7 +263,7 @@ static void give_up(struct watcher *w, const struct tr_fault *fault)
 
 static void on_ring(void *arg, int r, const void *res, const struct tr_fault *fault)
 {
-	static const struct tr_fault leaving = {.code = TR_EUNAVAILABLE};
+	static const struct tr_fault leaving = {.code = TR_EUNAVAILABLE}, revoked = {.code = TR_EREFUSED};
 	const struct res_events *e = res;
 	struct watcher *w = arg;
 	struct api *api = w->api;
@@ -256,6 +276,10 @@ static void on_ring(void *arg, int r, const void *res, const struct tr_fault *fa
 		if (r == TR_EDEADLINE || r == TR_EUNAVAILABLE)
 			api_absent(&named, r, "tribed");
 		give_up(w, &named);
+		return;
+	}
+	if (!allowed(w)) {
+		give_up(w, &revoked);
 		return;
 	}
 	if (newest(&e->events) < api->last_seq) { /* a notification overtook the answer, or tribed counts anew */
@@ -320,6 +344,7 @@ void api_get_events(struct api_call *call)
 		return;
 	}
 	*w = (struct watcher){.api = api, .call = call, .after = after, .has_after = last.p != NULL && last.n > 0};
+	w->who = call->who;
 	api->streams++;
 	if ((r = ask_ring(api, true, on_ring, w)) < 0) {
 		struct tr_fault fault = {.code = r};

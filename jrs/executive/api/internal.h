@@ -8,22 +8,34 @@
 #include "jrs/executive/api/api.h"
 #include "jrs/executive/api/check.h"
 #include "jrs/executive/api/replay.h"
+#include "jrs/executive/api/tokens.h"
 #include "jrs/executive/http/problem.h"
 #include "proto/json/json.h"
 #include <sys/queue.h>
 
 struct api_call;
+/* What a route asks of who calls: a scope, and whether it is about the whole tribe, which a token bound to a source
+ * does not see. */
+#define NEEDS_NONE      0, false
+#define NEEDS_READ      TR_SCOPE_READ, false
+#define NEEDS_READ_ALL  TR_SCOPE_READ, true
+#define NEEDS_WRITE     TR_SCOPE_WRITE, false
+#define NEEDS_WRITE_ALL TR_SCOPE_WRITE, true
+#define NEEDS_ADMIN     TR_SCOPE_ADMIN, true
+#define NEEDS_METRICS   TR_SCOPE_METRICS, true
 struct route {
 	const char *method, *pattern;
 	void (*handler)(struct api_call *call);
+	unsigned scope; /* 0: anybody may, and needs no token */
+	bool whole;
 	unsigned takes, gives; /* enum media */
 	size_t max_body;
 	const char *query;
 };
-#define R(method, pattern, handler, takes, gives, max_body, query) void handler(struct api_call *call);
+#define R(method, pattern, handler, needs, takes, gives, max_body, query) void handler(struct api_call *call);
 #include "jrs/executive/api/routes.def"
 #undef R
-#define R(method, pattern, handler, takes, gives, max_body, query) +1
+#define R(method, pattern, handler, needs, takes, gives, max_body, query) +1
 enum {
 	NROUTES = 0
 #include "jrs/executive/api/routes.def"
@@ -37,8 +49,22 @@ extern const struct route routes[NROUTES];
 enum { NMETHODS = API_METHODS(X) + 1 };
 #undef X
 
+/* door.c */
+#define DOOR_TOLD_MAX 16
+struct door {
+	struct loop_timer *timer;
+	bool asking, again;                    /* memory-jr for the tokens; once more as soon as it has answered */
+	bool stale;                            /* this process leads from now on: what it knows may be old */
+	struct api_call *held;                 /* calls that wait for the answer */
+	struct chan_call *told[DOOR_TOLD_MAX]; /* memory-jr's, that they are others; the first `due` wait for the answer
+						* to what was asked last */
+	unsigned n, due;
+};
+
 struct api {
 	struct api_cfg cfg;
+	struct tokens tokens;
+	struct door door;
 	char listen_host[256];
 	bool has_token;
 	unsigned char token_hash[TR_SHA256_LEN];
@@ -72,6 +98,7 @@ struct api_call {
 	struct api *api;
 	struct http_req *req;
 	const struct route *route; /* NULL: none */
+	struct principal who;      /* nobody, where nobody is asked for */
 	uint64_t start_ms;
 	TAILQ_ENTRY(api_call) in_order; /* in api->calls */
 	msgpack_zone *zone;             /* owned; NULL until api_zone() */
@@ -80,7 +107,7 @@ struct api_call {
 	char effect_id[KEY_MAX + 1];  /* request_id of an effect on the wire: makes it happen once */
 	bool has_key;                 /* it is the client's Idempotency-Key */
 	struct api_call *prev, *next; /* in api->keyed, when it has one */
-	struct api_call *unheard;     /* the next in api->unheard */
+	struct api_call *unheard;     /* the next in api->unheard or in its door's held */
 	const char *refused_as;       /* problem type that TR_EREFUSED becomes here; NULL: its own */
 	struct peer *peer;            /* being asked by api_forward() */
 	void (*rename)(struct api_call *call, struct tr_fault *fault); /* fields of its faults; NULL: they are ours */
@@ -99,16 +126,25 @@ void api_failf(struct api_call *call, int code, const char *field, const char *f
 /* extra: header lines or NULL */
 void api_refuse(struct api_call *call, int status, const char *extra, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
+/* 403 with a problem type of its own */
+void api_forbid(struct api_call *call, const char *problem, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 /* Begins an answer in pieces; the call has ended, also on TR_ENOMEM (503). */
 int api_reply_stream(struct api_call *call, const char *type, const struct http_stream_cfg *cfg,
 		     struct http_stream **out);
 void api_reply_empty(struct api_call *call, const char *extra); /* 204 */
 
+/* router.c: who calls, and may they? Then the route's handler. */
+void api_admit(struct api_call *call);
+/* door.c */
+int door_open(struct api *api);
+void door_hold(struct api_call *call); /* until the tokens are known: then api_admit() once more, or 503 */
+
 /* call.c */
 struct api_call *api_call_new(struct api *api, struct http_req *req);
 /* Counts and frees the call; the request, still to be answered, is handed back. */
 struct http_req *api_call_end(struct api_call *call, int status);
-void api_call_keyed(struct api_call *call); /* its effect_id is now the client's */
+const char *api_principal_name(const struct api_call *call); /* of who calls; "" where nobody is asked for */
+void api_call_keyed(struct api_call *call);                  /* its effect_id is now the client's */
 uint32_t api_left_ms(const struct api_call *call);
 msgpack_zone *api_zone(struct api_call *call); /* NULL: out of memory */
 /* Keeps doc until the call ends; TR_ENOMEM: the reference is dropped. */
@@ -140,12 +176,15 @@ int api_ask(struct api *api, struct peer *peer, enum wire_msg_id id, const void 
 /* Words for TR_EDEADLINE and TR_EUNAVAILABLE of a call to `who`. */
 void api_absent(struct tr_fault *fault, int r, const char *who);
 
-/* ask.c: the question pipeline. done is called exactly once, later, when this returns 0; never when it returns < 0. */
+/* ask.c: the question pipeline. done is called exactly once, later, when this returns 0; never when it returns < 0.
+ * who: for whom; NULL: for somebody for whom everything exists. */
 typedef void ask_done(void *arg, int r, const struct res_executive_ask *res, const struct tr_fault *fault);
-int ask_start(struct api *api, const struct msg_executive_ask *q, uint32_t timeout_ms, const char *request_id,
-	      ask_done *done, void *arg, struct tr_fault *fault);
+int ask_start(struct api *api, const struct msg_executive_ask *q, const struct principal *who, uint32_t timeout_ms,
+	      const char *request_id, ask_done *done, void *arg, struct tr_fault *fault);
 /* quote.c: how sure an answer is that only quotes a source: half the share of the question's words found in it. */
 double quote_confidence(const char *question, size_t n, const char *content, size_t content_n);
+/* events.c: streams of those who may read them no more are ended */
+void api_tokens_changed(struct api *api);
 /* scrape.c: everything /metrics says. status, thermal: NULL when they did not answer. */
 int scrape_write(struct buf *out, const struct api *api, const struct res_status *status,
 		 const struct res_memory_thermal *thermal);

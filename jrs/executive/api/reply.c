@@ -107,6 +107,17 @@ void api_refuse(struct api_call *call, int status, const char *extra, const char
 	send_problem(call, status, NULL, NULL, extra, detail);
 }
 
+void api_forbid(struct api_call *call, const char *problem, const char *fmt, ...)
+{
+	char detail[DETAIL_MAX];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(detail, sizeof(detail), fmt, ap);
+	va_end(ap);
+	send_problem(call, 403, problem, NULL, NULL, detail);
+}
+
 void api_reply_json(struct api_call *call, int status, json_t *doc)
 {
 	struct buf body = {0};

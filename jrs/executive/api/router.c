@@ -7,8 +7,8 @@
 #include <string.h>
 
 const struct route routes[NROUTES] = {
-#define R(method, pattern, handler, takes, gives, max_body, query) \
-	{method, pattern, handler, takes, gives, max_body, query},
+#define R(method, pattern, handler, needs, takes, gives, max_body, query) \
+	{method, pattern, handler, needs, takes, gives, max_body, query},
 #include "jrs/executive/api/routes.def"
 #undef R
 };
@@ -17,6 +17,7 @@ const struct route routes[NROUTES] = {
 int api_new(struct api **out, const struct api_cfg *cfg)
 {
 	struct api *api = calloc(1, sizeof(*api));
+	int r;
 
 	if (api == NULL)
 		return TR_ENOMEM;
@@ -34,6 +35,10 @@ int api_new(struct api **out, const struct api_cfg *cfg)
 	}
 	for (unsigned i = 0; i <= NROUTES; i++)
 		metrics_latency_init(&api->latency[i]);
+	if ((r = door_open(api)) < 0) {
+		api_free(&api);
+		return r;
+	}
 	*out = api;
 	return 0;
 }
@@ -44,6 +49,7 @@ void api_free(struct api **api)
 		return;
 	assert((*api)->inflight == 0 && (*api)->asks == 0 && (*api)->streams == 0);
 	replay_free(&(*api)->answers);
+	tokens_free(&(*api)->tokens);
 	free(*api);
 	*api = NULL;
 }
@@ -124,8 +130,10 @@ static bool allow(struct buf *out, const struct http_req *req)
 	return any;
 }
 
-static const struct route *find(const struct http_req *req, const char *method)
+const struct route *api_route(const struct http_req *req)
 {
+	const char *method = http_method(req).p;
+
 	if (strcmp(method, "HEAD") == 0)
 		method = "GET";
 	for (unsigned i = 0; i < NROUTES; i++)
@@ -180,7 +188,7 @@ static bool type_ok(const struct route *route, const struct http_req *req)
 
 bool api_head_ok(const struct http_req *req)
 {
-	const struct route *route = find(req, http_method(req).p);
+	const struct route *route = api_route(req);
 
 	return route != NULL && check_accept(http_header(req, "accept").p, route->gives) && type_ok(route, req);
 }
@@ -236,7 +244,6 @@ static void route_call(struct api_call *call)
 	struct http_str accept = http_header(call->req, "accept");
 	struct buf head = {0};
 
-	call->route = find(call->req, method);
 	if (call->route == NULL) {
 		bool known = allow(&head, whole ? NULL : call->req);
 
@@ -259,6 +266,12 @@ static void route_call(struct api_call *call)
 		call->route->handler(call);
 }
 
+void api_admit(struct api_call *call)
+{
+	if (auth_check(call))
+		route_call(call);
+}
+
 void api_request(void *arg, struct http_req *req)
 {
 	struct api_call *call = api_call_new(arg, req);
@@ -267,11 +280,12 @@ void api_request(void *arg, struct http_req *req)
 		http_respond(req, 503, NULL, "Retry-After: 1\r\n", NULL, 0);
 		return;
 	}
+	call->route = api_route(req);
 	if (call->api->mute) {
 		call->unheard = call->api->unheard;
 		call->api->unheard = call;
-	} else if (auth_check(call)) {
-		route_call(call);
+	} else {
+		api_admit(call);
 	}
 }
 
@@ -283,7 +297,6 @@ void api_mute(void *arg, bool mute)
 	api->mute = mute;
 	while (!api->mute && (call = api->unheard) != NULL) {
 		api->unheard = call->unheard;
-		if (auth_check(call))
-			route_call(call);
+		api_admit(call);
 	}
 }
