@@ -16,7 +16,7 @@
 /* ---- items ---- (ITEMS lists them so that an item stands behind those it contains) */
 #define WIRE_ITEMS(X) \
 	X(role_flags) X(reason) X(bucket) X(recovery) X(understudy) X(drill) X(jr) X(jrs) X(sentience) X(new_memory) X(added) X(term) X(explanation) X(memory) X(source) X(stages) X(heat_bin) \
-	X(event) X(ended_fault) X(setting) X(company) X(record) X(import) X(decision) X(sample) X(recall_sample) X(anomaly) X(beat) X(skipped) X(backup_rows) X(backup) X(dump) X(work) X(token) X(token_key)
+	X(event) X(ended_fault) X(setting) X(company) X(record) X(import) X(decision) X(sample) X(recall_sample) X(anomaly) X(beat) X(skipped) X(backup_rows) X(backup) X(dump) X(work) X(token) X(token_key) X(new_token) X(rotation)
 
 #define ITEM_role_flags(F, I, L) \
 	F(REQ, flag, memory_jr, 0, 0) F(REQ, flag, executive_jr, 0, 0) F(REQ, flag, meta_jr, 0, 0) F(REQ, flag, integration_jr, 0, 0)
@@ -177,6 +177,10 @@
 #define ITEM_token(F, I, L)                                                                                     \
 	F(REQ, str, name, 1, 64) F(REQ, strs, scopes, 1, 4) F(OPT, str, source, 1, WIRE_NAME_MAX)                 \
 	F(REQ, time, created_at, 0, 0) F(OPT, time, expires_at, 0, 0) F(OPT, time, rotated_until, 0, 0)
+/* What somebody wants: a new one; another one under the same name, while the one before is good for overlap_s more (300) */
+#define ITEM_new_token(F, I, L)                                                                                 \
+	F(REQ, str, name, 1, 64) F(REQ, strs, scopes, 1, 4) F(OPT, str, source, 1, WIRE_NAME_MAX) F(OPT, time, expires_at, 0, 0)
+#define ITEM_rotation(F, I, L) F(REQ, str, name, 1, 64) F(OPT, u32, overlap_s, 0, 86400)
 /* What it is known by: SHA-256 of the token, and until old_until of the one before it; scopes: bits of common/base/token.h */
 #define ITEM_token_key(F, I, L)                                                                                 \
 	F(REQ, str, name, 1, 64) F(REQ, u32, scopes, 1, 15) F(OPT, str, source, 1, WIRE_NAME_MAX)                 \
@@ -328,13 +332,9 @@
 #define RESULT_memory_work(F, I, L) I(REQ, work, work)
 
 /* hash: SHA-256 of the token. in_force: executive-jr knows it by now; absent: it was not asked. */
-#define FIELDS_memory_token_create(F, I, L)                                                                     \
-	F(REQ, str, name, 1, 64) F(REQ, strs, scopes, 1, 4) F(OPT, str, source, 1, WIRE_NAME_MAX)                 \
-	F(OPT, time, expires_at, 0, 0) F(REQ, bin, hash, 1, 32)
+#define FIELDS_memory_token_create(F, I, L) ITEM_new_token(F, I, L) F(REQ, bin, hash, 1, 32)
 #define RESULT_memory_token_create(F, I, L) I(REQ, token, token) F(REQ, bin, hash, 1, 32) F(OPT, flag, in_force, 0, 0)
-/* overlap_s: so long the token before is good too; 300 by default */
-#define FIELDS_memory_token_rotate(F, I, L) \
-	F(REQ, str, name, 1, 64) F(REQ, bin, hash, 1, 32) F(OPT, u32, overlap_s, 0, 86400)
+#define FIELDS_memory_token_rotate(F, I, L) ITEM_rotation(F, I, L) F(REQ, bin, hash, 1, 32)
 #define RESULT_memory_token_rotate(F, I, L) I(REQ, token, token) F(REQ, bin, hash, 1, 32) F(OPT, flag, in_force, 0, 0)
 /* left: how many tokens there are now */
 #define FIELDS_memory_token_revoke(F, I, L) F(REQ, str, name, 1, 64)

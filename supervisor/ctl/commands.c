@@ -78,6 +78,14 @@ static const struct ctl_option explain_options[] = {
 	{"question", 'q', CTL_STR, "Q", 1, 4000, 0, "explain too why it answers this"},
 	END
 };
+static const struct ctl_option token_options[] = {
+	{"name",    0, CTL_STR, "N",     1, 64,    0,        "what it is called; may stand behind the word as well"},
+	{"scope",   0, CTL_STR, "SCOPE", 1, 16,    CTL_MANY, "create: what it may do: read, write, admin or metrics"},
+	{"source",  0, CTL_STR, "S",     1, 256,   0,        "create: the only source that exists for it"},
+	{"expires", 0, CTL_STR, "TIME",  1, 64,    0,        "create: until when, RFC 3339, or after how long: 90s 15m 12h 30d"},
+	{"overlap", 0, CTL_U32, "S",     0, 86400, 0,        "rotate: seconds that the one before is good for; 300 by default"},
+	END
+};
 static const struct ctl_option backup_options[] = {
 	{"sql", 0, CTL_FLAG, NULL, 0, 0, 0, "plain SQL; of an archive in PostgreSQL"},
 	END
@@ -178,6 +186,13 @@ const struct ctl_command ctl_commands[] = {
 	 "and with --load nothing acknowledged was lost, doubled or stale and no request refused or failed. Else it leaves with\n"
 	 "1: false, or unknown where it was interrupted or saw too little. Faults: docs/CHAOS_ENGINEERING.md; all but kill, hang,\n"
 	 "double, during-recovery and supervisor-kill want `drills: true`.", NULL},
+	{"token", CTL_SOME_PATHS, "create|list|revoke|rotate [NAME]", token_options, cmd_token,
+	 "make, list, revoke and rotate tokens of the API",
+	 "create wants a name and --scope: read, write (and read), admin (everything), metrics (/metrics alone). A token is\n"
+	 "shown once, when it is made; only its SHA-256 is kept. With --source nothing but that source exists for it. As soon\n"
+	 "as there is a token, every call of the API but /healthz and /readyz needs one, on loopback too.\n"
+	 "rotate makes another token under the same name; the one before is good for --overlap seconds more. revoke refuses\n"
+	 "it from that moment on, and ends its streams.", NULL},
 	{"analyze", CTL_WORD, "anomalies||regression|patterns", NULL, cmd_analyze,
 	 "what meta-jr's last analysis found", NULL, NULL},
 	{"doctor", CTL_NO_OPERANDS, NULL, NULL, cmd_doctor,
@@ -195,7 +210,6 @@ const struct ctl_command ctl_commands[] = {
 	{"bench", CTL_NO_OPERANDS, NULL, NULL, NULL, "measure the endpoints against a baseline", NULL, "the measuring of endpoints"},
 	{"verify", CTL_PATHS, "RELEASE_DIR", NULL, NULL, "check a release: signatures, digests, provenance", NULL, "signed releases"},
 	{"sign", CTL_PATHS, "RELEASE_DIR", NULL, NULL, "put a signature to a release", NULL, "signed releases"},
-	{"token", CTL_SOME_PATHS, "...", NULL, NULL, "make, list and revoke tokens of the API", NULL, "the API beyond loopback"},
 	{"mcp", CTL_NO_OPERANDS, NULL, NULL, NULL, "an MCP server on standard input and output", NULL, "the MCP server"},
 	{NULL, CTL_NO_OPERANDS, NULL, NULL, NULL, NULL, NULL, NULL},
 };

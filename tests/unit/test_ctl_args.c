@@ -193,7 +193,6 @@ static void knows_what_comes_later(void **state)
 	later("vote", "vote");
 	later("sign|d", "sign");
 	later("bench|--endpoint|/api/v1/ask|-u|3", "bench");
-	later("token|make|--name|x|--json", "token");
 	later("drill|--storm|10|--every|50", NULL);
 	later("drill|--jr|all|--kills|3|--load|50", NULL);
 	later("drill|--jr|all|--kills|3|--fault|supervisor-kill", NULL);

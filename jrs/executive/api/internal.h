@@ -112,6 +112,7 @@ struct api_call {
 	struct peer *peer;            /* being asked by api_forward() */
 	void (*rename)(struct api_call *call, struct tr_fault *fault); /* fields of its faults; NULL: they are ours */
 	void (*done)(struct api_call *call, const void *res);
+	void *own; /* the handler's, in the zone */
 	const struct wire_shape *shape;    /* of res */
 	struct res_memory_thermal thermal; /* /metrics: gathered first; numbers only */
 	bool has_thermal;
