@@ -222,6 +222,8 @@ static void on_answer(void *arg, int r, const struct archive_answer *answer, con
 		after_get(p->m, p, answer);
 		break;
 	case MSG_memory_thermal:
+		if (chan_call_common(p->call)->has_only_source) /* what was counted is of one source */
+			break;
 		show_mean_phase(p->m, answer->res);
 		show_limits(p->m, answer->res);
 		break;

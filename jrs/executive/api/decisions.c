@@ -27,6 +27,7 @@ void api_post_decisions(struct api_call *call)
 		return;
 	msg.common.request_id = wire_s(call->effect_id);
 	msg.common.has_request_id = true;
+	call->refused_as = "source";
 	api_forward(call, call->api->cfg.memory, MSG_memory_decide, &msg, UINT32_MAX, decided);
 }
 

@@ -179,6 +179,7 @@ void api_post_memories(struct api_call *call)
 	msg.memories.v = b.v;
 	msg.memories.n = (uint32_t)b.n;
 	call->rename = name_memory;
+	call->refused_as = "source";
 	api_forward(call, call->api->cfg.memory, MSG_memory_add, &msg, UINT32_MAX, added);
 }
 
@@ -197,10 +198,8 @@ void api_get_memories(struct api_call *call)
 
 	if (api_query(call, wire_methods[MSG_memory_recall].params, NULL, (struct http_str){NULL, 0}, &msg) < 0)
 		return;
-	if (msg.has_session) {
-		msg.toucher = msg.session;
-		msg.has_toucher = true;
-	}
+	msg.has_toucher = msg.has_session || call->who.via != VIA_LOOPBACK;
+	msg.toucher = msg.has_session ? msg.session : wire_s(call->who.name);
 	api_forward(call, call->api->cfg.memory, MSG_memory_recall, &msg, UINT32_MAX, recalled);
 }
 
@@ -215,8 +214,11 @@ void api_get_memory(struct api_call *call)
 {
 	struct msg_memory_get msg;
 
-	if (api_query(call, wire_methods[MSG_memory_get].params, "id", http_segment(call->req, 3), &msg) == 0)
-		api_forward(call, call->api->cfg.memory, MSG_memory_get, &msg, UINT32_MAX, got);
+	if (api_query(call, wire_methods[MSG_memory_get].params, "id", http_segment(call->req, 3), &msg) < 0)
+		return;
+	msg.has_toucher = call->who.via != VIA_LOOPBACK;
+	msg.toucher = wire_s(call->who.name);
+	api_forward(call, call->api->cfg.memory, MSG_memory_get, &msg, UINT32_MAX, got);
 }
 
 /* ---- PATCH and DELETE ---- */

@@ -3,6 +3,7 @@
 #include "jrs/executive/api/auth.h"
 #include "jrs/executive/api/internal.h"
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -213,6 +214,23 @@ static bool check_body(struct api_call *call)
 	return true;
 }
 
+/* Each caller has keys of its own: what another one did under the same key is not for it to see. */
+static int own_key(const struct principal *who, const struct http_str *key, char out[KEY_MAX + 1])
+{
+	const struct tr_piece pieces[2] = {{who->name, strlen(who->name)}, {key->p, key->n}};
+	unsigned char digest[TR_SHA256_LEN];
+	char hex[2 * TR_SHA256_LEN + 1];
+	int r;
+
+	if (who->via == VIA_LOOPBACK)
+		return 0;
+	if ((r = tr_sha256_pieces(pieces, 2, digest)) < 0)
+		return r;
+	tr_hex(digest, sizeof(digest), hex);
+	snprintf(out, KEY_MAX + 1, "key:%s", hex);
+	return 0;
+}
+
 /* Reading needs no key. A request that is sent again while the first one is still being carried out has no answer yet.
  */
 static bool check_idempotency(struct api_call *call)
@@ -224,6 +242,10 @@ static bool check_idempotency(struct api_call *call)
 		return true;
 	if (check_key(key.p, key.n, call->effect_id) < 0) {
 		api_failf(call, TR_EINVAL, "Idempotency-Key", "must be 1 to %d visible ASCII characters", KEY_MAX);
+		return false;
+	}
+	if (own_key(&call->who, &key, call->effect_id) < 0) {
+		api_failf(call, TR_EINTERNAL, "", "%s", tr_strerror(TR_EINTERNAL));
 		return false;
 	}
 	for (other = call->api->keyed; other != NULL; other = other->next) {

@@ -128,12 +128,15 @@ static int call(struct archive *door, enum wire_msg_id id, const void *msg, cons
 		archive_cb *cb, void *arg)
 {
 	struct sql_archive *a = (struct sql_archive *)door;
+	const struct wire_common *common = msg;
 	struct lane *lane;
 	struct job *j;
 	int r;
 
 	if (!lane_of(a, id, &lane))
 		return TR_EMETHOD;
+	if (common->has_only_source && !owned_serves(id))
+		return TR_EREFUSED;
 	if (lane == &a->writer && a->damaged)
 		return TR_EUNAVAILABLE;
 	if ((j = calloc(1, sizeof(*j))) == NULL)

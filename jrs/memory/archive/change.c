@@ -11,6 +11,8 @@ static int known(struct sql_archive *a, struct job *j, wire_str id, struct row *
 {
 	int r = row_by_id(a, id, out);
 
+	if (r == 1)
+		r = owned_row(a, j, out->seq);
 	if (r == 0)
 		return job_fault(j, TR_ENOTFOUND, "id", "no memory has this id");
 	return r < 0 ? r : 0;

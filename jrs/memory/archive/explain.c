@@ -31,5 +31,5 @@ int explain_match(struct sql_archive *a, struct job *j, const struct query_words
 	}
 	out->terms.v = terms;
 	out->terms.n = words->n;
-	return 0;
+	return owned_weights(j, words, out, terms);
 }

@@ -55,6 +55,7 @@ static int company(struct page *p, int64_t seq, struct item_record *out)
 
 	q_i64(&q, seq);
 	q_i64(&q, WIRE_COMPANY_MAX);
+	q_owner(&q, p->j);
 	while ((r = q_row(&q)) == 1) {
 		if (n == cap) { /* most have none or a few: the zone keeps what is outgrown */
 			struct item_company *more = job_alloc(p->j, sizeof(*more) * (cap = cap == 0 ? 32 : cap * 4));
@@ -147,6 +148,7 @@ int read_export(struct sql_archive *a, struct job *j)
 	q = q_begin(j->db, SQL_EXPORT);
 	q_i64(&q, last);
 	q_i64(&q, p.limit + 1);
+	q_owner(&q, j);
 	while ((r = q_row(&q)) == 1) {
 		if ((r = put(&p, &q, &last)) != 1) {
 			full = r == 0;

@@ -196,17 +196,21 @@ int read_thermal(struct sql_archive *a, struct job *j)
 	struct res_memory_thermal *res = job_alloc(j, sizeof(*res));
 	struct item_heat_bin *bins = job_alloc(j, sizeof(*bins) * HIST_STEPS);
 	const struct hist_rows rows = {j->db, range, coldest};
+	uint32_t most = msg->has_hottest ? msg->hottest : HOTTEST;
 	struct thermal_figures f;
 	struct thermal_hist *h;
 	int64_t now = a->wall_ms();
+	wire_str source;
 	int r;
 
 	if (res == NULL || bins == NULL)
 		return TR_ENOMEM;
+	if (owned_by(j, &source))
+		return owned_thermal(a, j, res, bins, most, now);
 	if ((r = look(a, j, &h)) < 0 || (r = hist_figures(h, &a->model, (double)now, &rows, &f)) < 0)
 		return r;
 	fill(res, &f, bins, a->model.max);
 	res->timestamp = now;
 	j->answer.res = res;
-	return hottest(a, j, res, msg->has_hottest ? msg->hottest : HOTTEST, now);
+	return hottest(a, j, res, most, now);
 }

@@ -281,6 +281,19 @@ int write_forget(struct sql_archive *a, struct job *j);
 int write_restore(struct sql_archive *a, struct job *j);
 int write_import_begin(struct sql_archive *a, struct job *j);
 int write_import_undo(struct sql_archive *a, struct job *j);
+/* owned.c: what a caller who is bound to a source (only_source) may see and change */
+bool owned_serves(enum wire_msg_id id);               /* is there such a thing for him? */
+bool owned_by(const struct job *j, wire_str *source); /* false: everything exists for this caller */
+void q_owner(struct query *q, const struct job *j);   /* binds it, or NULL */
+int owned_row(struct sql_archive *a, const struct job *j,
+	      int64_t seq); /* writer's. 1: it exists for him, 0: not, < 0 */
+/* Takes away links to memories that do not exist for him. */
+int owned_links(const struct job *j, struct db *db, struct item_memory *m);
+/* Weighs words by his memories alone. */
+int owned_weights(struct job *j, const struct query_words *words, struct item_explanation *out,
+		  struct item_term *terms);
+int owned_thermal(struct sql_archive *a, struct job *j, struct res_memory_thermal *res, struct item_heat_bin *bins,
+		  uint32_t hottest, int64_t now_ms);
 /* tokens.c */
 int write_token_create(struct sql_archive *a, struct job *j);
 int write_token_rotate(struct sql_archive *a, struct job *j);

@@ -14,6 +14,7 @@ int read_get(struct sql_archive *a, struct job *j)
 	if (res == NULL || hit == NULL)
 		return TR_ENOMEM;
 	q_text(&q, msg->id.p, msg->id.n);
+	q_owner(&q, j);
 	r = q_row(&q);
 	if (r == 1)
 		r = row_memory(a, j, &q, a->wall_ms(), &res->memory, hit);
@@ -38,6 +39,7 @@ int read_decisions(struct sql_archive *a, struct job *j)
 		return TR_ENOMEM;
 	q_opt_i64(&q, msg->has_since, msg->since);
 	q_i64(&q, limit);
+	q_owner(&q, j);
 	while ((r = q_row(&q)) == 1 && n < limit) {
 		if ((r = row_text(j, &q, 0, &v[n].id)) < 0 || (r = row_text(j, &q, 1, &v[n].text)) < 0 ||
 		    (r = row_text(j, &q, 2, &v[n].by)) < 0 || (r = row_text(j, &q, 3, &v[n].memory_id)) < 0)

@@ -117,7 +117,8 @@ int row_memory(struct sql_archive *a, struct job *j, struct query *q, int64_t no
 	    (r = row_opt_text(j, q, COL_SPEAKER, &out->has_speaker, &out->speaker)) < 0 ||
 	    (r = row_opt_text(j, q, COL_SUPERSEDES, &out->has_supersedes, &out->supersedes)) < 0 ||
 	    (r = row_opt_text(j, q, COL_SUPERSEDED_BY, &out->has_superseded_by, &out->superseded_by)) < 0 ||
-	    (r = row_tags(j, q, &out->tags)) < 0 || (r = row_metadata(j, q, out)) < 0)
+	    (r = row_tags(j, q, &out->tags)) < 0 || (r = row_metadata(j, q, out)) < 0 ||
+	    (r = owned_links(j, q->db, out)) < 0)
 		return r;
 	out->sacred = q_get_i64(q, COL_SACRED) != 0;
 	out->temperature = thermal_at(&a->model, q_get_f64(q, COL_HEAT), out->sacred, (double)now_ms);

@@ -18,7 +18,7 @@
 struct search {
 	struct sql_archive *a;
 	struct job *j;
-	const struct msg_memory_recall *msg;
+	const struct msg_memory_recall *msg; /* of who is bound to a source: that is its source */
 	int64_t now;
 	uint32_t limit;
 	uint32_t mark; /* of question and filters: a cursor belongs to one of them */
@@ -82,6 +82,7 @@ static int candidate(struct search *s, int64_t memory, double match)
 
 	bind_filter(&q, s->msg);
 	q_i64(&q, memory);
+	q_owner(&q, s->j);
 	if ((r = q_row(&q)) == 1)
 		r = consider(s, &q, 0, memory, match);
 	q_end(&q);
@@ -101,6 +102,8 @@ static int look(struct search *s, int64_t depth, size_t want)
 		bind_filter(&q, s->msg);
 	q_text(&q, s->fts.p, s->fts.len);
 	q_i64(&q, depth);
+	if (whole)
+		q_owner(&q, s->j);
 	while ((r = q_row(&q)) == 1) {
 		int64_t memory = q_get_i64(&q, 0);
 		double match = q_get_f64(&q, 1);
@@ -320,14 +323,32 @@ static int answer(struct search *s, struct res_memory_recall *res)
 	return write_cursor(s, res, s->ranked ? (int64_t)i : i > 0 ? s->v[i - 1].memory : s->after);
 }
 
+/* Only the caller's own source is looked at. false: another one was asked for, and there is none for him. */
+static bool only_own(const struct job *j, struct msg_memory_recall *m)
+{
+	wire_str own;
+
+	if (!owned_by(j, &own))
+		return true;
+	if (m->has_source && (m->source.n != own.n || memcmp(m->source.p, own.p, own.n) != 0))
+		return false;
+	m->has_source = true;
+	m->source = own;
+	return true;
+}
+
 int read_recall(struct sql_archive *a, struct job *j)
 {
-	struct search s = {.a = a, .j = j, .msg = j->msg, .now = a->wall_ms()};
+	struct msg_memory_recall msg = *(const struct msg_memory_recall *)j->msg;
+	struct search s = {.a = a, .j = j, .msg = &msg, .now = a->wall_ms()};
 	struct res_memory_recall *res = job_alloc(j, sizeof(*res));
 	int r;
 
 	if (res == NULL)
 		return TR_ENOMEM;
+	j->answer.res = res;
+	if (!only_own(j, &msg))
+		return 0;
 	s.limit = s.msg->has_limit ? s.msg->limit : LIMIT;
 	s.ranked = s.msg->has_q && s.msg->q.n > 0;
 	if ((r = mark_of(&s)) == 0 && (r = read_cursor(&s)) == 0 && (r = j->db->driver->look(j->db)) == 0 &&
@@ -360,7 +381,7 @@ static int place_of(struct search *s, struct item_memory *m, int64_t memory, uin
 int read_explain(struct sql_archive *a, struct job *j)
 {
 	const struct msg_memory_explain *msg = j->msg;
-	struct msg_memory_recall all = {.has_q = msg->has_q, .q = msg->q};
+	struct msg_memory_recall all = {.common = msg->common, .has_q = msg->has_q, .q = msg->q};
 	struct search s = {.a = a, .j = j, .msg = &all, .now = a->wall_ms()};
 	struct res_memory_explain *res = job_alloc(j, sizeof(*res));
 	struct archive_hit *hit = job_alloc(j, sizeof(*hit));
@@ -371,8 +392,10 @@ int read_explain(struct sql_archive *a, struct job *j)
 		return TR_ENOMEM;
 	if ((r = j->db->driver->look(j->db)) < 0)
 		return r;
+	(void)only_own(j, &all);
 	q = q_begin(j->db, SQL_ROW_BY_ID);
 	q_text(&q, msg->id.p, msg->id.n);
+	q_owner(&q, j);
 	r = q_row(&q);
 	if (r == 0)
 		r = job_fault(j, TR_ENOTFOUND, "id", "no memory has this id");

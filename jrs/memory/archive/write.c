@@ -228,7 +228,10 @@ static int supersede(struct sql_archive *a, struct job *j, const struct entry *e
 
 	if (!e->m->has_supersedes || e->taken != NULL) /* taken back: the older one's record says it too */
 		return 0;
-	if ((r = row_by_id(a, e->m->supersedes, &older)) < 0)
+	r = row_by_id(a, e->m->supersedes, &older);
+	if (r == 1)
+		r = owned_row(a, j, older.seq);
+	if (r < 0)
 		return r;
 	if (r == 0 || older.seq == row->seq)
 		return entry_fault(j, e, TR_EINVAL, "supersedes", "must be the id of an earlier memory");
@@ -292,13 +295,15 @@ int entry_prepare(struct entry *e)
 /* 1: created, 0: known and heated, < 0. */
 static int remember(struct sql_archive *a, struct job *j, struct entry *e, struct row *row)
 {
-	int r;
+	int r, known = 1;
 
 	if ((r = entry_prepare(e)) < 0)
 		return r;
 	if (e->m->has_id) {
 		r = row_by_id(a, e->m->id, row);
-		if (r == 1 && strcmp(row->hash, e->hash) != 0)
+		if (r == 1 && (known = owned_row(a, j, row->seq)) < 0)
+			return known;
+		if (r == 1 && (known == 0 || strcmp(row->hash, e->hash) != 0))
 			return entry_fault(j, e, TR_ECONFLICT, "id", "belongs to a memory with another content");
 	} else {
 		r = row_by_identity(a, e, row);
@@ -321,6 +326,24 @@ wire_str job_text(struct job *j, const char *p, uint32_t n)
 	if (copy != NULL)
 		memcpy(copy, p, n);
 	return s;
+}
+
+/* Who is bound to a source writes there and nowhere else. */
+static int own_source(struct job *j, struct entry *e)
+{
+	static const char bound[] = "must be the source that the token is bound to";
+	wire_str own;
+
+	if (!owned_by(j, &own))
+		return 0;
+	if (e->has_source && (e->source.n != own.n || memcmp(e->source.p, own.p, own.n) != 0)) {
+		if (j->id == MSG_memory_decide)
+			return job_fault(j, TR_EREFUSED, "by", bound);
+		return entry_fault(j, e, TR_EREFUSED, "source", bound);
+	}
+	e->has_source = true;
+	e->source = own;
+	return 0;
 }
 
 int write_add(struct sql_archive *a, struct job *j)
@@ -348,7 +371,7 @@ int write_add(struct sql_archive *a, struct job *j)
 				  .import = msg->import_id};
 		struct row row;
 
-		if ((r = remember(a, j, &e, &row)) < 0)
+		if ((r = own_source(j, &e)) < 0 || (r = remember(a, j, &e, &row)) < 0)
 			return r;
 		created += r == 1;
 		added[i].id = job_text(j, row.id, row.id_n);
@@ -379,7 +402,7 @@ int write_decide(struct sql_archive *a, struct job *j)
 
 	if (res == NULL)
 		return TR_ENOMEM;
-	if ((r = remember(a, j, &e, &row)) < 0)
+	if ((r = own_source(j, &e)) < 0 || (r = remember(a, j, &e, &row)) < 0)
 		return r;
 	tr_id_new(id);
 	q = q_begin(&a->wdb, SQL_ADD_DECISION);
