@@ -223,6 +223,9 @@ static void reads_see_only_it(void **s)
 
 	found = rig_call(g, MSG_memory_recall, &recall);
 	assert_true(found->memories.n == 2 && same(found->memories.v[0].id, "mine-1"));
+	recall.q = wire_s("whistles"); /* nor does it cost the corrected one its place */
+	found = rig_call(g, MSG_memory_recall, &recall);
+	assert_true(found->memories.n == 1 && found->memories.v[0].score == 1.0);
 	recall.has_q = false;
 	found = rig_call(g, MSG_memory_recall, &recall);
 	assert_true(found->memories.n == 2 && same(found->memories.v[0].id, "mine-2") && !found->has_next_cursor);
