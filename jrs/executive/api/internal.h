@@ -121,6 +121,7 @@ struct api_call {
 /* reply.c: each of these answers the call and ends it */
 void api_reply_json(struct api_call *call, int status, json_t *doc); /* takes the reference; NULL: out of memory */
 void api_reply_text(struct api_call *call, int status, const char *type, struct buf *body);
+void api_reply_static(struct api_call *call, const struct http_static *what); /* 200 or 304; *what: for good */
 void api_fail(struct api_call *call, const struct tr_fault *fault);
 void api_failf(struct api_call *call, int code, const char *field, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));

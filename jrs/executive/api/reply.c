@@ -137,6 +137,13 @@ void api_reply_text(struct api_call *call, int status, const char *type, struct 
 	http_respond_buf(api_call_end(call, status), status, type, NO_STORE, body);
 }
 
+void api_reply_static(struct api_call *call, const struct http_static *what)
+{
+	int status = http_static_status(call->req, what);
+
+	http_respond_static(api_call_end(call, status), what);
+}
+
 int api_reply_stream(struct api_call *call, const char *type, const struct http_stream_cfg *cfg,
 		     struct http_stream **out)
 {

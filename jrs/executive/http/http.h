@@ -108,10 +108,26 @@ bool http_gone(const struct http_req *req); /* the connection is lost; answering
 
 /* extra: further header lines, each "Name: value\r\n", or NULL. body is copied or, with http_respond_buf, taken over (b
  * becomes empty). Content-Length, Date, X-Request-Id, X-Content-Type-Options and Connection are added here; HEAD sends
- * no body. */
+ * no body. Text and JSON from 1 KiB to 1 MiB go out as gzip to whoever likes that, with Content-Encoding and Vary. */
 void http_respond(struct http_req *req, int status, const char *content_type, const char *extra, const void *body,
 		  size_t n);
 void http_respond_buf(struct http_req *req, int status, const char *content_type, const char *extra, struct buf *b);
+
+/* What never changes while the program runs, compiled in. */
+struct http_static {
+	const char *type;  /* "text/html; charset=utf-8" */
+	const char *tag;   /* names the content, such as a digest: goes into the ETag; no quotes in it */
+	const char *extra; /* as of http_respond(): Cache-Control, Content-Security-Policy ...; may be NULL */
+	const void *bytes; /* as it is */
+	size_t n;
+	const void *gzip; /* the same as one gzip stream; gzip_n 0: there is none, and none is made */
+	size_t gzip_n;
+};
+/* 304 to a GET or HEAD whose If-None-Match names it, else 200. */
+int http_static_status(const struct http_req *req, const struct http_static *s);
+/* Answers with that status, in the coding the client likes best, each with an ETag of its own. *s is borrowed for good.
+ */
+void http_respond_static(struct http_req *req, const struct http_static *s);
 
 /* stream.c: an answer in pieces, 200, of no known length; the connection closes behind it. Chunked, so that a reader
  * can tell its end from a loss; HEAD gets the head only. A stream holds up a drain until it is ended. */

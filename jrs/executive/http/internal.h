@@ -3,6 +3,7 @@
 #ifndef JRS_EXECUTIVE_HTTP_INTERNAL_H
 #define JRS_EXECUTIVE_HTTP_INTERNAL_H
 #include "common/loop/listen.h"
+#include "jrs/executive/http/encoding.h"
 #include "jrs/executive/http/http.h"
 #include "jrs/executive/http/parse.h"
 #include "jrs/executive/http/problem.h"
@@ -16,6 +17,8 @@
 #define HTTP_FRESH_MS   250  /* while draining: time for the first byte of a connection that was just accepted */
 #define HTTP_DRAIN_MS   2000 /* while draining: at most so long for any head, body or slow reader */
 #define HTTP_ID_MAX     128
+#define HTTP_GZIP_MIN   1024         /* bytes: what is shorter fits a packet or two as it is */
+#define HTTP_GZIP_MAX   (1u << 20)   /* what is longer would hold up the loop for ten milliseconds and more */
 #define HTTP_SMALL      65536        /* bytes of a body, or of what waits to be read, for which there is always room */
 #define HTTP_HELD_MAX   (512u << 20) /* cfg.max_held when it is 0 */
 
@@ -75,8 +78,9 @@ struct http_server {
 	void *drained_arg;
 	bool started, starved; /* starved: no memory for another connection, tried again at the next tick */
 	bool ticking, draining, freed;
-	char *read_buf; /* HTTP_READ_SIZE */
-	char date[32];  /* of second date_s */
+	struct http_gzip *gzip; /* owned; NULL until it is needed */
+	char *read_buf;         /* HTTP_READ_SIZE */
+	char date[32];          /* of second date_s */
 	int64_t date_s;
 };
 

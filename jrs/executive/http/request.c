@@ -225,33 +225,78 @@ bool http_gone(const struct http_req *req)
 }
 
 /* ---- the answer ---- */
+static bool bodiless(int status)
+{
+	return status == 204 || status == 304;
+}
+
 int req_head(struct buf *head, const struct conn *c, const struct http_req *r, int status, const char *type,
 	     const char *framing, const char *extra)
 {
 	buf_printf(head, "HTTP/1.1 %d %s\r\nDate: %s\r\n", status, http_statuses[http_status_row(status)].text,
 		   server_date(c->srv));
-	if (type != NULL && status != 204)
+	if (type != NULL && !bodiless(status))
 		buf_printf(head, "Content-Type: %s\r\n", type);
 	buf_printf(head, "%sX-Request-Id: %s\r\nX-Content-Type-Options: nosniff\r\n%sConnection: %s\r\n\r\n", framing,
 		   http_request_id(r), extra != NULL ? extra : "", c->close_after ? "close" : "keep-alive");
 	return head->failed;
 }
 
-static void answer(struct conn *c, struct http_req *r, int status, const char *type, const char *extra,
-		   const void *body, size_t n, struct buf *owned)
+/* What is answered. owned: body's memory, to be taken over; NULL: it is borrowed. coding: header lines about it. */
+struct reply {
+	int status;
+	const char *type, *extra, *coding;
+	const void *body;
+	size_t n;
+	struct buf *owned;
+};
+
+static void answer(struct conn *c, struct http_req *r, const struct reply *a)
 {
 	bool head_only = r->ps.ll_head && r->ps.ll.method == HTTP_HEAD;
 	struct buf head = {0};
-	char length[64] = "";
+	char framing[128] = "";
 
-	if (status != 204)
-		snprintf(length, sizeof(length), "Content-Length: %zu\r\n", n);
-	req_head(&head, c, r, status, type, length, extra);
+	if (!bodiless(a->status))
+		snprintf(framing, sizeof(framing), "%sContent-Length: %zu\r\n", a->coding, a->n);
+	else
+		snprintf(framing, sizeof(framing), "%s", a->coding);
+	req_head(&head, c, r, a->status, a->type, framing, a->extra);
 	if (head.failed != 0)
 		conn_close(c);
 	else
-		conn_send(c, &head, body, head_only || status == 204 ? 0 : n, owned);
+		conn_send(c, &head, a->body, head_only || bodiless(a->status) ? 0 : a->n, a->owned);
 	buf_free(&head);
+}
+
+/* ---- codings ---- */
+#define VARY      "Vary: Accept-Encoding\r\n"
+#define VARY_GZIP "Content-Encoding: gzip\r\n" VARY
+
+static bool wants_gzip(const struct http_req *r)
+{
+	return http_wants_gzip(http_header(r, "accept-encoding").p);
+}
+
+/* Text that is long enough to gain by it, and not so long that others would wait. */
+static bool compressible(const struct reply *a)
+{
+	return a->n >= HTTP_GZIP_MIN && a->n <= HTTP_GZIP_MAX && a->type != NULL && !bodiless(a->status) &&
+	       (strncmp(a->type, "text/", 5) == 0 || strstr(a->type, "json") != NULL);
+}
+
+/* packed: for the compressed body; the caller's to free. */
+static void encode(struct http_server *s, const struct http_req *r, struct reply *a, struct buf *packed)
+{
+	if (!compressible(a))
+		return;
+	a->coding = VARY;
+	if (!wants_gzip(r) || http_gzip(&s->gzip, packed, a->body, a->n) < 0 || packed->len >= a->n)
+		return;
+	a->coding = VARY_GZIP;
+	a->body = packed->p;
+	a->n = packed->len;
+	a->owned = packed;
 }
 
 void req_landed(struct http_req *r)
@@ -274,14 +319,19 @@ void req_landed(struct http_req *r)
 	r->srv = NULL;
 }
 
-static void respond(struct http_req *r, int status, const char *type, const char *extra, const void *body, size_t n,
-		    struct buf *owned)
+static void respond(struct http_req *r, struct reply *a)
 {
+	struct http_server *s = r->srv;
 	struct conn *c = r->conn;
+	struct buf packed = {0};
 
 	req_landed(r);
-	if (c != NULL)
-		answer(c, r, status, type, extra, body, n, owned);
+	if (c != NULL) {
+		if (a->coding[0] == '\0')
+			encode(s, r, a, &packed);
+		answer(c, r, a);
+		buf_free(&packed);
+	}
 	if (r->conn == NULL) { /* the client had gone, or went just now */
 		req_free(r);
 		return;
@@ -293,13 +343,57 @@ static void respond(struct http_req *r, int status, const char *type, const char
 void http_respond(struct http_req *req, int status, const char *content_type, const char *extra, const void *body,
 		  size_t n)
 {
-	respond(req, status, content_type, extra, body, n, NULL);
+	struct reply a = {status, content_type, extra, "", body, n, NULL};
+
+	respond(req, &a);
 }
 
 void http_respond_buf(struct http_req *req, int status, const char *content_type, const char *extra, struct buf *b)
 {
-	respond(req, status, content_type, extra, b->p, b->len, b);
+	struct reply a = {status, content_type, extra, "", b->p, b->len, b};
+
+	respond(req, &a);
 	buf_free(b);
+}
+
+/* ---- what never changes ---- */
+#define TAG_MAX 160
+
+/* The tag of the coding this client gets, in its quotes. */
+static bool static_tag(const struct http_req *req, const struct http_static *s, char out[TAG_MAX])
+{
+	bool gzip = s->gzip_n > 0 && wants_gzip(req);
+
+	snprintf(out, TAG_MAX, "\"%.128s%s\"", s->tag, gzip ? "-gzip" : "");
+	return gzip;
+}
+
+int http_static_status(const struct http_req *req, const struct http_static *s)
+{
+	bool reads = req->ps.ll.method == HTTP_GET || req->ps.ll.method == HTTP_HEAD;
+	char tag[TAG_MAX];
+
+	(void)static_tag(req, s, tag);
+	return reads && http_tag_known(http_header(req, "if-none-match").p, tag) ? 304 : 200;
+}
+
+void http_respond_static(struct http_req *req, const struct http_static *s)
+{
+	struct reply a = {http_static_status(req, s), s->type, NULL, "", s->bytes, s->n, NULL};
+	struct buf extra = {0};
+	char tag[TAG_MAX];
+	bool gzip = static_tag(req, s, tag);
+
+	if (s->gzip_n > 0)
+		a.coding = gzip && a.status == 200 ? VARY_GZIP : VARY;
+	if (gzip) {
+		a.body = s->gzip;
+		a.n = s->gzip_n;
+	}
+	buf_printf(&extra, "ETag: %s\r\n%s", tag, s->extra != NULL ? s->extra : "");
+	a.extra = extra.failed == 0 ? extra.p : NULL;
+	respond(req, &a);
+	buf_free(&extra);
 }
 
 void req_refuse(struct conn *c, int status, const char *why)
@@ -318,7 +412,9 @@ void req_refuse(struct conn *c, int status, const char *why)
 		return;
 	}
 	r->answered = true; /* conn_close() leaves it to us */
-	answer(c, r, status, HTTP_PROBLEM_TYPE, status == 503 ? "Retry-After: 1\r\n" : NULL, body.p, body.len, &body);
+	answer(c, r,
+	       &(struct reply){status, HTTP_PROBLEM_TYPE, status == 503 ? "Retry-After: 1\r\n" : NULL, "", body.p,
+			       body.len, &body});
 	buf_free(&body);
 	if (r->conn == NULL)
 		req_free(r);

@@ -41,6 +41,7 @@ static void check_drained(struct http_server *s)
 static void destroy(struct http_server *s)
 {
 	tls_ctx_free(&s->tls);
+	http_gzip_free(&s->gzip);
 	free(s->read_buf);
 	free(s);
 }
