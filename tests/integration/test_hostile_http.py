@@ -92,7 +92,10 @@ PROBES = (
     ("extension of 20 KB", CHUNKED + b"1;" + b"e" * 20480 + b"\r\na\r\n0\r\n\r\n", (400,), CLOSE),
     ("extensions of 20 KB in all", CHUNKED + (b"1;" + b"e" * 100 + b"\r\na\r\n") * 200 + b"0\r\n\r\n", (400,), CLOSE),
     ("leading zeros without end", CHUNKED + b"0" * 20480, (400,), CLOSE),
-    ("trailers", CHUNKED + b"1\r\na\r\n0\r\nContent-Length: 3\r\n\r\n", (400,), CLOSE),
+    ("length as a trailer", CHUNKED + b"1\r\na\r\n0\r\nContent-Length: 3\r\n\r\n", (400,), CLOSE),
+    ("coding as a trailer", CHUNKED + b"1\r\na\r\n0\r\nTransfer-Encoding: chunked\r\n\r\n", (400,), CLOSE),
+    ("trailers of 40 KB", CHUNKED + b"1\r\na\r\n0\r\n" + (b"X: " + b"a" * 500 + b"\r\n") * 80 + b"\r\n", (431,), CLOSE),
+    ("101 trailers", CHUNKED + b"1\r\na\r\n0\r\n" + b"X: a\r\n" * 101 + b"\r\n", (431,), CLOSE),
     # -- bytes that do not belong
     ("bare LF everywhere", OK.replace(b"\r\n", b"\n"), (400,), CLOSE),
     ("bare LF behind the request line", b"GET /healthz HTTP/1.1\nHost: localhost\r\n\r\n", (400,), CLOSE),

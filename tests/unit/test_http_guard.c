@@ -144,8 +144,23 @@ static const struct {
 	P("last chunk bare LF",    CHUNKED "0\r\n\n", 400, 0)
 	P("extension bare LF",     CHUNKED "1;a\nb\r\nx\r\n0\r\n\r\n", 400, 0)
 	P("extension with NUL",    CHUNKED "1;a\0\r\nx\r\n0\r\n\r\n", 400, 0)
-	P("trailer",               CHUNKED "0\r\nX: y\r\n\r\n", 400, 0)
-	P("trailer fold",          CHUNKED "0\r\n \r\n\r\n", 400, 0)
+	P("trailer",               CHUNKED "1\r\na\r\n0\r\nX: y\r\n\r\nGET", 200, 3)
+	P("trailers",              CHUNKED "0\r\nX:\r\nContent-Length-2: 5\r\nhos: a\r\n\r\n", 200, 0)
+	P("trailer not finished",  CHUNKED "0\r\nX: y\r\n", 0, 0)
+	P("trailer fold",          CHUNKED "0\r\nX: y\r\n z\r\n\r\n", 400, 0)
+	P("trailer of blanks",     CHUNKED "0\r\n \r\n\r\n", 400, 0)
+	P("trailer, bare LF",      CHUNKED "0\r\nX: y\n\r\n", 400, 0)
+	P("trailers, bare LF",     CHUNKED "0\r\nX: y\r\n\n", 400, 0)
+	P("trailer, bare CR",      CHUNKED "0\r\nX: y\rZ: 1\r\n\r\n", 400, 0)
+	P("trailer with NUL",      CHUNKED "0\r\nX: \0\r\n\r\n", 400, 0)
+	P("trailer without name",  CHUNKED "0\r\n: y\r\n\r\n", 400, 0)
+	P("trailer without colon", CHUNKED "0\r\nX\r\n\r\n", 400, 0)
+	P("trailer, blank, colon", CHUNKED "0\r\nX : y\r\n\r\n", 400, 0)
+	P("trailing length",       CHUNKED "1\r\na\r\n0\r\nContent-Length: 3\r\n\r\nabc", 400, 0)
+	P("trailing length, caps", CHUNKED "0\r\nCONTENT-LENGTH: 3\r\n\r\nabc", 400, 0)
+	P("trailing TE",           CHUNKED "0\r\nTransfer-encoding: chunked\r\n\r\n", 400, 0)
+	P("trailing Host",         CHUNKED "0\r\nhost: b\r\n\r\n", 400, 0)
+	P("trailing Connection",   CHUNKED "0\r\nConnection: close\r\n\r\n", 400, 0)
 
 	/* the request line */
 	P("three blank lines",     "\r\n\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", 400, 0)
@@ -389,7 +404,7 @@ static void test_problem(void **state)
 	buf_free(&b);
 	for (unsigned i = 0; i < HTTP_NSTATUSES; i++) {
 		assert_int_equal(http_status_row(http_statuses[i].code), i);
-		assert_true((http_statuses[i].code < 300) == (http_statuses[i].problem == NULL));
+		assert_true((http_statuses[i].code < 400) == (http_statuses[i].problem == NULL));
 	}
 }
 

@@ -19,7 +19,10 @@ enum {
 	G_DATA,
 	G_DATA_CR,
 	G_DATA_LF,
-	G_LAST_CR,
+	G_TRAILER, /* the last chunk is done: a trailer, or the empty line */
+	G_TRAILER_NAME,
+	G_TRAILER_VALUE,
+	G_TRAILER_LF,
 	G_LAST_LF,
 	G_DONE
 };
@@ -152,7 +155,7 @@ static int size_line(struct http_guard *g, unsigned char c)
 	if (g->data + g->size > g->max_data)
 		return refuse(g, 413, "the body is larger than is accepted here");
 	g->left = g->size;
-	g->state = g->size == 0 ? G_LAST_CR : G_DATA;
+	g->state = g->size == 0 ? G_TRAILER : G_DATA;
 	return 0;
 }
 
@@ -196,29 +199,73 @@ static int size_byte(struct http_guard *g, unsigned char c)
 	return 0;
 }
 
-/* CR LF behind the data of a chunk, and the empty line behind the last one: no trailers. */
+/* CR LF behind the data of a chunk, and the end of the empty line behind the last one. */
 static int crlf_byte(struct http_guard *g, unsigned char c)
 {
-	bool cr = g->state == G_DATA_CR || g->state == G_LAST_CR;
-
-	if (c != (cr ? '\r' : '\n'))
-		return refuse(g, 400,
-			      g->state == G_LAST_CR ? "trailers are not accepted" : "a chunk must end with CR LF");
-	switch (g->state) {
-	case G_DATA_CR:
-		g->state = G_DATA_LF;
-		break;
-	case G_DATA_LF:
-		g->state = G_SIZE;
-		break;
-	case G_LAST_CR:
-		g->state = G_LAST_LF;
-		break;
-	default:
-		g->state = G_DONE;
-		break;
-	}
+	if (c != (g->state == G_DATA_CR ? '\r' : '\n'))
+		return refuse(g, 400, "a chunk must end with CR LF");
+	g->state = g->state == G_DATA_CR ? G_DATA_LF : g->state == G_DATA_LF ? G_SIZE : G_DONE;
 	return 0;
+}
+
+/* What says where a message ends, whom it is for and what becomes of the connection must stand in the head. */
+static bool trailer_ok(const struct http_guard *g)
+{
+	static const char *const never[] = {"content-length", "transfer-encoding", "host", "connection", "upgrade"};
+
+	for (size_t i = 0; i < sizeof(never) / sizeof(*never); i++)
+		if (strlen(never[i]) == g->name_n && memcmp(never[i], g->name, g->name_n) == 0)
+			return false;
+	return true;
+}
+
+static int trailer_name(struct http_guard *g, unsigned char c)
+{
+	if (c == ':') {
+		g->state = G_TRAILER_VALUE;
+		return trailer_ok(g) ? 0 : refuse(g, 400, "a trailer may not be one of those that frame a message");
+	}
+	if (!http_is_tchar(c))
+		return refuse(g, 400, "a trailer's name holds a character that may not stand there");
+	if (g->name_n < sizeof(g->name)) /* longer than any that counts */
+		g->name[g->name_n++] = (char)(c >= 'A' && c <= 'Z' ? c | 0x20 : c);
+	return 0;
+}
+
+static int trailer_byte(struct http_guard *g, unsigned char c)
+{
+	if (g->state == G_TRAILER && c == '\r') {
+		g->state = G_LAST_LF;
+		return 0;
+	}
+	if (++g->header_bytes > HTTP_HEADER_MAX)
+		return refuse(g, 431, "the header lines and trailers are longer than 32 KiB");
+	switch (g->state) {
+	case G_TRAILER:
+		if (++g->headers > HTTP_HEADERS_MAX)
+			return refuse(g, 431, "more than 100 header lines and trailers");
+		g->name_n = 0;
+		g->state = G_TRAILER_NAME;
+		return c == ':' ? refuse(g, 400, "a trailer without a name") : trailer_name(g, c);
+	case G_TRAILER_NAME:
+		return trailer_name(g, c);
+	case G_TRAILER_VALUE:
+		if (c == '\r')
+			g->state = G_TRAILER_LF;
+		else if ((c < 0x20 && c != '\t') || c == 0x7f)
+			return refuse(g, 400, "a trailer's value holds a control character");
+		return 0;
+	default: /* G_TRAILER_LF */
+		g->state = G_TRAILER;
+		return c == '\n' ? 0 : refuse(g, 400, "a line must end with CR LF");
+	}
+}
+
+static int body_byte(struct http_guard *g, unsigned char c)
+{
+	if (g->state < G_DATA)
+		return size_byte(g, c);
+	return g->state >= G_TRAILER && g->state <= G_TRAILER_LF ? trailer_byte(g, c) : crlf_byte(g, c);
 }
 
 int http_guard_chunked(struct http_guard *g, const char *p, size_t n, size_t *used)
@@ -237,8 +284,10 @@ int http_guard_chunked(struct http_guard *g, const char *p, size_t n, size_t *us
 				g->state = G_DATA_CR;
 			continue;
 		}
-		if ((g->state < G_DATA ? size_byte(g, (unsigned char)p[i]) : crlf_byte(g, (unsigned char)p[i])) < 0)
+		if (body_byte(g, (unsigned char)p[i]) < 0) {
+			*used = i;
 			return -1;
+		}
 		i++;
 		if (g->state == G_DONE) {
 			*used = i;

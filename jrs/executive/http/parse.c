@@ -42,7 +42,9 @@ static int on_field(llhttp_t *ll, const char *at, size_t n)
 	struct http_parser *ps = of(ll);
 	struct http_field *f = &ps->fields[ps->nfields];
 
-	if (ps->ll_head || ps->nfields == HTTP_HEADERS_MAX) /* a trailer, or the guard counts otherwise */
+	if (ps->ll_head) /* a trailer: the guard has looked at it, and nobody else does */
+		return 0;
+	if (ps->nfields == HTTP_HEADERS_MAX) /* the guard counts otherwise */
 		return HPE_USER;
 	if (f->name_n == 0)
 		f->name = offset(ps, at);
@@ -55,7 +57,9 @@ static int on_value(llhttp_t *ll, const char *at, size_t n)
 	struct http_parser *ps = of(ll);
 	struct http_field *f = &ps->fields[ps->nfields];
 
-	if (ps->ll_head || ps->nfields == HTTP_HEADERS_MAX)
+	if (ps->ll_head)
+		return 0;
+	if (ps->nfields == HTTP_HEADERS_MAX)
 		return HPE_USER;
 	if (f->value_n == 0)
 		f->value = offset(ps, at);
@@ -68,6 +72,8 @@ static int on_value_end(llhttp_t *ll)
 	struct http_parser *ps = of(ll);
 	struct http_field *f = &ps->fields[ps->nfields];
 
+	if (ps->ll_head)
+		return 0;
 	while (f->value_n > 0 && memchr(" \t", ps->head.p[f->value + f->value_n - 1], 2) != NULL)
 		f->value_n--;
 	ps->nfields++;
@@ -381,8 +387,13 @@ static int parse_body(struct http_parser *ps, const char *p, size_t n, size_t *u
 	int r, e;
 
 	if (ps->chunked) {
-		if ((r = http_guard_chunked(&ps->guard, p, n, &k)) < 0)
+		r = http_guard_chunked(&ps->guard, p, n, &k);
+		/* an earlier byte may be one that llhttp refuses: then that is the reason, however the bytes were cut
+		 */
+		if (r < 0 && feed(ps, p, k) == HPE_OK && ps->body.failed == 0)
 			return refuse(ps, ps->guard.status, ps->guard.why);
+		if (r < 0)
+			return refuse(ps, 400, "the request body is malformed");
 	} else {
 		uint64_t left = ps->content_length - ps->guard.data;
 
