@@ -179,6 +179,34 @@ static const char *rule_private_key(const struct tr_config *cfg, char why[CFG_RU
 	return cfg->http_private_key[0] == '/' ? NULL : "must be an absolute path";
 }
 
+static bool origin_ok(const char *p, size_t n)
+{
+	size_t scheme = n > 7 && memcmp(p, "http://", 7) == 0 ? 7 : n > 8 && memcmp(p, "https://", 8) == 0 ? 8 : 0;
+
+	/* as browsers write it: small letters, no path, not even a slash */
+	for (size_t i = scheme; i < n; i++)
+		if (strchr("abcdefghijklmnopqrstuvwxyz0123456789.-_:[]", p[i]) == NULL)
+			return false;
+	return scheme > 0;
+}
+
+static const char *rule_cors_origins(const struct tr_config *cfg, char why[CFG_RULE_MAX])
+{
+	const char *s = cfg->http_cors_origins;
+
+	(void)why;
+	while (*(s += strspn(s, " ")) != '\0') {
+		size_t n = strcspn(s, " ");
+
+		if (!origin_ok(s, n))
+			return "must be origins such as https://page.example:8443, in small letters, without a path, "
+			       "parted by blanks; "
+			       "there is no wildcard";
+		s += n;
+	}
+	return NULL;
+}
+
 static const char *rule_hang(const struct tr_config *cfg, char why[CFG_RULE_MAX])
 {
 	if (cfg->hang_after_ms >= 3 * cfg->heartbeat_ms)
@@ -249,6 +277,7 @@ static const struct {
 	{"http.listen", rule_listen, NULL},
 	{"http.certificate", rule_certificate, NULL},
 	{"http.private_key", rule_private_key, NULL},
+	{"http.cors_origins", rule_cors_origins, NULL},
 	{"hang_after_ms", rule_hang, "heartbeat_ms"},
 	{"archive.url", rule_archive, NULL},
 	{"understudies", rule_understudies, NULL},

@@ -122,6 +122,7 @@ static int face_open(struct face *f, const struct jr_opts *opts)
 			      .request_timeout_ms = opts->cfg.request_timeout_ms,
 			      .synthesis_timeout_ms = SYNTHESIS_MS,
 			      .postgres = cfg_archive_is_postgres(&opts->cfg),
+			      .cors_origins = opts->cfg.http_cors_origins,
 			      .listen_host = f->host};
 	struct http_server_cfg http = {.loop = jr_loop(f->jr),
 				       .fd = opts->http_fd,

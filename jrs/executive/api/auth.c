@@ -126,7 +126,8 @@ static bool origin_ok(const struct api *api, const struct http_req *req)
 {
 	struct http_str host = http_host(req), origin = http_header(req, "origin");
 
-	return origin.p == NULL || (host.p != NULL && auth_same_origin(origin.p, http_secure(req), host.p)) ||
+	return origin.p == NULL || cors_allows(api->cors, origin.p) ||
+	       (host.p != NULL && auth_same_origin(origin.p, http_secure(req), host.p)) ||
 	       (open_to_all(api) && check_origin(origin.p, api->listen_host[0] != '\0' ? api->listen_host : NULL));
 }
 

@@ -7,6 +7,7 @@
 #include "common/metrics/metrics.h"
 #include "jrs/executive/api/api.h"
 #include "jrs/executive/api/check.h"
+#include "jrs/executive/api/cors.h"
 #include "jrs/executive/api/replay.h"
 #include "jrs/executive/api/tokens.h"
 #include "jrs/executive/http/problem.h"
@@ -68,6 +69,7 @@ struct api {
 	char listen_host[256];
 	bool has_token;
 	unsigned char token_hash[TR_SHA256_LEN];
+	struct cors *cors;     /* owned; NULL: no page of another origin */
 	const uint32_t *conns; /* borrowed; NULL: not told */
 	uint64_t dropped[HTTP_NDROPS];
 	unsigned inflight;            /* HTTP calls */

@@ -30,7 +30,9 @@ int api_new(struct api **out, const struct api_cfg *cfg)
 		memcpy(api->token_hash, cfg->token_hash, sizeof(api->token_hash));
 		api->has_token = true;
 	}
-	if (replay_new(&api->answers, REPLAY_MAX_ENTRIES, REPLAY_MAX_BYTES) < 0) {
+	if (cors_new(&api->cors, cfg->cors_origins) < 0 ||
+	    replay_new(&api->answers, REPLAY_MAX_ENTRIES, REPLAY_MAX_BYTES) < 0) {
+		cors_free(&api->cors);
 		free(api);
 		return TR_ENOMEM;
 	}
@@ -51,6 +53,7 @@ void api_free(struct api **api)
 	assert((*api)->inflight == 0 && (*api)->asks == 0 && (*api)->streams == 0);
 	replay_free(&(*api)->answers);
 	tokens_free(&(*api)->tokens);
+	cors_free(&(*api)->cors);
 	free(*api);
 	*api = NULL;
 }
@@ -129,6 +132,19 @@ static bool allow(struct buf *out, const struct http_req *req)
 	if (found[api_method_row("PATCH")])
 		buf_puts(out, "Accept-Patch: application/json\r\n");
 	return any;
+}
+
+/* What Allow says, said to a browser as well. */
+static void grant(struct buf *head)
+{
+	struct buf more = {0};
+
+	cors_grant(&more, head->p);
+	if (more.failed != 0)
+		head->failed = more.failed;
+	else
+		buf_append(head, more.p, more.len);
+	buf_free(&more);
 }
 
 const struct route *api_route(const struct http_req *req)
@@ -269,6 +285,8 @@ static void route_call(struct api_call *call)
 	if (call->route == NULL) {
 		bool known = allow(&head, whole ? NULL : call->req);
 
+		if (known && options && head.failed == 0 && cors_preflight(call->api->cors, call->req))
+			grant(&head);
 		if (head.failed != 0)
 			api_failf(call, TR_ENOMEM, "", "%s", tr_strerror(TR_ENOMEM));
 		else if (!known)
@@ -288,9 +306,10 @@ static void route_call(struct api_call *call)
 		call->route->handler(call);
 }
 
+/* A browser sends no token with its question what a page may send; it learns nothing that Allow would not say. */
 void api_admit(struct api_call *call)
 {
-	if (auth_check(call))
+	if (cors_preflight(call->api->cors, call->req) || auth_check(call))
 		route_call(call);
 }
 
@@ -303,6 +322,8 @@ void api_request(void *arg, struct http_req *req)
 		return;
 	}
 	call->route = api_route(req);
+	if (call->api->cors != NULL)
+		http_also(req, cors_lines(call->api->cors, http_header(req, "origin").p));
 	if (call->api->mute) {
 		call->unheard = call->api->unheard;
 		call->api->unheard = call;

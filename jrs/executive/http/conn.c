@@ -345,8 +345,14 @@ void conn_drain(struct conn *c)
 		return;
 	if (uv_fileno((uv_handle_t *)&c->tcp, &fd) == 0)
 		ioctl(fd, FIONREAD, &waiting);
-	if (c->served && waiting == 0)
-		conn_close(c);
-	else
+	if (!c->served || waiting > 0)
 		conn_deadline(c, HTTP_FRESH_MS);
+	else if (uv_now(c->srv->cfg.loop) - c->served_ms >= HTTP_BUSY_MS)
+		conn_close(c);
+}
+
+void conn_grace_over(struct conn *c)
+{
+	if (c->state == CONN_IDLE && c->served)
+		conn_close(c);
 }

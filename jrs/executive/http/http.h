@@ -71,7 +71,8 @@ struct http_stats {
 int http_server_new(struct http_server **out, const struct http_server_cfg *cfg);
 void http_server_start(struct http_server *s); /* only for one that is held */
 /* Stops accepting, answers what is in flight and what is still arriving with Connection: close, then calls done once,
- * never from inside this call. Connections that wait between two requests are closed at once. */
+ * never from inside this call. Connections that wait between two requests are
+ * closed at once, those that were busy a moment ago after 50 ms: their next request may be on its way. */
 void http_server_drain(struct http_server *s, void (*done)(void *arg), void *arg);
 const struct http_stats *http_server_stats(const struct http_server *s);
 /* Closes everything at once; requests in flight stay valid until they are answered. Handles close in later turns of the
@@ -112,6 +113,8 @@ bool http_gone(const struct http_req *req); /* the connection is lost; answering
 void http_respond(struct http_req *req, int status, const char *content_type, const char *extra, const void *body,
 		  size_t n);
 void http_respond_buf(struct http_req *req, int status, const char *content_type, const char *extra, struct buf *b);
+/* Header lines that go with whatever this request is answered, a stream too. Borrowed until then. */
+void http_also(struct http_req *req, const char *lines);
 
 /* What never changes while the program runs, compiled in. */
 struct http_static {

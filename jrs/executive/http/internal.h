@@ -14,6 +14,8 @@
 #define HTTP_AHEAD_MAX  65536 /* bytes read ahead of the request in flight before reading stops */
 #define HTTP_LINGER_MS  2000  /* after an early refusal: how long the rest of the upload is read and dropped */
 #define HTTP_LINGER_MAX (32u << 20)
+#define HTTP_BUSY_MS    1000 /* a connection answered so lately is expected to ask again */
+#define HTTP_GRACE_MS   50   /* while draining: time for that */
 #define HTTP_FRESH_MS   250  /* while draining: time for the first byte of a connection that was just accepted */
 #define HTTP_DRAIN_MS   2000 /* while draining: at most so long for any head, body or slow reader */
 #define HTTP_ID_MAX     128
@@ -42,6 +44,7 @@ struct conn {
 	size_t queued;              /* bytes that wait to be written */
 	struct buf ahead;           /* bytes behind the request in flight */
 	uint64_t lingered;
+	uint64_t served_ms; /* when the last answer had left, in the loop's time */
 	enum conn_state state;
 	struct tls *tls; /* owned; NULL: plain HTTP */
 	bool reading, eof, served, close_after, linger_after, advancing;
@@ -58,7 +61,8 @@ struct http_req {
 	struct http_server *srv;      /* NULL: freed, or not read from yet */
 	struct http_req *prev, *next; /* the server's list of requests in flight */
 	struct join *joins;
-	size_t charged; /* bytes of the body on the server's books */
+	size_t charged;   /* bytes of the body on the server's books */
+	const char *also; /* borrowed: further header lines of the answer; NULL: none */
 	uint64_t started_ns;
 	char id[HTTP_ID_MAX + 1];
 	bool in_flight, answered;
@@ -78,6 +82,7 @@ struct http_server {
 	void *drained_arg;
 	bool started, starved; /* starved: no memory for another connection, tried again at the next tick */
 	bool ticking, draining, freed;
+	uint64_t grace_ms;      /* draining: when those that were busy are closed, too */
 	struct http_gzip *gzip; /* owned; NULL until it is needed */
 	char *read_buf;         /* HTTP_READ_SIZE */
 	char date[32];          /* of second date_s */
@@ -101,6 +106,7 @@ void conn_free(struct conn *c);                                /* one that was n
 void conn_close(struct conn *c);                               /* at once; the memory goes when libuv is done */
 void conn_timeout(struct conn *c);
 void conn_drain(struct conn *c);
+void conn_grace_over(struct conn *c);
 /* Writes head and body in one go and takes what could not be written at once. body is taken over when owned is not
  * NULL. */
 void conn_send(struct conn *c, struct buf *head, const void *body, size_t n, struct buf *owned);

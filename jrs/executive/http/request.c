@@ -37,6 +37,7 @@ void req_reset(struct http_req *r)
 	free_joins(r);
 	http_parser_reset(&r->ps);
 	r->in_flight = r->answered = false;
+	r->also = NULL;
 	r->id[0] = '\0';
 }
 
@@ -225,6 +226,11 @@ bool http_gone(const struct http_req *req)
 }
 
 /* ---- the answer ---- */
+void http_also(struct http_req *req, const char *lines)
+{
+	req->also = lines;
+}
+
 static bool bodiless(int status)
 {
 	return status == 204 || status == 304;
@@ -237,8 +243,9 @@ int req_head(struct buf *head, const struct conn *c, const struct http_req *r, i
 		   server_date(c->srv));
 	if (type != NULL && !bodiless(status))
 		buf_printf(head, "Content-Type: %s\r\n", type);
-	buf_printf(head, "%sX-Request-Id: %s\r\nX-Content-Type-Options: nosniff\r\n%sConnection: %s\r\n\r\n", framing,
-		   http_request_id(r), extra != NULL ? extra : "", c->close_after ? "close" : "keep-alive");
+	buf_printf(head, "%sX-Request-Id: %s\r\nX-Content-Type-Options: nosniff\r\n%s%sConnection: %s\r\n\r\n", framing,
+		   http_request_id(r), r->also != NULL ? r->also : "", extra != NULL ? extra : "",
+		   c->close_after ? "close" : "keep-alive");
 	return head->failed;
 }
 

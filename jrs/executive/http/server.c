@@ -83,6 +83,22 @@ static void tick_needed(struct http_server *s)
 	tick_start(s, s->wheel.tick_ms);
 }
 
+/* While draining: the wheel is too coarse for so short a time. */
+static void end_grace(struct http_server *s)
+{
+	uint64_t now = uv_now(s->cfg.loop);
+	struct conn *c, *next;
+
+	if (now < s->grace_ms) {
+		tick_start(s, s->grace_ms - now);
+		return;
+	}
+	for (c = s->conns; c != NULL; c = next) {
+		next = c->next;
+		conn_grace_over(c);
+	}
+}
+
 static void on_tick(uv_timer_t *t)
 {
 	struct http_server *s = t->data;
@@ -92,6 +108,8 @@ static void on_tick(uv_timer_t *t)
 		conn_timeout((struct conn *)(void *)((char *)n - offsetof(struct conn, timer)));
 	if (s->starved)
 		listen_again(s);
+	if (s->draining)
+		end_grace(s);
 	check_drained(s); /* may free the server: nothing behind it */
 }
 
@@ -214,6 +232,7 @@ void http_server_drain(struct http_server *s, void (*done)(void *arg), void *arg
 	s->draining = true;
 	s->drained = done;
 	s->drained_arg = arg;
+	s->grace_ms = uv_now(s->cfg.loop) + HTTP_GRACE_MS;
 	for (c = s->conns; c != NULL; c = next) {
 		next = c->next;
 		conn_drain(c);

@@ -29,6 +29,7 @@ static void linger(struct conn *c)
 static void sent(struct conn *c)
 {
 	c->served = true;
+	c->served_ms = uv_now(c->srv->cfg.loop);
 	if (!c->close_after) {
 		c->state = CONN_IDLE;
 		conn_deadline(c, c->srv->cfg.idle_timeout_ms);
