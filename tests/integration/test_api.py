@@ -11,6 +11,7 @@ import unittest
 import uuid
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "kit"))
+from openapi import Contract  # noqa: E402
 from tribe import Response, Tribe, TribeCase, main, problem_of, wait_for  # noqa: E402
 
 MEMORIES, ASK, DECISIONS = "/api/v1/memories", "/api/v1/ask", "/api/v1/decisions"
@@ -19,7 +20,7 @@ ONE = '{"content":"one"}'
 
 # path: what it takes beside OPTIONS; HEAD goes where GET goes
 ROUTES = {
-    "/": "GET", "/healthz": "GET", "/readyz": "GET", "/metrics": "GET", MEMORIES: "GET POST", MEMORIES + "/{id}": "GET PATCH DELETE",
+    "/": "GET", "/openapi.json": "GET", "/healthz": "GET", "/readyz": "GET", "/metrics": "GET", MEMORIES: "GET POST", MEMORIES + "/{id}": "GET PATCH DELETE",
     ASK: "POST", DECISIONS: "GET POST", "/api/v1/status": "GET", "/api/v1/thermal": "GET", "/api/v1/analysis/anomalies": "GET",
     "/api/v1/events": "GET", "/api/v1/drills": "GET",
 }
@@ -134,10 +135,23 @@ def send(tribe, method, path, headers, body, version="HTTP/1.1"):
     raw = tribe.raw(("\r\n".join(lines) + "\r\n\r\n" + (body or "")).encode())
     head, _, rest = raw.partition(b"\r\n\r\n")
     first, *fields = head.decode("latin-1").split("\r\n")
-    return Response(int(first.split()[1]), {k.title(): v for k, v in (field.split(": ", 1) for field in fields)}, rest)
+    answer = Response(int(first.split()[1]), {k.title(): v for k, v in (field.split(": ", 1) for field in fields)}, rest)
+    if tribe.judge is not None and path.startswith("/"):
+        tribe.judge(method, path, answer)
+    return answer
 
 
-class Table(TribeCase):
+class Case(TribeCase):
+    """Every answer must be as /openapi.json says."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.contract = Contract(cls.tribe)
+        cls.tribe.judge = cls.contract.judge
+
+
+class Table(Case):
     def test_refused(self):
         for method, path, headers, body, status, problem, names in REFUSED:
             with self.subTest(method=method, path=path[:80], headers=str(headers)[:80], body=(body or "")[:80]):
@@ -207,7 +221,7 @@ class Table(TribeCase):
         self.assertEqual(answer.status, 200, answer)
 
 
-class Changes(TribeCase):
+class Changes(Case):
     def got(self, memory_id):
         return self.tribe.get(f"{MEMORIES}/{memory_id}?touch=false")
 
@@ -279,7 +293,7 @@ class Changes(TribeCase):
         self.assertTrue(all("explanation" not in memory for memory in plain))
 
 
-class Ask(TribeCase):
+class Ask(Case):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
@@ -324,7 +338,7 @@ class Ask(TribeCase):
         self.assertEqual((anew.status, anew.json()["memory_id"]), (200, first.json()["memory_id"]), anew)
 
 
-class Documented(TribeCase):
+class Documented(Case):
     """docs/API.md: each curl line is run, in its order; the status and every field it shows must be there."""
 
     def run_line(self, line):

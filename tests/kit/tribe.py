@@ -168,6 +168,7 @@ class Tribe:
             self.env.pop(name, None)
         self.env.update(env or {})
         self.wait_all = wait_all
+        self.judge = None  # called with method, path, answer of each http()
         self.process = None
         self.started = []  # every Popen of ours
         if start:
@@ -365,9 +366,12 @@ class Tribe:
         try:
             connection.request(method, path, body, headers)
             answer = connection.getresponse()
-            return Response(answer.status, answer.headers, answer.read())
+            answer = Response(answer.status, answer.headers, answer.read())
         finally:
             connection.close()
+        if self.judge is not None:
+            self.judge(method, path, answer)
+        return answer
 
     def get(self, path, **more):
         return self.http("GET", path, **more)

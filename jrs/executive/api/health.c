@@ -1,5 +1,6 @@
-/* GET /, /healthz, /readyz, /api/v1/status, /api/v1/drills, /api/v1/thermal, /metrics */
+/* GET /, /openapi.json, /healthz, /readyz, /api/v1/status, /api/v1/drills, /api/v1/thermal, /metrics */
 #include "jrs/executive/api/internal.h"
+#include "jrs/executive/openapi/openapi.h"
 #include <tribe/version.h>
 
 #define READY_MS  1000 /* a memory must be recalled within */
@@ -31,6 +32,20 @@ void api_get_readyz(struct api_call *call)
 	struct msg_memory_recall msg = {.limit = 1, .has_limit = true, .touch = false, .has_touch = true};
 
 	api_forward(call, call->api->cfg.memory, MSG_memory_recall, &msg, READY_MS, ready);
+}
+
+/* It tells nobody anything but what the program can do. */
+void api_get_openapi(struct api_call *call)
+{
+	const struct http_static document = {.type = "application/json",
+					     .tag = openapi_tag,
+					     .extra = "Cache-Control: no-cache\r\n",
+					     .bytes = openapi_json,
+					     .n = openapi_json_n,
+					     .gzip = openapi_gzip,
+					     .gzip_n = openapi_gzip_n};
+
+	api_reply_static(call, &document);
 }
 
 /* ---- thermal ---- */

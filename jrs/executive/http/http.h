@@ -128,8 +128,8 @@ struct http_static {
 };
 /* 304 to a GET or HEAD whose If-None-Match names it, else 200. */
 int http_static_status(const struct http_req *req, const struct http_static *s);
-/* Answers with that status, in the coding the client likes best, each with an ETag of its own. *s is borrowed for good.
- */
+/* Answers with that status, in the coding the client likes best, each with an ETag of its own. The bytes of *s are
+ * borrowed for good. */
 void http_respond_static(struct http_req *req, const struct http_static *s);
 
 /* stream.c: an answer in pieces, 200, of no known length; the connection closes behind it. Chunked, so that a reader

@@ -1,0 +1,262 @@
+/* What routes.def and the messages cannot say of a call: words and examples. A handler without its doc_ does not
+ * compile, nor does a doc_ without its handler. Examples are run in their order by tests/integration/test_openapi.py.
+ */
+#include "jrs/executive/api/api.h"
+#include "jrs/executive/api/check.h"
+#include "jrs/executive/openapi/document.h"
+
+/* ---- memories ---- */
+#define MEMORY                                                                                                         \
+	"\"id\":\"kettle-1\",\"content\":\"The kettle in the north kitchen is "                                        \
+	"blue.\",\"temperature\":40.0,\"stage\":\"warm\","                                                             \
+	"\"created_at\":\"2026-11-23T19:01:52.391Z\",\"last_access\":\"2026-11-23T19:01:52.391Z\",\"access_count\":1," \
+	"\"tags\":[\"kitchen\"],\"speaker\":\"Ada\",\"importance\":0.5,\"sacred\":false,\"revision\":1"
+
+static const struct call_doc doc_api_post_memories = {
+	.tag = "Memories",
+	.summary = "Remember",
+	.text = "One object, an array of at most 10000, or lines. Answered when durable. A memory with an id that is "
+		"there already, or without "
+		"one and the same in source, session, speaker, time and content, is known: it is heated instead.",
+	.body_schema = "{\"oneOf\":[{\"$ref\":\"#/components/schemas/"
+		       "new_memory\"},{\"type\":\"array\",\"minItems\":1,\"maxItems\":10000,"
+		       "\"items\":{\"$ref\":\"#/components/schemas/new_memory\"}}]}",
+	.body_item = &wire_shape_new_memory,
+	.example = "{\"id\":\"kettle-1\",\"content\":\"The kettle in the north kitchen is "
+		   "blue.\",\"tags\":[\"kitchen\"],\"speaker\":\"Ada\"}",
+	.lines = "{\"content\":\"The stove is black.\"}\n{\"content\":\"The tiles are white.\",\"importance\":0.25}\n",
+	.answers = {{.status = 201,
+		     .what = "At least one of them is new",
+		     .result = MSG_memory_add,
+		     .example = "{\"memories\":[{\"id\":\"kettle-1\",\"created\":true,\"temperature\":40.0,\"stage\":"
+				"\"warm\"}]}"},
+		    {.status = 200, .what = "Every one was known", .result = MSG_memory_add}},
+};
+static const struct call_doc doc_api_get_memories = {
+	.tag = "Memories",
+	.summary = "Recall",
+	.text = "Best first; without `q` newest first. What is found is heated, at most once an hour and session, "
+		"unless touch=false.",
+	.query = MSG_memory_recall,
+	.asks = "q=blue+kettle&tag=kitchen&limit=1&explain=true&touch=false",
+	.answers = {{.status = 200,
+		     .what = "What was found, perhaps nothing",
+		     .result = MSG_memory_recall,
+		     .nulls = "next_cursor",
+		     .example = "{\"memories\":[{" MEMORY "}],\"next_cursor\":null}"}},
+};
+static const struct call_doc doc_api_get_memory = {
+	.tag = "Memories",
+	.summary = "One memory",
+	.query = MSG_memory_get,
+	.path = "kettle-1",
+	.asks = "touch=false",
+	.answers = {{.status = 200, .what = "The memory", .item = &wire_shape_memory, .example = "{" MEMORY "}"}},
+};
+static const struct call_doc doc_api_patch_memory = {
+	.tag = "Memories",
+	.summary = "Change tags, importance, metadata; make sacred",
+	.text = "Each is replaced as a whole, what is absent stays. To take `sacred` away is 403 `sacred`.",
+	.body = MSG_memory_patch,
+	.path = "kettle-1",
+	.example = "{\"importance\":0.75,\"tags\":[\"kitchen\",\"tea\"]}",
+	.answers = {{.status = 200, .what = "The memory as it is now", .item = &wire_shape_memory}},
+};
+static const struct call_doc doc_api_delete_memory = {
+	.tag = "Memories",
+	.summary = "Forget",
+	.text = "Hidden at once, purged from the archive's files within the hour, with now=true before the answer. A "
+		"sacred one is 403 `sacred`.",
+	.query = MSG_memory_forget,
+	.path = "kettle-1",
+	.asks = "now=true",
+	.answers = {{.status = 204, .what = "Forgotten"},
+		    {.status = 202,
+		     .what = "Forgotten; with now=true: purging goes on by itself",
+		     .result = MSG_memory_forget}},
+};
+
+/* ---- questions ---- */
+static const struct call_doc doc_api_post_ask = {
+	.tag = "Questions",
+	.summary = "Ask",
+	.text = "The answer quotes memories, and names them. Nothing found: confidence 0, sources empty, memory_id "
+		"absent. Under an "
+		"Idempotency-Key the same answer comes again as long as executive-jr has it.",
+	.body = MSG_executive_ask,
+	.example = "{\"question\":\"Which colour is the kettle?\",\"detail\":\"concise\",\"limit\":3}",
+	.answers =
+		{{.status = 200,
+		  .what = "The answer",
+		  .result = MSG_executive_ask,
+		  .nulls = "phase_coherence",
+		  .example =
+			  "{\"answer\":\"Ada: \\\"The kettle in the north kitchen is blue.\\\" "
+			  "[1]\",\"confidence\":0.47,"
+			  "\"confidence_basis\":\"2 of 2 words of the question stand in the best sentence; 1 source "
+			  "agrees\","
+			  "\"memory_id\":\"kettle-1\",\"sources\":[{\"id\":\"kettle-1\",\"content\":\"The kettle in "
+			  "the north "
+			  "kitchen is blue.\",\"score\":1.0,\"temperature\":40.0,\"speaker\":\"Ada\"}],\"synthesis\":"
+			  "\"extractive\",\"degraded\":[],\"timestamp\":\"2026-11-23T19:11:34.666Z\",\"request_id\":"
+			  "\"01a209d2-8e5c-7d60-a3f0-0f6f5b1d2c3e\",\"phase_coherence\":null}"}},
+};
+
+/* ---- decisions ---- */
+#define DECISION                                                                        \
+	"{\"id\":\"01a209c9-95d6-7c5e-8f2a-3b1e0c9d4f10\",\"text\":\"We keep the blue " \
+	"kettle.\",\"by\":\"ada\",\"memory_id\":"                                       \
+	"\"01a209c9-95d6-7c5e-8f2a-3b1e0c9d4f11\",\"at\":\"2026-11-23T19:01:52.391Z\"}"
+
+static const struct call_doc doc_api_get_decisions = {
+	.tag = "Decisions",
+	.summary = "The decision log",
+	.text = "Newest first.",
+	.query = MSG_memory_decisions,
+	.asks = "limit=1&since=2026-01-01T00:00:00Z",
+	.answers = {{.status = 200,
+		     .what = "Decisions",
+		     .result = MSG_memory_decisions,
+		     .example = "{\"decisions\":[" DECISION "]}"}},
+};
+static const struct call_doc doc_api_post_decisions = {
+	.tag = "Decisions",
+	.summary = "Write down a decision",
+	.text = "It is a memory as well, tagged `decision`.",
+	.body = MSG_memory_decide,
+	.example = "{\"text\":\"We keep the blue kettle.\",\"by\":\"ada\"}",
+	.answers = {{.status = 201,
+		     .what = "It is durable",
+		     .result = MSG_memory_decide,
+		     .example = "{\"decision\":" DECISION "}"}},
+};
+
+/* ---- the tribe ---- */
+static const struct call_doc doc_api_get_status = {
+	.tag = "Tribe",
+	.summary = "How everybody is",
+	.text = "The index is null while it is warming up, and each of its parts while nobody knows it.",
+	.answers = {{.status = 200,
+		     .what = "As tribed sees it",
+		     .result = MSG_status,
+		     .nulls = "archive_healthy",
+		     .also = "{\"postgres_healthy\":{\"type\":[\"boolean\",\"null\"],\"description\":\"archive_healthy,"
+			     " where the archive is "
+			     "PostgreSQL\"}}"}},
+};
+static const struct call_doc doc_api_get_thermal = {
+	.tag = "Tribe",
+	.summary = "Temperatures of the whole archive",
+	.answers = {{.status = 200,
+		     .what = "As of now",
+		     .result = MSG_memory_thermal,
+		     .nulls = "average_temperature sacred_min_temperature phase_coherence_avg thermal_entropy"}},
+};
+static const struct call_doc doc_api_get_events = {
+	.tag = "Tribe",
+	.summary = "Events as they happen",
+	.text = "Server-sent events: `event:` is the kind, or `heartbeat`; `id:` the event's number, which heartbeats "
+		"have none of; `data:` is JSON, as "
+		"the schemas in x-events say. With Last-Event-ID the stream begins behind that event, at most 200 "
+		"back. A comment every 15 s "
+		"keeps proxies awake.",
+	.headers = "[{\"name\":\"Last-Event-ID\",\"in\":\"header\",\"description\":\"Number of an "
+		   "event\",\"schema\":{\"type\":\"integer\","
+		   "\"minimum\":0}}]",
+	.more = "{\"x-events\":{\"heartbeat\":{\"$ref\":\"#/components/schemas/beat\"},\"*\":{\"$ref\":\"#/components/"
+		"schemas/event\"}}}",
+	.answers = {{.status = 200,
+		     .what = "A stream without end",
+		     .example =
+			     "event: spawn\nid: 2\ndata: "
+			     "{\"seq\":2,\"at\":\"2026-11-23T19:01:52.271Z\",\"kind\":\"spawn\",\"jr\":\"memory_jr\","
+			     "\"pid\":820,\"generation\":1,\"epoch\":1}\n\n"}},
+};
+static const struct call_doc doc_api_get_drills = {
+	.tag = "Drills",
+	.summary = "The last drills",
+	.text = "Newest first. Times run from the fault to the first good answer.",
+	.query = MSG_drills,
+	.asks = "limit=1",
+	.answers = {{.status = 200, .what = "Reports", .result = MSG_drills}},
+};
+
+/* ---- analysis ---- */
+static const struct call_doc doc_api_get_anomalies = {
+	.tag = "Analysis",
+	.summary = "What is odd",
+	.text = "Of meta-jr's last analysis; analysed_at is null before the first.",
+	.answers = {{.status = 200,
+		     .what = "Findings, perhaps none",
+		     .result = MSG_meta_anomalies,
+		     .nulls = "analysed_at"}},
+};
+static const struct call_doc doc_api_get_later = {
+	.tag = "Analysis",
+	.summary = "Comes with a later version",
+	.text = "404 until then.",
+	.more = "{\"x-later\":true}",
+};
+
+/* ---- probes ---- */
+#define STATUS_IS(word)                                                                                          \
+	.schema = "{\"type\":\"object\",\"required\":[\"status\"],\"properties\":{\"status\":{\"const\":\"" word \
+		  "\"}}}",                                                                                       \
+	.example = "{\"status\":\"" word "\"}"
+
+static const struct call_doc doc_api_get_healthz = {
+	.tag = "Probes",
+	.summary = "Does the process serve?",
+	.answers = {{.status = 200, .what = "It does", STATUS_IS("ok")}},
+};
+static const struct call_doc doc_api_get_readyz = {
+	.tag = "Probes",
+	.summary = "Can a memory be recalled?",
+	.text = "503 with the reason when not.",
+	.answers = {{.status = 200, .what = "It can", STATUS_IS("ready")}},
+};
+static const struct call_doc doc_api_get_metrics = {
+	.tag = "Probes",
+	.summary = "Metrics for Prometheus",
+	.text = "Text format 0.0.4. What is not known is absent.",
+	.answers = {{.status = 200, .what = "Samples", .example = "thermal_memory_total 2\n"}},
+};
+
+/* ---- for people and their tools ---- */
+static const struct call_doc doc_api_get_welcome = {
+	.tag = "Page",
+	.summary = "Where things are",
+	.answers = {{.status = 200,
+		     .what = "Name, version, links",
+		     .schema = "{\"type\":\"object\",\"required\":[\"name\",\"version\",\"links\"],\"properties\":{"
+			       "\"name\":{\"const\":\"tribe\"},"
+			       "\"version\":{\"type\":\"string\"},\"links\":{\"type\":\"object\","
+			       "\"additionalProperties\":{\"type\":"
+			       "\"string\"}}}}"}},
+};
+static const struct call_doc doc_api_get_openapi = {
+	.tag = "Page",
+	.summary = "This document",
+	.headers = "[{\"name\":\"If-None-Match\",\"in\":\"header\",\"description\":\"The ETag of the copy at "
+		   "hand\",\"schema\":{\"type\":\"string\"}}]",
+	.answers = {{.status = 200,
+		     .what = "OpenAPI 3.1",
+		     .schema = "{\"type\":\"object\",\"required\":[\"openapi\",\"info\",\"paths\"]}"},
+		    {.status = 304, .what = "It is the same"}},
+};
+
+/* ---- the table ---- */
+#define NEEDS_NONE      NULL, false
+#define NEEDS_READ      "read", false
+#define NEEDS_READ_ALL  "read", true
+#define NEEDS_WRITE     "write", false
+#define NEEDS_WRITE_ALL "write", true
+#define NEEDS_ADMIN     "admin", true
+#define NEEDS_METRICS   "metrics", true
+const struct call calls[] = {
+#define R(method, pattern, handler, needs, takes, gives, max_body, query) \
+	{method, pattern, needs, takes, gives, max_body, query, &doc_##handler},
+#include "jrs/executive/api/routes.def"
+#undef R
+};
+const size_t ncalls = sizeof(calls) / sizeof(*calls);
