@@ -15,7 +15,7 @@ import jsonschema
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "kit"))
 from openapi import Contract  # noqa: E402
-from tribe import TribeCase, main, problem_of  # noqa: E402
+from tribe import Tribe, TribeCase, main, problem_of  # noqa: E402
 
 ROUTES = os.path.join(HERE, "..", "..", "jrs", "executive", "api", "routes.def")
 LATER = "x-later"
@@ -143,9 +143,23 @@ class OpenApi(TribeCase):
                     if "example" in media and kind == "application/json":
                         self.contract.valid(media["schema"], media["example"])
         for method, path, operation in sorted(self.contract.operations(), key=lambda row: order.index(row[0])):
-            if not operation.get(LATER) and path != "/api/v1/events" and "{name}" not in path:
+            if not operation.get(LATER) and path != "/api/v1/events" and not path.startswith("/api/v1/tokens"):
                 run += self.run_examples(method, path, operation)
         self.assertGreaterEqual(run, 15)
+
+    def test_examples_of_tokens(self):
+        """On a tribe of their own: where there is a token everybody needs one."""
+        with Tribe() as tribe:
+            headers = {}
+            for method, path in (("POST", "/api/v1/tokens"), ("GET", "/api/v1/tokens"), ("POST", "/api/v1/tokens/{name}/rotate"),
+                                 ("DELETE", "/api/v1/tokens/{name}")):
+                operation = self.document["paths"][path][method.lower()]
+                body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("example")
+                answer = tribe.http(method, self.request_of(path, operation), body, headers=headers)
+                self.assertIn(answer.status, (200, 201, 204), answer)
+                self.contract.judge(method, path, answer)
+                if answer.status == 201:
+                    headers = {"Authorization": "Bearer " + answer.json()["token"]}
 
     def run_examples(self, method, path, operation):
         content = operation.get("requestBody", {}).get("content", {None: {}})

@@ -181,6 +181,57 @@ static const struct call_doc doc_api_get_drills = {
 	.answers = {{.status = 200, .what = "Reports", .result = MSG_drills}},
 };
 
+/* ---- tokens ---- */
+#define TOKEN "\"name\":\"desk\",\"scopes\":[\"admin\"],\"created_at\":\"2026-11-23T19:01:52.391Z\""
+#define TOKEN_SHOWN                                                                                                   \
+	.also = "{\"token\":{\"type\":\"string\",\"description\":\"shown in this one answer\"},"                      \
+		"\"in_force\":{\"type\":\"boolean\",\"description\":\"executive-jr knows it by now; else within two " \
+		"seconds\"}}"
+
+static const struct call_doc doc_api_post_tokens = {
+	.tag = "Tokens",
+	.summary = "Make a token",
+	.text = "Shown once; what is kept is its SHA-256. From the first one on every call but the probes and this "
+		"document needs a token. One that is "
+		"bound to a source reads and writes there, and nothing else exists for it.",
+	.body_schema = "{\"$ref\":\"#/components/schemas/new_token\"}",
+	.body_item = &wire_shape_new_token,
+	.example = "{\"name\":\"desk\",\"scopes\":[\"admin\"]}",
+	.answers = {{.status = 201,
+		     .what = "It is there",
+		     .item = &wire_shape_token,
+		     TOKEN_SHOWN,
+		     .example = "{" TOKEN "}"},
+		    {.status = 200,
+		     .what = "Asked again under the same Idempotency-Key: without the token",
+		     .item = &wire_shape_token}},
+};
+static const struct call_doc doc_api_get_tokens = {
+	.tag = "Tokens",
+	.summary = "Who may call",
+	.answers = {{.status = 200, .what = "All of them, the oldest first", .result = MSG_memory_tokens}},
+};
+static const struct call_doc doc_api_rotate_token = {
+	.tag = "Tokens",
+	.summary = "Another token in the place of one",
+	.text = "The one before stays good for overlap_s seconds more, 300 when not said.",
+	.query = MSG_memory_token_rotate,
+	.path = "desk",
+	.asks = "overlap_s=60",
+	.answers = {{.status = 201, .what = "It is there", .item = &wire_shape_token, TOKEN_SHOWN},
+		    {.status = 200,
+		     .what = "Asked again under the same Idempotency-Key: without the token",
+		     .item = &wire_shape_token}},
+};
+static const struct call_doc doc_api_delete_token = {
+	.tag = "Tokens",
+	.summary = "Revoke a token",
+	.text = "It is refused from the answer on. Without any token left nobody on this machine needs one.",
+	.query = MSG_memory_token_revoke,
+	.path = "desk",
+	.answers = {{.status = 204, .what = "Revoked"}},
+};
+
 /* ---- analysis ---- */
 static const struct call_doc doc_api_get_anomalies = {
 	.tag = "Analysis",

@@ -23,7 +23,9 @@ enum db_lane {
 	DB_WR = DB_W | DB_R,
 	DB_RK = DB_R | DB_K,
 	DB_RL = DB_R | DB_L,
-	DB_RKB = DB_RK | DB_B
+	DB_WRL = DB_W | DB_R | DB_L,
+	DB_RKB = DB_RK | DB_B,
+	DB_RKBL = DB_RKB | DB_L
 };
 
 /* Whose failure it was. Only DB_DAMAGED is a reason to look into the database; nothing else ever starts a repair. */

@@ -83,16 +83,16 @@ static void serve(struct reader *reader, struct job *j)
 	archive_finish(a, j);
 }
 
-/* One row by its key: some ten microseconds from pages that are in memory, where two changes of thread cost as much,
- * and at a takeover, when all CPUs are wanted, a hundred times that. Whoever holds what it needs is not waited for
- * here. */
+/* One row by its key, and whether the tokens are others: some ten microseconds from pages that are in memory, where two
+ * changes of thread cost as much, and at a takeover, when all CPUs are wanted, a hundred times that. Whoever holds what
+ * it needs is not waited for here. */
 bool lanes_read_here(struct sql_archive *a, struct job *j)
 {
-	if (j->id != MSG_memory_get || a->here.db.conn == NULL)
+	if ((j->id != MSG_memory_get && j->id != MSG_memory_token_keys) || a->here.db.conn == NULL)
 		return false;
 	j->db = &a->here.db;
 	j->db->trouble = DB_FINE;
-	j->r = job_late(j) ? TR_EDEADLINE : read_get(a, j);
+	j->r = job_late(j) ? TR_EDEADLINE : read_one(a, j);
 	(void)j->db->driver->looked(j->db);
 	if (j->db->trouble == DB_BUSY) {
 		j->r = 0;
