@@ -289,6 +289,9 @@ int owned_row(struct sql_archive *a, const struct job *j,
 	      int64_t seq); /* writer's. 1: it exists for him, 0: not, < 0 */
 /* Takes away links to memories that do not exist for him. */
 int owned_links(const struct job *j, struct db *db, struct item_memory *m);
+/* For cursors: the number of a memory in the archive becomes its place among his, and back. */
+int owned_place(const struct job *j, int64_t *seq);
+int owned_at(const struct job *j, int64_t *place);
 /* Weighs words by his memories alone. */
 int owned_weights(struct job *j, const struct query_words *words, struct item_explanation *out,
 		  struct item_term *terms);

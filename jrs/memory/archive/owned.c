@@ -83,6 +83,36 @@ int owned_links(const struct job *j, struct db *db, struct item_memory *m)
 	return r < 0 ? r : 0;
 }
 
+/* ---- places: a number in the archive tells how many others there are ---- */
+static int ask_place(const struct job *j, enum sql id, int64_t v, int64_t *out)
+{
+	struct query q;
+	wire_str source;
+	int r;
+
+	if (!owned_by(j, &source))
+		return 0;
+	q = q_begin(j->db, id);
+	q_text(&q, source.p, source.n);
+	q_i64(&q, v);
+	if ((r = q_row(&q)) == 1)
+		*out = q_get_i64(&q, 0);
+	else
+		*out = INT64_MAX;
+	q_end(&q);
+	return r < 0 ? r : 0;
+}
+
+int owned_place(const struct job *j, int64_t *seq)
+{
+	return *seq == INT64_MAX ? 0 : ask_place(j, SQL_SOURCE_PLACE, *seq, seq);
+}
+
+int owned_at(const struct job *j, int64_t *place)
+{
+	return *place < 1 || *place == INT64_MAX ? 0 : ask_place(j, SQL_SOURCE_AT, *place - 1, place);
+}
+
 /* ---- words: how rare they are in this source ---- */
 static int count_of(struct job *j, enum sql id, const struct buf *text, wire_str source, double *out)
 {

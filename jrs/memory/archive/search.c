@@ -198,7 +198,8 @@ static int search_newest(struct search *s)
 	return r;
 }
 
-/* ---- cursors: "q<mark>-<how many came before>" or "n<mark>-<stay below this number>" ---- */
+/* ---- cursors: "q<mark>-<how many came before>" or "n<mark>-<stay below this number>" (for
+ * who is bound to a source: below this place) ---- */
 static int mark_of(struct search *s)
 {
 	const struct msg_memory_recall *m = s->msg;
@@ -235,15 +236,18 @@ static int read_cursor(struct search *s)
 	    tr_parse_i64(text + strlen(expected), 0, s->ranked ? DEEPEST : INT64_MAX, &s->after) < 0)
 		return job_fault(s->j, TR_EINVAL, "cursor",
 				 "must be next_cursor of the same question with the same filters");
-	return 0;
+	return s->ranked ? 0 : owned_at(s->j, &s->after);
 }
 
 static int write_cursor(struct search *s, struct res_memory_recall *res, int64_t after)
 {
 	char *text = job_alloc(s->j, 48);
+	int r;
 
 	if (text == NULL)
 		return TR_ENOMEM;
+	if (!s->ranked && (r = owned_place(s->j, &after)) < 0)
+		return r;
 	snprintf(text, 48, "%c%08x-%lld", s->ranked ? 'q' : 'n', s->mark, (long long)after);
 	res->has_next_cursor = true;
 	res->next_cursor = wire_s(text);
