@@ -207,6 +207,12 @@ static const char *rule_cors_origins(const struct tr_config *cfg, char why[CFG_R
 	return NULL;
 }
 
+static const char *rule_client_ca(const struct tr_config *cfg, char why[CFG_RULE_MAX])
+{
+	(void)why;
+	return cfg->http_client_ca[0] == '\0' || cfg->http_client_ca[0] == '/' ? NULL : "must be an absolute path";
+}
+
 static const char *rule_hang(const struct tr_config *cfg, char why[CFG_RULE_MAX])
 {
 	if (cfg->hang_after_ms >= 3 * cfg->heartbeat_ms)
@@ -278,6 +284,7 @@ static const struct {
 	{"http.certificate", rule_certificate, NULL},
 	{"http.private_key", rule_private_key, NULL},
 	{"http.cors_origins", rule_cors_origins, NULL},
+	{"http.client_ca", rule_client_ca, NULL},
 	{"hang_after_ms", rule_hang, "heartbeat_ms"},
 	{"archive.url", rule_archive, NULL},
 	{"understudies", rule_understudies, NULL},

@@ -80,7 +80,7 @@ static void on_drain(void *arg)
 }
 
 struct secrets {
-	struct secret certificate, key, hash_text;
+	struct secret certificate, key, client_ca, hash_text;
 	unsigned char hash[TR_SHA256_LEN];
 };
 
@@ -88,10 +88,10 @@ struct secrets {
 static int take_secrets(struct secrets *s, const struct jr_opts *opts)
 {
 	int r = secret_take(&s->certificate, opts->certificate_fd), k = secret_take(&s->key, opts->private_key_fd);
-	int h = secret_take(&s->hash_text, opts->token_hash_fd);
+	int h = secret_take(&s->hash_text, opts->token_hash_fd), c = secret_take(&s->client_ca, opts->client_ca_fd);
 
-	if (r < 0 || k < 0 || h < 0)
-		return r < 0 ? r : k < 0 ? k : h;
+	if (r < 0 || k < 0 || h < 0 || c < 0)
+		return r < 0 ? r : k < 0 ? k : h < 0 ? h : c;
 	if ((s->certificate.p == NULL) != (s->key.p == NULL))
 		return TR_EPROTO;
 	return s->hash_text.p == NULL ? 0 : api_token_hash(s->hash_text.p, s->hash_text.n, s->hash);
@@ -101,7 +101,30 @@ static void wipe_secrets(struct secrets *s)
 {
 	secret_wipe(&s->certificate);
 	secret_wipe(&s->key);
+	secret_wipe(&s->client_ca);
 	secret_wipe(&s->hash_text);
+}
+
+/* Other certificates. The packet's bytes are the channel's; the key lies in them until the next one comes. */
+static void on_note(void *arg, enum wire_msg_id id, const void *msg)
+{
+	struct face *f = arg;
+	const struct msg_tls *m = msg;
+	struct http_certificates c;
+
+	if (id != MSG_tls) {
+		api_note(f->api, id, msg);
+		return;
+	}
+	if (m->generation != jr_options(f->jr)->generation)
+		return;
+	c = (struct http_certificates){.certificate = m->certificate.p,
+				       .certificate_n = m->certificate.n,
+				       .private_key = (char *)(uintptr_t)m->private_key.p,
+				       .private_key_n = m->private_key.n,
+				       .client_ca = m->has_client_ca ? m->client_ca.p : NULL,
+				       .client_ca_n = m->client_ca.n};
+	(void)http_server_renew(f->http, &c);
 }
 
 static int face_open(struct face *f, const struct jr_opts *opts)
@@ -146,6 +169,8 @@ static int face_open(struct face *f, const struct jr_opts *opts)
 	http.certificate_n = secrets.certificate.n;
 	http.private_key = secrets.key.p;
 	http.private_key_n = secrets.key.n;
+	http.client_ca = secrets.client_ca.p;
+	http.client_ca_n = secrets.client_ca.n;
 	r = opts->http_fd < 0 ? TR_EPROTO : TR_ENOMEM; /* tribed hands it over */
 	if (opts->http_fd < 0 || api.memory == NULL || api.integration == NULL || api.meta == NULL)
 		goto out;
@@ -161,7 +186,7 @@ static int face_open(struct face *f, const struct jr_opts *opts)
 	api_conns(f->api, &http_server_stats(f->http)->conns);
 	jr_handle(f->jr, MSG_executive_ask, api_rpc_ask, f->api);
 	jr_handle(f->jr, MSG_executive_tokens, api_rpc_tokens, f->api);
-	jr_on_note(f->jr, api_note, f->api);
+	jr_on_note(f->jr, on_note, f);
 	jr_on_beat(f->jr, on_beat, f);
 	jr_on_lead(f->jr, on_lead, f);
 	jr_on_drain(f->jr, on_drain, f);

@@ -11,7 +11,7 @@
  * tribed hands over (LISTEN_FDS, LISTEN_PID, LISTEN_FDNAMES): "channel" (SOCK_SEQPACKET), "config" (memfd, YAML dump),
  * "socket" (the Jr's listening Unix socket), "lead" (the page of its role, common/lead/page.h); executive-jr also "http" (listening TCP), memory-jr also "lock" (state lock, kept
  * open for life). For TLS and tokens executive-jr also gets "certificate" and "private_key" (PEM files) and "token_hash"
- * (the SHA-256 of the admin token, as 64 hexadecimal digits). Environment: TRIBE_GENERATION, TRIBE_STATE, TRIBE_RUNTIME. */
+ * (the SHA-256 of the admin token, as 64 hexadecimal digits), and "client_ca" (PEM, of clients' certificates). Environment: TRIBE_GENERATION, TRIBE_STATE, TRIBE_RUNTIME. */
 #ifndef JRS_KIT_JR_H
 #define JRS_KIT_JR_H
 #include "common/config/config.h"
@@ -25,7 +25,7 @@ struct jr_opts {
 	char state[4096], runtime[4096];
 	uint32_t generation;
 	int channel_fd, socket_fd, lead_fd, http_fd, lock_fd; /* -1: not handed over */
-	int certificate_fd, private_key_fd, token_hash_fd;
+	int certificate_fd, private_key_fd, client_ca_fd, token_hash_fd;
 };
 
 struct tr_library; /* common/base/version.h */

@@ -225,6 +225,7 @@ static int take_fds(struct jr_opts *o, const char *program, int *config_fd)
 		{"lock", &o->lock_fd, AF_UNSPEC, -1, -1},
 		{"certificate", &o->certificate_fd, AF_UNSPEC, -1, -1},
 		{"private_key", &o->private_key_fd, AF_UNSPEC, -1, -1},
+		{"client_ca", &o->client_ca_fd, AF_UNSPEC, -1, -1},
 		{"token_hash", &o->token_hash_fd, AF_UNSPEC, -1, -1},
 		{"config", config_fd, AF_UNSPEC, -1, -1},
 	};
@@ -318,6 +319,7 @@ void jr_opts_close(struct jr_opts *o)
 	close_fd(&o->lock_fd);
 	close_fd(&o->certificate_fd);
 	close_fd(&o->private_key_fd);
+	close_fd(&o->client_ca_fd);
 	close_fd(&o->token_hash_fd);
 }
 
@@ -332,6 +334,7 @@ int jr_opts_parse(struct jr_opts *opts, enum tr_role role, int argc, char **argv
 			    .lock_fd = -1,
 			    .certificate_fd = -1,
 			    .private_key_fd = -1,
+			    .client_ca_fd = -1,
 			    .token_hash_fd = -1};
 	int config_fd = -1, r;
 

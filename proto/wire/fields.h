@@ -197,6 +197,10 @@
 #define FIELDS_fault(F, I, L) \
 	F(REQ, u32, generation, 0, 0) F(REQ, str, fault, 1, 32) F(OPT, u32, ms, 1, 600000) F(OPT, u32, amount, 0, 0)
 #define FIELDS_heal(F, I, L) F(REQ, u32, generation, 0, 0)
+/* PEM, as the descriptors of the same names; client_ca absent: clients are not asked for a certificate */
+#define FIELDS_tls(F, I, L)                                                                                     \
+	F(REQ, u32, generation, 0, 0) F(REQ, bin, certificate, 1, 32768) F(REQ, bin, private_key, 1, 16384)       \
+	F(OPT, bin, client_ca, 1, 32768)
 /* monotonic_ns: when it began to answer; since_ns: when it knew that the mutex was free, 0: it never waited. An epoch holds for a
  * connection: older ones lead to who answered before. */
 #define FIELDS_lead(F, I, L)                                                                                    \

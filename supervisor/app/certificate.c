@@ -4,6 +4,7 @@
 #include "supervisor/app/interfaces.h"
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/rand.h>
 #include <openssl/x509v3.h>
@@ -189,6 +190,21 @@ const char *certificate_fault(const struct buf *certificate, const struct buf *p
 	EVP_PKEY_free(key);
 	X509_free(x);
 	return why;
+}
+
+const char *certificate_ca_fault(const struct buf *ca)
+{
+	BIO *b = BIO_new_mem_buf(ca->p, (int)ca->len);
+	int n = 0;
+	X509 *x;
+
+	for (; b != NULL && (x = PEM_read_bio_X509(b, NULL, NULL, NULL)) != NULL; n++)
+		X509_free(x);
+	if (ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE)
+		n = 0; /* it ends in the middle of one */
+	ERR_clear_error();
+	BIO_free(b);
+	return n > 0 ? NULL : "http.client_ca: the file holds no certificates in PEM";
 }
 
 static bool is_ours(const X509 *x)

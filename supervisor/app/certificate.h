@@ -14,6 +14,8 @@
 int certificate_make(const struct sockaddr_storage *at, struct buf *certificate, struct buf *private_key);
 /* What is wrong with the pair, for a person; NULL: they are PEM and belong together. Static. */
 const char *certificate_fault(const struct buf *certificate, const struct buf *private_key);
+/* What is wrong with this list of CA certificates; NULL: nothing. Static. */
+const char *certificate_ca_fault(const struct buf *ca);
 /* Why the one in the state directory serves here no longer, for the log; NULL: it does. Static. start: one of our own
  * making must name every address of the machine too, where `at` is a wildcard address; a certificate that somebody put
  * in its place need not. */

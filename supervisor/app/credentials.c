@@ -114,6 +114,23 @@ static int read_pair(struct credentials *c, const char *certificate, const char 
 	return TR_ECONFIG;
 }
 
+static int read_ca(struct credentials *c, const char *path, char *why, size_t size)
+{
+	const char *wrong;
+	int r;
+
+	if (path[0] == '\0')
+		return 0;
+	if ((r = read_file(path, &c->client_ca)) < 0) {
+		snprintf(why, size, "http.client_ca: %s: %s", path, tr_strerror(r));
+		return TR_ECONFIG;
+	}
+	if ((wrong = certificate_ca_fault(&c->client_ca)) == NULL)
+		return 0;
+	snprintf(why, size, "%s", wrong);
+	return TR_ECONFIG;
+}
+
 /* Why the pair in the state directory, read into *c, is to be made anew; NULL: it serves. */
 static const char *pair_stale(struct credentials *c, const struct sockaddr_storage *at, const char *state, bool start)
 {
@@ -240,12 +257,15 @@ int credentials_load(struct credentials *out, const struct tr_config *cfg, const
 	beyond = !cfg_is_loopback(&at);
 	buf_init(&c.certificate, 0);
 	buf_init(&c.private_key, 0);
+	buf_init(&c.client_ca, 0);
 	if (cfg->http_certificate[0] != '\0')
 		r = read_pair(&c, cfg->http_certificate, cfg->http_private_key, why, size);
 	else if (handed_over(certificate, CERTIFICATE_FILE) | handed_over(key, KEY_FILE))
 		r = read_pair(&c, certificate, key, why, size);
 	else if (beyond)
 		r = own_certificate(&c, &at, state, before == NULL, why, size);
+	if (r == 0)
+		r = read_ca(&c, cfg->http_client_ca, why, size);
 	if (r == 0 && before != NULL)
 		memcpy(c.token_hash, before->token_hash, sizeof(c.token_hash));
 	else if (r == 0 && beyond)
@@ -264,7 +284,8 @@ static bool same(const struct buf *a, const struct buf *b)
 
 bool credentials_same(const struct credentials *a, const struct credentials *b)
 {
-	return same(&a->certificate, &b->certificate) && same(&a->private_key, &b->private_key);
+	return same(&a->certificate, &b->certificate) && same(&a->private_key, &b->private_key) &&
+	       same(&a->client_ca, &b->client_ca);
 }
 
 int credentials_welcome(const struct credentials *c, const char *state, const char *address, bool quiet,
@@ -299,6 +320,7 @@ void credentials_free(struct credentials *c)
 		explicit_bzero(c->private_key.p, c->private_key.len);
 	buf_free(&c->certificate);
 	buf_free(&c->private_key);
+	buf_free(&c->client_ca);
 	explicit_bzero(c->token, sizeof(c->token));
 	memset(c->token_hash, 0, sizeof(c->token_hash));
 }

@@ -8,6 +8,7 @@
 #define CREDENTIALS_TOKEN_LEN TR_TOKEN_LEN
 struct credentials {
 	struct buf certificate, private_key; /* PEM; empty: no TLS */
+	struct buf client_ca;                /* PEM of http.client_ca; empty: clients are not asked for a certificate */
 	char token_hash[65];                 /* SHA-256 of the admin token, hex; empty: no tokens */
 	char token[CREDENTIALS_TOKEN_LEN];   /* only right after it was made: to be shown once and wiped */
 	bool own;                            /* the certificate is of our own making */

@@ -110,6 +110,7 @@ int launch_digest(const struct launch *l, char digest[TR_SHA256_HEX])
 	tr_sha256_add(sum, l->config.p, l->config.len);
 	tr_sha256_add(sum, c->certificate.p, c->certificate.len);
 	tr_sha256_add(sum, c->private_key.p, c->private_key.len);
+	tr_sha256_add(sum, c->client_ca.p, c->client_ca.len);
 	tr_sha256_add(sum, c->token_hash, strlen(c->token_hash));
 	return tr_sha256_end(&sum, digest);
 }
@@ -153,7 +154,7 @@ static void fill_env(struct env *e, const struct launch *l, const struct life *l
 }
 
 /* Those made for one life alone; -1: not for this one. */
-#define NFILES 4
+#define NFILES 5
 static int make_files(struct proc_fd files[NFILES], const struct launch *l, enum tr_role role)
 {
 	const struct credentials *c = l->credentials;
@@ -165,6 +166,7 @@ static int make_files(struct proc_fd files[NFILES], const struct launch *l, enum
 		{"config", l->config.p, l->config.len},
 		{"certificate", c->certificate.p, face ? c->certificate.len : 0},
 		{"private_key", c->private_key.p, face ? c->private_key.len : 0},
+		{"client_ca", c->client_ca.p, face ? c->client_ca.len : 0},
 		{"token_hash", c->token_hash, face ? strlen(c->token_hash) : 0},
 	};
 

@@ -16,7 +16,8 @@ struct fresh {
 	struct tr_config cfg;
 	struct cfg_origins origins;
 	struct credentials credentials;
-	uint64_t changed; /* bits by row of the table */
+	uint64_t changed;       /* bits by row of the table */
+	bool certificates_only; /* what files hold is other than it was, and no setting is; there was TLS before */
 };
 
 struct reload {
@@ -34,16 +35,20 @@ static const char *const fixed[] = {"http.listen", "archive.url"};
 
 /* ---- reading ---- */
 
-static uint64_t changes(const struct tribe *t, const struct fresh *f)
+static void compare(const struct tribe *t, struct fresh *f)
 {
-	bool same_files = credentials_same(&t->credentials, &f->credentials);
+	bool same_files = credentials_same(&t->credentials, &f->credentials), same_settings = true;
 	struct cfg_setting s;
-	uint64_t bits = 0;
 
-	for (unsigned i = 0; cfg_setting_at(i, &s); i++)
-		if (!cfg_same(&t->cfg, &f->cfg, i) || (!same_files && strcmp(s.key, "http.certificate") == 0))
-			bits |= UINT64_C(1) << i;
-	return bits;
+	for (unsigned i = 0; cfg_setting_at(i, &s); i++) {
+		bool same = cfg_same(&t->cfg, &f->cfg, i);
+
+		same_settings = same_settings && same;
+		if (!same || (!same_files && strcmp(s.key, "http.certificate") == 0))
+			f->changed |= UINT64_C(1) << i;
+	}
+	f->certificates_only = same_settings && !same_files && t->credentials.certificate.len > 0 &&
+			       f->credentials.certificate.len > 0;
 }
 
 bool reload_needs_restart(const char *key)
@@ -90,7 +95,7 @@ static int read_all(const struct tribe *t, struct fresh *f, struct tr_fault *fau
 	r = credentials_load(&f->credentials, &f->cfg, t->opts->paths.state, &t->credentials, why, sizeof(why));
 	if (r < 0)
 		return tr_fault_set(fault, r, "", "%s", why[0] != '\0' ? why : tr_strerror(r));
-	f->changed = changes(t, f);
+	compare(t, f);
 	return 0;
 }
 
@@ -202,7 +207,7 @@ static int apply(struct tribe *t, struct fresh *f)
 {
 	int level, r;
 
-	if ((r = launch_configure(&t->launch, &f->cfg)) < 0)
+	if (!f->certificates_only && (r = launch_configure(&t->launch, &f->cfg)) < 0)
 		return r;
 	t->cfg = f->cfg;
 	credentials_free(&t->credentials);
@@ -239,10 +244,40 @@ static void refused(struct reload *r, struct chan_call *call, const struct tr_fa
 		chan_fail(call, fault);
 }
 
-static void go(struct reload *r, struct chan_call *call, uint64_t changed)
+/* New certificates and nothing else: who has the face is told, and no connection ends for it. False: somebody cannot be
+ * told so. */
+static bool renew(struct tribe *t)
+{
+	const struct credentials *c = &t->credentials;
+	struct worker *w = &t->workers[TR_ROLE_EXECUTIVE];
+	struct msg_tls m = {.certificate = {c->certificate.p, (uint32_t)c->certificate.len},
+			    .private_key = {c->private_key.p, (uint32_t)c->private_key.len},
+			    .has_client_ca = c->client_ca.len > 0,
+			    .client_ca = {c->client_ca.p, (uint32_t)c->client_ca.len}};
+
+	for (int i = 0; i < WORKER_COPIES; i++) {
+		struct copy *copy = &w->copies[i];
+
+		if (copy->proc == NULL || !lc_alive(copy->lc.state))
+			continue;
+		m.generation = copy->generation;
+		if (copy->chan == NULL || packet_note(copy->chan, MSG_tls, &m) < 0)
+			return false;
+	}
+	return true;
+}
+
+static void say(struct reload *r, uint64_t changed)
 {
 	char text[96];
 
+	list_keys(changed, text, sizeof(text));
+	log_info("reload: %s", text);
+	feed_word(r->tribe, EVENT_RELOAD, text);
+}
+
+static void go(struct reload *r, struct chan_call *call, uint64_t changed)
+{
 	for (int i = 0; i < WAITING_MAX && call != NULL; i++)
 		if (r->waiting[i].call == NULL) {
 			r->waiting[i].call = call;
@@ -251,9 +286,7 @@ static void go(struct reload *r, struct chan_call *call, uint64_t changed)
 		}
 	if (call != NULL) /* it is under way all the same */
 		chan_failf(call, TR_EBUSY, "", "too many reloads are waited for; the configuration is in force");
-	list_keys(changed, text, sizeof(text));
-	log_info("reload: %s", text);
-	feed_word(r->tribe, EVENT_RELOAD, text);
+	say(r, changed);
 	reload_roll(r);
 }
 
@@ -282,7 +315,14 @@ void reload_begin(struct reload *r, struct chan_call *call)
 		feed_word(t, EVENT_RELOAD, "nothing has changed");
 		if (call != NULL)
 			answer(call, 0);
+	} else if (f->certificates_only && renew(t)) {
+		say(r, f->changed);
+		feed_word(t, EVENT_RELOAD, "new connections have the new certificate");
+		if (call != NULL)
+			answer(call, f->changed);
 	} else {
+		if (f->certificates_only)
+			t->launch.revision++; /* whoever could not be told is replaced */
 		go(r, call, f->changed);
 	}
 	if (f != NULL)

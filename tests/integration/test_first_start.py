@@ -188,7 +188,12 @@ class Given(unittest.TestCase):
             self.assertEqual(tribe.jr("executive")["restarts"], 0)
             shutil.copy(os.path.join(one.state, CERTIFICATE), certificate)
             self.assertEqual(tribe.call("control.sock", "reload"), {"changed": ["http.certificate"]})
-            self.assertEqual(tribe.given()["files"]["certificate"], one.kept(CERTIFICATE))
+            told = wait_for(lambda: [json.loads(line) for line in tribe.wrote("tls-executive")], "executive-jr is told")
+            self.assertEqual((told[-1]["certificate"], told[-1]["private_key"]), (one.kept(CERTIFICATE), one.kept(KEY)))
+            self.assertEqual(tribe.jr("executive")["restarts"], 0)
+            # and whoever comes later is given it
+            tribe.call("control.sock", "jr.restart", {"jr": "executive_jr"})
+            wait_for(lambda: tribe.given()["files"]["certificate"] == one.kept(CERTIFICATE), "the next one has it")
 
     def test_what_the_service_manager_hands_over(self):
         with tempfile.TemporaryDirectory() as handed, Beyond(fakes=ROLES) as one:

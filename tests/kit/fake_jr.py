@@ -162,6 +162,8 @@ class Jr:
             write_down("notes-" + ROLE, {"t": time.monotonic(), "message": message})
         if message[0] != 2:
             return
+        if message[1] == "jr.tls":
+            write_down("tls-" + ROLE, {k: v.decode() if isinstance(v, bytes) else v for k, v in message[2].items()})
         if message[1] == "jr.drain" and self.how == "finishes":
             time.sleep(1.5)
         if message[1] == "jr.drain" and self.how not in ("deaf", "slow"):

@@ -35,7 +35,7 @@ static struct tls_ctx *new_ctx(void)
 	struct tls_ctx *ctx = NULL;
 	const char *why;
 
-	assert_int_equal(tls_ctx_new(&ctx, certificate.text, certificate.n, k.text, k.n, &why), 0);
+	assert_int_equal(tls_ctx_new(&ctx, certificate.text, certificate.n, k.text, k.n, NULL, 0, &why), 0);
 	return ctx;
 }
 
@@ -57,34 +57,36 @@ static void test_credentials(void **state)
 	const char *why = NULL;
 
 	(void)state;
-	assert_int_equal(tls_ctx_new(&ctx, certificate.text, certificate.n, k.text, k.n, &why), 0);
+	assert_int_equal(tls_ctx_new(&ctx, certificate.text, certificate.n, k.text, k.n, NULL, 0, &why), 0);
 	assert_true(all_zero(&k)); /* wiped */
 	tls_ctx_free(&ctx);
 	tls_ctx_free(&ctx);
 	k = other_key;
-	assert_int_equal(tls_ctx_new(&ctx, certificate.text, certificate.n, k.text, k.n, &why), TR_ECONFIG);
+	assert_int_equal(tls_ctx_new(&ctx, certificate.text, certificate.n, k.text, k.n, NULL, 0, &why), TR_ECONFIG);
 	assert_non_null(strstr(why, "private key"));
 	assert_true(all_zero(&k)); /* also when it was refused */
 	k = key;
-	assert_int_equal(tls_ctx_new(&ctx, bad, sizeof(bad) - 1, k.text, k.n, &why), TR_ECONFIG);
+	assert_int_equal(tls_ctx_new(&ctx, bad, sizeof(bad) - 1, k.text, k.n, NULL, 0, &why), TR_ECONFIG);
 	assert_non_null(strstr(why, "certificate"));
 	k = key;
-	assert_int_equal(tls_ctx_new(&ctx, "", 0, k.text, k.n, &why), TR_ECONFIG);
+	assert_int_equal(tls_ctx_new(&ctx, "", 0, k.text, k.n, NULL, 0, &why), TR_ECONFIG);
 	k = key;
-	assert_int_equal(tls_ctx_new(&ctx, certificate.text, certificate.n / 2, k.text, k.n, &why), TR_ECONFIG);
+	assert_int_equal(tls_ctx_new(&ctx, certificate.text, certificate.n / 2, k.text, k.n, NULL, 0, &why),
+			 TR_ECONFIG);
 	k = key;
-	assert_int_equal(tls_ctx_new(&ctx, certificate.text, certificate.n, k.text, k.n / 2, &why), TR_ECONFIG);
+	assert_int_equal(tls_ctx_new(&ctx, certificate.text, certificate.n, k.text, k.n / 2, NULL, 0, &why),
+			 TR_ECONFIG);
 	k = key;
 	memcpy(strstr(k.text, key_word), "PRIVATE CAT", 11);
-	assert_int_equal(tls_ctx_new(&ctx, certificate.text, certificate.n, k.text, k.n, &why), TR_ECONFIG);
+	assert_int_equal(tls_ctx_new(&ctx, certificate.text, certificate.n, k.text, k.n, NULL, 0, &why), TR_ECONFIG);
 	/* a chain, and one that ends in the middle */
 	k = key;
 	memcpy(chain.text + chain.n, other_certificate.text, other_certificate.n + 1);
 	chain.n += other_certificate.n;
-	assert_int_equal(tls_ctx_new(&ctx, chain.text, chain.n, k.text, k.n, &why), 0);
+	assert_int_equal(tls_ctx_new(&ctx, chain.text, chain.n, k.text, k.n, NULL, 0, &why), 0);
 	tls_ctx_free(&ctx);
 	k = key;
-	assert_int_equal(tls_ctx_new(&ctx, chain.text, chain.n - 40, k.text, k.n, &why), TR_ECONFIG);
+	assert_int_equal(tls_ctx_new(&ctx, chain.text, chain.n - 40, k.text, k.n, NULL, 0, &why), TR_ECONFIG);
 	assert_null(ctx);
 }
 

@@ -81,6 +81,17 @@ static void be(struct principal *who, const char *name, enum principal_via via)
 	tr_copy(who->name, sizeof(who->name), name, strlen(name));
 }
 
+/* A client's certificate stands for the token that is called as it is. */
+static const struct principal *certified(const struct api *api, const struct http_req *req)
+{
+	const struct principal *known = NULL;
+	const char *name;
+
+	for (unsigned i = 0; known == NULL && (name = http_client_name(req, i)) != NULL; i++)
+		known = tokens_named(&api->tokens, name, strlen(name), tr_wall_ms());
+	return known;
+}
+
 int auth_who(const struct api *api, const struct http_req *req, struct principal *out)
 {
 	struct http_str authorization = http_header(req, "authorization");
@@ -100,9 +111,12 @@ int auth_who(const struct api *api, const struct http_req *req, struct principal
 	}
 	if (given)
 		known = tokens_find(&api->tokens, hash, tr_wall_ms());
+	else if (authorization.p == NULL)
+		known = certified(api, req);
 	if (known == NULL)
 		return TR_EREFUSED;
 	*out = *known;
+	out->via = given ? VIA_TOKEN : VIA_CERTIFICATE;
 	return 0;
 }
 

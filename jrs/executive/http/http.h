@@ -51,6 +51,8 @@ struct http_server_cfg {
 	size_t certificate_n;
 	char *private_key;
 	size_t private_key_n;
+	const char *client_ca; /* PEM: whose clients' certificates count; NULL: none is asked for. Borrowed. */
+	size_t client_ca_n;
 	/* Called once per request; must lead to exactly one http_respond(), now or later, even after
 	 * http_server_free(). */
 	void (*on_request)(void *arg, struct http_req *req);
@@ -70,6 +72,14 @@ struct http_stats {
 };
 int http_server_new(struct http_server **out, const struct http_server_cfg *cfg);
 void http_server_start(struct http_server *s); /* only for one that is held */
+/* Other certificates for connections from now on, as in the cfg: those that are there go on as they are. The key is
+ * wiped. On failure, which is logged, nothing changes. TR_EUNSUPPORTED: it speaks plain HTTP. */
+struct http_certificates {
+	const char *certificate, *client_ca; /* client_ca: NULL for none */
+	char *private_key;
+	size_t certificate_n, private_key_n, client_ca_n;
+};
+int http_server_renew(struct http_server *s, const struct http_certificates *c);
 /* Stops accepting, answers what is in flight and what is still arriving with Connection: close, then calls done once,
  * never from inside this call. Connections that wait between two requests are
  * closed at once, those that were busy a moment ago after 50 ms: their next request may be on its way. */
@@ -105,6 +115,8 @@ bool http_expects_continue(const struct http_req *req);
 bool http_local_address(const struct http_req *req, char out[HTTP_ADDRESS_MAX]);
 /* Does the server's certificate speak for this host (name, address, "[IPv6]")? false without TLS. */
 bool http_certified(const struct http_req *req, const char *host);
+/* The i-th name of the client's certificate, if it has shown one that is signed by a CA of ours; NULL: there are no more. */
+const char *http_client_name(const struct http_req *req, unsigned i);
 bool http_gone(const struct http_req *req); /* the connection is lost; answering is still required */
 
 /* extra: further header lines, each "Name: value\r\n", or NULL. body is copied or, with http_respond_buf, taken over (b

@@ -220,6 +220,11 @@ bool http_certified(const struct http_req *req, const char *host)
 	return http_secure(req) && req->conn->srv != NULL && tls_ctx_covers(req->conn->srv->tls, host);
 }
 
+const char *http_client_name(const struct http_req *req, unsigned i)
+{
+	return http_secure(req) ? tls_client_name(req->conn->tls, i) : NULL;
+}
+
 bool http_gone(const struct http_req *req)
 {
 	return req->conn == NULL;

@@ -179,10 +179,12 @@ static int secure(struct http_server *s)
 
 	if (cfg->certificate == NULL && cfg->private_key == NULL)
 		return 0;
-	r = tls_ctx_new(&s->tls, cfg->certificate, cfg->certificate_n, cfg->private_key, cfg->private_key_n, &why);
+	r = tls_ctx_new(&s->tls, cfg->certificate, cfg->certificate_n, cfg->private_key, cfg->private_key_n,
+			cfg->client_ca, cfg->client_ca_n, &why);
 	if (r < 0)
 		log_error("TLS is not possible reason=\"%s\"", why);
 	cfg->certificate = cfg->private_key = NULL; /* were borrowed */
+	cfg->client_ca = NULL;
 	cfg->certificate_n = cfg->private_key_n = 0;
 	return r;
 }
@@ -220,6 +222,30 @@ void http_server_start(struct http_server *s)
 {
 	s->started = true;
 	listen_again(s);
+}
+
+int http_server_renew(struct http_server *s, const struct http_certificates *c)
+{
+	struct tls_ctx *fresh = NULL;
+	const char *why = NULL;
+	int r;
+
+	if (s->tls == NULL) {
+		tls_wipe(c->private_key, c->private_key_n);
+		return TR_EUNSUPPORTED;
+	}
+	r = tls_ctx_new(&fresh, c->certificate, c->certificate_n, c->private_key, c->private_key_n, c->client_ca,
+			c->client_ca_n, &why);
+	if (r < 0) {
+		log_error("the certificate stays as it was reason=\"%s\"", why);
+		return r;
+	}
+	tls_ctx_free(&s->tls); /* connections keep what they need of it */
+	s->tls = fresh;
+	conn_free(s->spare); /* it was made with the old one */
+	s->spare = NULL;
+	log_info("another certificate is in use");
+	return 0;
 }
 
 void http_server_drain(struct http_server *s, void (*done)(void *arg), void *arg)

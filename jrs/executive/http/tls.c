@@ -23,7 +23,8 @@ struct tls {
 	const char *in; /* borrowed */
 	size_t in_n;
 	struct buf out;
-	bool began, broken;
+	bool began, broken, looked; /* looked: at the client's certificate */
+	char **names;               /* owned, with NULL at the end; NULL: none */
 };
 
 /* ---- the wire as OpenSSL sees it: reads t->in without a copy, writes t->out ---- */
@@ -134,8 +135,26 @@ static int set_rules(SSL_CTX *ssl)
 	       SSL_CTX_set_session_id_context(ssl, id, sizeof(id) - 1) == 1;
 }
 
+/* Asks clients for a certificate; who has none may go on. */
+static bool trust(SSL_CTX *ssl, const char *p, size_t n)
+{
+	BIO *b = n > INT32_MAX ? NULL : BIO_new_mem_buf(p, (int)n);
+	X509_STORE *store = SSL_CTX_get_cert_store(ssl);
+	bool good = b != NULL;
+	unsigned count = 0;
+	X509 *x;
+
+	for (; good && (x = PEM_read_bio_X509(b, NULL, no_passphrase, NULL)) != NULL; count++) {
+		good = X509_STORE_add_cert(store, x) == 1 && SSL_CTX_add_client_CA(ssl, x) == 1;
+		X509_free(x);
+	}
+	BIO_free(b);
+	SSL_CTX_set_verify(ssl, SSL_VERIFY_PEER, NULL);
+	return good && count > 0 && ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
+}
+
 int tls_ctx_new(struct tls_ctx **out, const char *certificate, size_t certificate_n, char *key, size_t key_n,
-		const char **why)
+		const char *client_ca, size_t client_ca_n, const char **why)
 {
 	struct tls_ctx *ctx = calloc(1, sizeof(*ctx));
 	int r = TR_ENOMEM;
@@ -157,6 +176,10 @@ int tls_ctx_new(struct tls_ctx **out, const char *certificate, size_t certificat
 		goto out;
 	*why = "the private key is no PEM text of a key without passphrase, or belongs to another certificate";
 	if (key_n > INT32_MAX || !load_key(ctx->ssl, key, key_n))
+		goto out;
+	ERR_clear_error();
+	*why = "the list of CA certificates for clients is no PEM text of certificates";
+	if (client_ca != NULL && !trust(ctx->ssl, client_ca, client_ca_n))
 		goto out;
 	*out = ctx;
 	ctx = NULL;
@@ -227,8 +250,57 @@ void tls_free(struct tls **t)
 	SSL_free((*t)->ssl);
 	tls_ctx_free(&(*t)->ctx);
 	buf_free(&(*t)->out);
+	for (char **name = (*t)->names; name != NULL && *name != NULL; name++)
+		free(*name);
+	free((*t)->names);
 	free(*t);
 	*t = NULL;
+}
+
+/* ---- who is on the other side ---- */
+#define NAMES_MAX 8
+
+static void take_name(char **v, unsigned *n, const ASN1_STRING *s)
+{
+	unsigned char *utf8 = NULL;
+	int len = s == NULL ? -1 : ASN1_STRING_to_UTF8(&utf8, s);
+
+	if (len > 0 && *n < NAMES_MAX && memchr(utf8, 0, (size_t)len) == NULL &&
+	    (v[*n] = strndup((const char *)utf8, (size_t)len)) != NULL)
+		(*n)++;
+	OPENSSL_free(utf8);
+}
+
+static void take_names(char **v, const X509 *x)
+{
+	GENERAL_NAMES *all = X509_get_ext_d2i(x, NID_subject_alt_name, NULL, NULL);
+	const X509_NAME *subject = X509_get_subject_name(x);
+	int at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
+	unsigned n = 0;
+
+	for (int i = 0; i < sk_GENERAL_NAME_num(all); i++) {
+		const GENERAL_NAME *name = sk_GENERAL_NAME_value(all, i);
+
+		if (name->type == GEN_DNS || name->type == GEN_EMAIL)
+			take_name(v, &n, name->d.ia5);
+	}
+	if (at >= 0)
+		take_name(v, &n, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)));
+	GENERAL_NAMES_free(all);
+}
+
+const char *tls_client_name(struct tls *t, unsigned i)
+{
+	X509 *x;
+
+	if (!t->looked && tls_ready(t)) {
+		t->looked = true;
+		x = SSL_get_verify_result(t->ssl) == X509_V_OK ? SSL_get0_peer_certificate(t->ssl) : NULL;
+		if (x != NULL && (t->names = calloc(NAMES_MAX + 1, sizeof(*t->names))) != NULL)
+			take_names(t->names, x);
+		ERR_clear_error();
+	}
+	return t->names == NULL || i >= NAMES_MAX ? NULL : t->names[i];
 }
 
 void tls_feed(struct tls *t, const char *p, size_t n)

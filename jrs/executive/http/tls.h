@@ -12,8 +12,10 @@ struct tls;     /* one connection */
 
 /* PEM texts: certificate chain (leaf first) and its private key, which is wiped here in any case. TR_ECONFIG when they
  * are no such thing, are too weak or do not belong together; *why (static) says which. */
+/* client_ca: PEM of those whose clients' certificates count; NULL: none is asked for. Who shows another one is turned
+ * away. */
 int tls_ctx_new(struct tls_ctx **out, const char *certificate, size_t certificate_n, char *key, size_t key_n,
-		const char **why);
+		const char *client_ca, size_t client_ca_n, const char **why);
 void tls_wipe(char *p, size_t n); /* NULL is fine */
 void tls_ctx_free(struct tls_ctx **ctx);
 /* Does the certificate speak for this DNS name or address ("10.0.0.1", "[::1]")? */
@@ -28,6 +30,9 @@ enum { TLS_MORE = 0, TLS_END = -1, TLS_PLAIN = -2, TLS_BROKEN = -3 };
  * is no TLS; TLS_BROKEN: failed for good. Shakes hands on the way: look at tls_out() after each round. */
 int tls_read(struct tls *t, char *out, size_t n);
 bool tls_ready(const struct tls *t); /* hands are shaken */
+/* The i-th name of the certificate that the client has shown and that was proved: its alternative names (DNS, e-mail), then
+ * its common name. NULL: there are no more, or it has shown none. */
+const char *tls_client_name(struct tls *t, unsigned i);
 int tls_write(struct tls *t, const void *p, size_t n);
 void tls_bye(struct tls *t); /* close_notify, once */
 /* What must go to the wire; the caller takes it out (buf_clear(), or moves it away whole). */
