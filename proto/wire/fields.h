@@ -12,6 +12,9 @@
 #define WIRE_BATCH_MAX   10000  /* memories in one add */
 #define WIRE_COMPANY_MAX 4096   /* of one record */
 #define WIRE_TOKENS_MAX  500    /* of the API */
+#define WIRE_CHAIN_MAX   24000  /* PEM that fits one packet of the private channel; what is larger takes a new process */
+#define WIRE_KEY_MAX     12000
+#define WIRE_CA_MAX      28000
 
 /* ---- items ---- (ITEMS lists them so that an item stands behind those it contains) */
 #define WIRE_ITEMS(X) \
@@ -199,8 +202,8 @@
 #define FIELDS_heal(F, I, L) F(REQ, u32, generation, 0, 0)
 /* PEM, as the descriptors of the same names; client_ca absent: clients are not asked for a certificate */
 #define FIELDS_tls(F, I, L)                                                                                     \
-	F(REQ, u32, generation, 0, 0) F(REQ, bin, certificate, 1, 32768) F(REQ, bin, private_key, 1, 16384)       \
-	F(OPT, bin, client_ca, 1, 32768)
+	F(REQ, u32, generation, 0, 0) F(REQ, bin, certificate, 1, WIRE_CHAIN_MAX)                                 \
+	F(REQ, bin, private_key, 1, WIRE_KEY_MAX) F(OPT, bin, client_ca, 1, WIRE_CA_MAX)
 /* monotonic_ns: when it began to answer; since_ns: when it knew that the mutex was free, 0: it never waited. An epoch holds for a
  * connection: older ones lead to who answered before. */
 #define FIELDS_lead(F, I, L)                                                                                    \

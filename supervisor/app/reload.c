@@ -255,6 +255,8 @@ static bool renew(struct tribe *t)
 			    .has_client_ca = c->client_ca.len > 0,
 			    .client_ca = {c->client_ca.p, (uint32_t)c->client_ca.len}};
 
+	if (c->certificate.len > WIRE_CHAIN_MAX || c->private_key.len > WIRE_KEY_MAX || c->client_ca.len > WIRE_CA_MAX)
+		return false;
 	for (int i = 0; i < WORKER_COPIES; i++) {
 		struct copy *copy = &w->copies[i];
 
