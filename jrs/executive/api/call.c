@@ -28,14 +28,17 @@ unsigned api_method_row(const char *name)
 struct api_call *api_call_new(struct api *api, struct http_req *req)
 {
 	struct api_call *call = calloc(1, sizeof(*call));
+	const char *method = http_method(req).p;
 
 	if (call == NULL)
 		return NULL;
 	call->api = api;
 	call->req = req;
 	call->start_ms = tr_mono_ms();
-	memcpy(call->effect_id, "req:", 4);
-	tr_id_new(call->effect_id + 4); /* never the client's X-Request-Id: that may repeat */
+	if (method[0] != 'G' && method[0] != 'H') { /* what is no GET or HEAD may have an effect */
+		memcpy(call->effect_id, "req:", 4);
+		tr_id_new(call->effect_id + 4); /* never the client's X-Request-Id: that may repeat */
+	}
 	api->inflight++;
 	TAILQ_INSERT_TAIL(&api->calls, call, in_order);
 	return call;

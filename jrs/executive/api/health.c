@@ -1,4 +1,4 @@
-/* GET /, /openapi.json, /healthz, /readyz, /api/v1/status, /api/v1/drills, /api/v1/thermal, /metrics */
+/* GET /, /openapi.json, /healthz, /readyz, /api/v1/status, /api/v1/drills, /metrics */
 #include "jrs/executive/api/internal.h"
 #include "jrs/executive/openapi/openapi.h"
 #include <tribe/version.h>
@@ -18,7 +18,9 @@ void api_get_welcome(struct api_call *call)
 
 void api_get_healthz(struct api_call *call)
 {
-	api_reply_json(call, 200, json_pack("{s:s}", "status", "ok"));
+	static const char ok[] = "{\"status\":\"ok\"}";
+
+	api_reply_fixed(call, 200, "application/json", ok, sizeof(ok) - 1);
 }
 
 static void ready(struct api_call *call, const void *res)
@@ -46,22 +48,6 @@ void api_get_openapi(struct api_call *call)
 					     .gzip_n = openapi_gzip_n};
 
 	api_reply_static(call, &document);
-}
-
-/* ---- thermal ---- */
-static void measured(struct api_call *call, const void *res)
-{
-	json_t *doc = api_encode(call, res);
-
-	api_nulls(doc, "average_temperature sacred_min_temperature phase_coherence_avg thermal_entropy");
-	api_reply_json(call, 200, doc);
-}
-
-void api_get_thermal(struct api_call *call)
-{
-	struct msg_memory_thermal msg = {.hottest = 10, .has_hottest = true};
-
-	api_forward(call, call->api->cfg.memory, MSG_memory_thermal, &msg, UINT32_MAX, measured);
 }
 
 /* ---- status ---- */

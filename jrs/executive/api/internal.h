@@ -62,6 +62,8 @@ struct door {
 	unsigned n, due;
 };
 
+TAILQ_HEAD(call_list, api_call);
+
 struct api {
 	struct api_cfg cfg;
 	struct tokens tokens;
@@ -72,8 +74,12 @@ struct api {
 	struct cors *cors;     /* owned; NULL: no page of another origin */
 	const uint32_t *conns; /* borrowed; NULL: not told */
 	uint64_t dropped[HTTP_NDROPS];
-	unsigned inflight;            /* HTTP calls */
-	TAILQ_HEAD(, api_call) calls; /* those, the oldest first */
+	unsigned inflight;                  /* HTTP calls */
+	struct call_list calls;             /* those, the oldest first */
+	struct {                            /* thermal.c */
+		struct call_list next, now; /* calls for the next question, and for that which is being asked */
+		bool asking;
+	} thermal;
 	struct api_call *keyed;       /* those of them that have a client's Idempotency-Key */
 	unsigned asks;                /* RPC questions */
 	bool without_integration;     /* said once, when it begins and when it ends */
@@ -103,6 +109,7 @@ struct api_call {
 	struct principal who;      /* nobody, where nobody is asked for */
 	uint64_t start_ms;
 	TAILQ_ENTRY(api_call) in_order; /* in api->calls */
+	TAILQ_ENTRY(api_call) in_turn;  /* in one of api->thermal's, where it waits there */
 	msgpack_zone *zone;             /* owned; NULL until api_zone() */
 	json_t **docs;                  /* owned: what decoded structs borrow from */
 	size_t ndocs;
@@ -123,6 +130,8 @@ struct api_call {
 /* reply.c: each of these answers the call and ends it */
 void api_reply_json(struct api_call *call, int status, json_t *doc); /* takes the reference; NULL: out of memory */
 void api_reply_text(struct api_call *call, int status, const char *type, struct buf *body);
+/* The same with a body that stays the caller's. */
+void api_reply_fixed(struct api_call *call, int status, const char *type, const char *body, size_t n);
 void api_reply_static(struct api_call *call, const struct http_static *what); /* 200 or 304; *what: for good */
 void api_fail(struct api_call *call, const struct tr_fault *fault);
 void api_failf(struct api_call *call, int code, const char *field, const char *fmt, ...)

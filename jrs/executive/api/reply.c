@@ -132,6 +132,11 @@ void api_reply_json(struct api_call *call, int status, json_t *doc)
 	http_respond_buf(api_call_end(call, status), status, "application/json", NO_STORE, &body);
 }
 
+void api_reply_fixed(struct api_call *call, int status, const char *type, const char *body, size_t n)
+{
+	http_respond(api_call_end(call, status), status, type, NO_STORE, body, n);
+}
+
 void api_reply_text(struct api_call *call, int status, const char *type, struct buf *body)
 {
 	http_respond_buf(api_call_end(call, status), status, type, NO_STORE, body);

@@ -24,6 +24,8 @@ int api_new(struct api **out, const struct api_cfg *cfg)
 		return TR_ENOMEM;
 	api->cfg = *cfg;
 	TAILQ_INIT(&api->calls);
+	TAILQ_INIT(&api->thermal.next);
+	TAILQ_INIT(&api->thermal.now);
 	if (cfg->listen_host != NULL)
 		tr_copy(api->listen_host, sizeof(api->listen_host), cfg->listen_host, strlen(cfg->listen_host));
 	if (cfg->token_hash != NULL) {

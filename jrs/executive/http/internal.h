@@ -83,6 +83,7 @@ struct http_server {
 	bool started, starved; /* starved: no memory for another connection, tried again at the next tick */
 	bool ticking, draining, freed;
 	uint64_t grace_ms;      /* draining: when those that were busy are closed, too */
+	struct buf head;        /* of the answer being written */
 	struct http_gzip *gzip; /* owned; NULL until it is needed */
 	char *read_buf;         /* HTTP_READ_SIZE */
 	char date[32];          /* of second date_s */
@@ -120,9 +121,9 @@ void req_reset(struct http_req *r);
 void req_free(struct http_req *r);
 void req_refuse(struct conn *c, int status, const char *why);
 void req_landed(struct http_req *r); /* takes it out of the server's books */
-/* Status line and headers. framing: the lines that say how the body ends. */
+/* Status line and headers. framing: lines about how the body is coded and ends; length: of the body, -1: not said. */
 int req_head(struct buf *head, const struct conn *c, const struct http_req *r, int status, const char *type,
-	     const char *framing, const char *extra);
+	     const char *framing, int64_t length, const char *extra);
 /* stream.c */
 void stream_lost(struct http_stream *s); /* its connection closes */
 

@@ -42,6 +42,7 @@ static void destroy(struct http_server *s)
 {
 	tls_ctx_free(&s->tls);
 	http_gzip_free(&s->gzip);
+	buf_free(&s->head);
 	free(s->read_buf);
 	free(s);
 }

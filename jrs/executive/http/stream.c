@@ -66,7 +66,7 @@ int http_stream_begin(struct http_stream **out, struct http_req *req, const char
 		bool close_after = c->close_after;
 
 		c->close_after = true; /* the head says so */
-		if (req_head(&head, c, req, 200, content_type, s->chunked ? "Transfer-Encoding: chunked\r\n" : "",
+		if (req_head(&head, c, req, 200, content_type, s->chunked ? "Transfer-Encoding: chunked\r\n" : "", -1,
 			     extra) < 0) {
 			c->close_after = close_after;
 			buf_free(&head);
