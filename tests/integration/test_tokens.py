@@ -146,6 +146,7 @@ class Matrix(unittest.TestCase):
             ("GET", "/healthz"): Row(None, lambda: ("/healthz", None), 200),
             ("GET", "/readyz"): Row(None, lambda: ("/readyz", None), 200),
             ("GET", "/metrics"): Row("metrics", lambda: ("/metrics", None), 200, whole=True),
+            ("GET", "/openapi.json"): Row(None, lambda: ("/openapi.json", None), 200),
             ("GET", "/"): Row("read", lambda: ("/", None), 200),
         }
 
