@@ -210,7 +210,7 @@ int write_token_create(struct sql_archive *a, struct job *j)
 	const struct msg_memory_token_create *msg = j->msg;
 	struct res_memory_token_create *res = job_alloc(j, sizeof(*res));
 	struct query q;
-	unsigned bits;
+	unsigned bits = 0;
 	int r;
 
 	if (res == NULL)
