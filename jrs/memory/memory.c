@@ -5,6 +5,7 @@
 #include "jrs/memory/opening.h"
 #include "jrs/memory/rescue.h"
 #include "jrs/memory/thermal/touch.h"
+#include "jrs/memory/votes.h"
 #include "jrs/memory/warm.h"
 #include "jrs/memory/work.h"
 #include <stdlib.h>
@@ -28,6 +29,7 @@ struct memory {
 	struct jr *jr;
 	struct archive *archive;
 	struct work *work;
+	struct votes *votes;
 	struct opening opening;
 	/* NULL archive: it is closed, we leave */
 	bool leads, claims, draining; /* claims: or has claimed */
@@ -235,6 +237,7 @@ static void on_answer(void *arg, int r, const struct archive_answer *answer, con
 	default:
 		break;
 	}
+	votes_answered(p->m->votes, chan_call_id(p->call), answer);
 	show_phases(p->m, answer);
 	if (changes_tokens(chan_call_id(p->call))) {
 		tell_face(p, answer->res);
@@ -295,7 +298,8 @@ static bool copies(const struct pending *p)
 static bool reads_only(enum wire_msg_id id)
 {
 	return id == MSG_memory_get || id == MSG_memory_recall || id == MSG_memory_decisions ||
-	       id == MSG_memory_explain || id == MSG_memory_tokens || id == MSG_memory_token_keys;
+	       id == MSG_memory_explain || id == MSG_memory_vote || id == MSG_memory_votes || id == MSG_memory_tokens ||
+	       id == MSG_memory_token_keys;
 }
 
 static void proceed(struct pending *p)
@@ -353,6 +357,7 @@ static void close_archive(void *arg)
 	if (m->archive == NULL)
 		return;
 	rescue_free(&m->rescue);
+	votes_stop(m->votes);
 	while ((p = next_held(m)) != NULL) {
 		fail(m, p->call, TR_ECLOSED, NULL);
 		end_pending(p);
@@ -560,6 +565,7 @@ static void on_claimed(void *arg, int r, uint64_t epoch, const struct tr_fault *
 			 (double)(tr_mono_ns() - m->lead_ns) / 1e6);
 		replay(m);
 		work_lead(m->work);
+		votes_lead(m->votes);
 		refresh_figures(m);
 	}
 }
@@ -630,7 +636,8 @@ int memory_new(struct memory **out, struct jr *jr)
 		MSG_memory_samples,      MSG_memory_explain,      MSG_memory_export,       MSG_memory_restore,
 		MSG_memory_import_begin, MSG_memory_imports,      MSG_memory_import_undo,  MSG_memory_backup,
 		MSG_memory_token_create, MSG_memory_token_rotate, MSG_memory_token_revoke, MSG_memory_tokens,
-		MSG_memory_token_keys};
+		MSG_memory_token_keys,   MSG_memory_vote_open,    MSG_memory_vote_cast,    MSG_memory_vote_close,
+		MSG_memory_vote,         MSG_memory_votes};
 	struct memory *m = calloc(1, sizeof(*m));
 	struct archive_stats stats;
 	struct work_cfg work;
@@ -651,7 +658,7 @@ int memory_new(struct memory **out, struct jr *jr)
 	if ((r = work_new(&m->work, &work)) < 0 ||
 	    (r = entangle_new(&m->entangle, ENTANGLED, stats.phase_known, stats.phase_sum)) < 0 ||
 	    (r = touch_new(&m->touches, TOUCHES)) < 0 || (r = warm_new(&m->warm, m->archive)) < 0 ||
-	    (r = new_timers(m)) < 0)
+	    (r = votes_new(&m->votes, jr, &m->archive)) < 0 || (r = new_timers(m)) < 0)
 		goto fail;
 	jr_epoch_above(jr, stats.epoch);
 	jr_on_lead(jr, on_lead, m);
@@ -687,6 +694,7 @@ void memory_free(struct memory **mp)
 	entangle_free(&m->entangle);
 	touch_free(&m->touches);
 	warm_free(&m->warm);
+	votes_free(&m->votes);
 	free(m);
 	*mp = NULL;
 }

@@ -88,6 +88,9 @@ static bool lane_of(struct sql_archive *a, enum wire_msg_id id, struct lane **ou
 	case MSG_memory_token_create:
 	case MSG_memory_token_rotate:
 	case MSG_memory_token_revoke:
+	case MSG_memory_vote_open:
+	case MSG_memory_vote_cast:
+	case MSG_memory_vote_close:
 		*out = &a->writer;
 		return true;
 	case MSG_memory_get:
@@ -100,6 +103,8 @@ static bool lane_of(struct sql_archive *a, enum wire_msg_id id, struct lane **ou
 	case MSG_memory_imports:
 	case MSG_memory_tokens:
 	case MSG_memory_token_keys:
+	case MSG_memory_vote:
+	case MSG_memory_votes:
 		*out = &a->reading;
 		return true;
 	default:

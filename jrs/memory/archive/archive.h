@@ -74,6 +74,7 @@ struct archive_answer {
 	 * what restore brought along a known phase coherence */
 	const struct archive_hit *hits;
 	unsigned nhits;
+	bool fresh; /* a write: this call did it; else it is the stored answer of an earlier one */
 };
 /* r == 0: answer; else fault says why. Both borrowed during the call. */
 typedef void archive_cb(void *arg, int r, const struct archive_answer *answer, const struct tr_fault *fault);

@@ -24,6 +24,12 @@ static int carry_out(struct sql_archive *a, struct job *j)
 		return write_token_rotate(a, j);
 	case MSG_memory_token_revoke:
 		return write_token_revoke(a, j);
+	case MSG_memory_vote_open:
+		return write_vote_open(a, j);
+	case MSG_memory_vote_cast:
+		return write_vote_cast(a, j);
+	case MSG_memory_vote_close:
+		return write_vote_close(a, j);
 	default: /* lane_of() lets no other through */
 		return TR_EMETHOD;
 	}
@@ -38,5 +44,6 @@ int write_effect(struct sql_archive *a, struct job *j)
 		return r < 0 ? r : 0;
 	if ((r = carry_out(a, j)) < 0)
 		return r;
+	j->answer.fresh = true;
 	return request_store(a, j, fingerprint);
 }

@@ -212,5 +212,8 @@ int read_thermal(struct sql_archive *a, struct job *j)
 	fill(res, &f, bins, a->model.max);
 	res->timestamp = now;
 	j->answer.res = res;
+	res->has_votes = true;
+	if ((r = read_vote_counts(j, &res->votes)) < 0)
+		return r;
 	return hottest(a, j, res, most, now);
 }

@@ -265,6 +265,7 @@ struct entry {
 	const struct item_record *taken; /* NULL, or what else the row shall be */
 	unsigned i;                      /* its place in the call */
 	bool has_source, has_import;
+	bool unbounded;  /* its source's limit does not hold for it */
 	wire_str source; /* its own or the call's */
 	wire_str import; /* id of the import that brings it */
 	char hash[2 * TR_SHA256_LEN + 1];
@@ -303,6 +304,10 @@ int write_token_rotate(struct sql_archive *a, struct job *j);
 int write_token_revoke(struct sql_archive *a, struct job *j);
 int read_tokens(struct sql_archive *a, struct job *j);
 int read_token_keys(struct sql_archive *a, struct job *j);
+/* votes.c */
+int write_vote_open(struct sql_archive *a, struct job *j);
+int write_vote_cast(struct sql_archive *a, struct job *j);
+int write_vote_close(struct sql_archive *a, struct job *j);
 
 /* write.c: rows. 1 and *out, 0 when there is none, < 0 */
 int row_by_id(struct sql_archive *a, wire_str id, struct row *out);
@@ -359,6 +364,10 @@ int read_thermal(struct sql_archive *a, struct job *j);
 int read_explain(struct sql_archive *a, struct job *j);
 int read_export(struct sql_archive *a, struct job *j);
 int read_imports(struct sql_archive *a, struct job *j);
+/* votes_read.c */
+int read_vote(struct sql_archive *a, struct job *j);
+int read_votes(struct sql_archive *a, struct job *j);
+int read_vote_counts(struct job *j, struct item_vote_counts *out);
 #define ANSWER_BYTES_MAX (8u << 20) /* of one answer: half of what a frame may hold */
 void figures_begin(struct sql_archive *a);
 int figures_count(struct sql_archive *a);  /* keeper's: the first count */
@@ -376,6 +385,7 @@ void row_explain(struct sql_archive *a, struct query *q, int64_t now_ms, struct 
 int64_t row_compared(struct query *q);
 enum { ROW_NCOLUMNS = 20 }; /* of MEMORY_COLUMNS */
 int row_opt_text(struct job *j, struct query *q, int col, bool *has, wire_str *out);
-int row_text(struct job *j, struct query *q, int col, wire_str *out); /* copies into the zone; NULL column: n == 0 */
+int row_strs(struct job *j, struct query *q, int col, wire_strs *out); /* of a JSON array of strings */
+int row_text(struct job *j, struct query *q, int col, wire_str *out);  /* copies into the zone; NULL column: n == 0 */
 
 #endif

@@ -28,6 +28,10 @@ static int read_one(struct sql_archive *a, struct job *j)
 		return read_tokens(a, j);
 	case MSG_memory_token_keys:
 		return read_token_keys(a, j);
+	case MSG_memory_vote:
+		return read_vote(a, j);
+	case MSG_memory_votes:
+		return read_votes(a, j);
 	default:
 		return read_samples(a, j);
 	}

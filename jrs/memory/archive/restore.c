@@ -144,6 +144,6 @@ int write_restore(struct sql_archive *a, struct job *j)
 			hits[nhits++] =
 				(struct archive_hit){.memory = row.seq, .seen = {row.seq, t->phase_coherence, 1}};
 	}
-	j->answer = (struct archive_answer){res, hits, nhits};
+	j->answer = (struct archive_answer){.res = res, .hits = hits, .nhits = nhits};
 	return import_brought(a, &note, res->added, res->known);
 }

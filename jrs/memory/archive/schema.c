@@ -148,6 +148,27 @@ static const char version_5[] =
 	"CREATE TABLE tokens(seq INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE CHECK(length(name) BETWEEN 1 AND 64),"
 	" hash BLOB NOT NULL UNIQUE CHECK(length(hash) = 32), scopes INTEGER NOT NULL CHECK(scopes BETWEEN 1 AND 15), source TEXT,"
 	" created_at INTEGER NOT NULL, expires_at INTEGER, old_hash BLOB CHECK(length(old_hash) = 32), old_until INTEGER) STRICT;";
+/* Votes. closes_at: with outside = 1 others than the Jrs may vote until then, else so long the Jrs have; behind it whoever leads closes the
+ * vote. convened: the Jrs have been asked. memory_id: what remembers the outcome; forgetting it forgets the vote. A closed one stays as it is. */
+static const char version_6[] =
+	"CREATE TABLE votes(seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE CHECK(length(id) BETWEEN 1 AND 128),"
+	" proposal TEXT NOT NULL, options TEXT NOT NULL," /* JSON */
+	" quorum INTEGER NOT NULL CHECK(quorum >= 1), threshold REAL NOT NULL CHECK(threshold BETWEEN 0 AND 1), called_by TEXT NOT NULL,"
+	" opened_at INTEGER NOT NULL, closes_at INTEGER NOT NULL, outside INTEGER NOT NULL CHECK(outside IN (0, 1)),"
+	" convened INTEGER NOT NULL DEFAULT 0 CHECK(convened IN (0, 1)), closed_at INTEGER, outcome TEXT,"
+	" decided INTEGER NOT NULL DEFAULT 0 CHECK(decided IN (0, 1)), memory_id TEXT, decision_id TEXT,"
+	" CHECK((closed_at IS NULL) = (outcome IS NULL) AND (closed_at IS NULL) = (memory_id IS NULL)"
+	"  AND (decided = 0) = (decision_id IS NULL))) STRICT;"
+	"CREATE INDEX vote_due ON votes(closes_at) WHERE closed_at IS NULL;"
+	"CREATE INDEX vote_memory ON votes(memory_id) WHERE memory_id IS NOT NULL;"
+	"CREATE TABLE ballots(seq INTEGER PRIMARY KEY AUTOINCREMENT, vote_id TEXT NOT NULL, voter TEXT NOT NULL, choice TEXT NOT NULL,"
+	" confidence REAL CHECK(confidence BETWEEN 0 AND 1), reason TEXT, evidence TEXT NOT NULL DEFAULT '[]'," /* JSON */
+	" cast_at INTEGER NOT NULL, revision INTEGER NOT NULL DEFAULT 1, UNIQUE(vote_id, voter)) STRICT;"
+	"CREATE TRIGGER closed_vote_stays BEFORE UPDATE ON votes WHEN OLD.closed_at IS NOT NULL"
+	" BEGIN SELECT raise(ABORT, 'a closed vote stays as it is'); END;"
+	"CREATE TRIGGER ballot_of_a_closed_vote_stays BEFORE UPDATE ON ballots"
+	" WHEN EXISTS(SELECT 1 FROM votes WHERE id = OLD.vote_id AND closed_at IS NOT NULL)"
+	" BEGIN SELECT raise(ABORT, 'a closed vote stays as it is'); END;";
 /* clang-format on */
 
 static int put_setting(sqlite3 *db, const char *key, double value)
@@ -208,8 +229,13 @@ static int up_5(sqlite3 *db)
 	return sqlite3_exec(db, version_5, NULL, NULL, NULL);
 }
 
+static int up_6(sqlite3 *db)
+{
+	return sqlite3_exec(db, version_6, NULL, NULL, NULL);
+}
+
 /* migrations[i] leads from version i to i + 1. What has been released is never edited; a change is a new line. */
-static int (*const migrations[])(sqlite3 *db) = {up_1, up_2, up_3, up_4, up_5};
+static int (*const migrations[])(sqlite3 *db) = {up_1, up_2, up_3, up_4, up_5, up_6};
 #define NEWEST ((int)(sizeof(migrations) / sizeof(migrations[0])))
 
 int schema_version(void)

@@ -138,6 +138,31 @@ static const char version_5[] =
 	" name text COLLATE \"C\" NOT NULL UNIQUE CHECK(length(name) BETWEEN 1 AND 64),"
 	" hash bytea NOT NULL UNIQUE CHECK(length(hash) = 32), scopes bigint NOT NULL CHECK(scopes BETWEEN 1 AND 15), source text,"
 	" created_at bigint NOT NULL, expires_at bigint, old_hash bytea CHECK(length(old_hash) = 32), old_until bigint);";
+static const char version_6[] =
+	"CREATE TABLE votes(seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,"
+	" id text COLLATE \"C\" NOT NULL UNIQUE CHECK(length(id) BETWEEN 1 AND 128), proposal text NOT NULL, options jsonb NOT NULL,"
+	" quorum bigint NOT NULL CHECK(quorum >= 1), threshold double precision NOT NULL CHECK(threshold BETWEEN 0 AND 1),"
+	" called_by text NOT NULL, opened_at bigint NOT NULL, closes_at bigint NOT NULL, outside smallint NOT NULL CHECK(outside IN (0, 1)),"
+	" convened smallint NOT NULL DEFAULT 0 CHECK(convened IN (0, 1)), closed_at bigint, outcome text,"
+	" decided smallint NOT NULL DEFAULT 0 CHECK(decided IN (0, 1)), memory_id text COLLATE \"C\", decision_id text,"
+	" CHECK((closed_at IS NULL) = (outcome IS NULL) AND (closed_at IS NULL) = (memory_id IS NULL)"
+	"  AND (decided = 0) = (decision_id IS NULL)));"
+	"CREATE INDEX vote_due ON votes(closes_at) WHERE closed_at IS NULL;"
+	"CREATE INDEX vote_memory ON votes(memory_id) WHERE memory_id IS NOT NULL;"
+	"CREATE TABLE ballots(seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, vote_id text COLLATE \"C\" NOT NULL,"
+	" voter text COLLATE \"C\" NOT NULL, choice text NOT NULL, confidence double precision CHECK(confidence BETWEEN 0 AND 1),"
+	" reason text, evidence jsonb NOT NULL DEFAULT '[]', cast_at bigint NOT NULL, revision bigint NOT NULL DEFAULT 1,"
+	" UNIQUE(vote_id, voter));"
+	"CREATE FUNCTION tribe_ballot_stays() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN"
+	" IF EXISTS(SELECT 1 FROM votes WHERE id = OLD.vote_id AND closed_at IS NOT NULL) THEN"
+	" RAISE EXCEPTION 'a closed vote stays as it is'; END IF; RETURN NEW; END$$;"
+	"CREATE TRIGGER closed_vote_stays BEFORE UPDATE ON votes FOR EACH ROW WHEN (OLD.closed_at IS NOT NULL)"
+	" EXECUTE FUNCTION tribe_refuse('a closed vote stays as it is');"
+	"CREATE TRIGGER ballot_of_a_closed_vote_stays BEFORE UPDATE ON ballots FOR EACH ROW EXECUTE FUNCTION tribe_ballot_stays();"
+	"ALTER TABLE votes ALTER proposal SET STATISTICS 0, ALTER options SET STATISTICS 0, ALTER called_by SET STATISTICS 0,"
+	" ALTER outcome SET STATISTICS 0;"
+	"ALTER TABLE ballots ALTER voter SET STATISTICS 0, ALTER choice SET STATISTICS 0, ALTER reason SET STATISTICS 0,"
+	" ALTER evidence SET STATISTICS 0;";
 /* clang-format on */
 
 /* A text of our own. 0, or TR_ESTORE with the SQLSTATE noted. */
@@ -216,9 +241,14 @@ static int up_5(PGconn *pg, struct tr_fault *fault)
 	return run(pg, version_5, fault);
 }
 
+static int up_6(PGconn *pg, struct tr_fault *fault)
+{
+	return run(pg, version_6, fault);
+}
+
 /* From version FIRST on: migrations[i] leads to version FIRST + i. */
 #define FIRST 3
-static int (*const migrations[])(PGconn *pg, struct tr_fault *fault) = {up_3, up_4, up_5};
+static int (*const migrations[])(PGconn *pg, struct tr_fault *fault) = {up_3, up_4, up_5, up_6};
 #define NEWEST (FIRST + (int)(sizeof(migrations) / sizeof(migrations[0])) - 1)
 
 static int one_migration(PGconn *pg, int version, int64_t now_ms, struct tr_fault *fault)
