@@ -144,6 +144,7 @@ static int face_open(struct face *f, const struct jr_opts *opts)
 			      .arg = f,
 			      .request_timeout_ms = opts->cfg.request_timeout_ms,
 			      .synthesis_timeout_ms = SYNTHESIS_MS,
+			      .capacity = opts->cfg.http_max_conns,
 			      .postgres = cfg_archive_is_postgres(&opts->cfg),
 			      .cors_origins = opts->cfg.http_cors_origins,
 			      .listen_host = f->host};
@@ -185,6 +186,7 @@ static int face_open(struct face *f, const struct jr_opts *opts)
 		goto out;
 	api_conns(f->api, &http_server_stats(f->http)->conns);
 	jr_handle(f->jr, MSG_executive_ask, api_rpc_ask, f->api);
+	jr_handle(f->jr, MSG_executive_vote, api_rpc_vote, f->api);
 	jr_handle(f->jr, MSG_executive_tokens, api_rpc_tokens, f->api);
 	jr_on_note(f->jr, on_note, f);
 	jr_on_beat(f->jr, on_beat, f);

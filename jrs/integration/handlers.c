@@ -1,4 +1,4 @@
-#include "jrs/integration/handlers.h"
+#include "jrs/integration/inside.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,12 +31,6 @@ struct job {
 	uint64_t round; /* number of the request, part of its id */
 	unsigned char digest[TR_SHA256_LEN];
 	uint64_t added, known;
-};
-
-struct integration {
-	struct integration_cfg cfg;
-	struct words *words;
-	struct job *jobs;
 };
 
 int integration_new(struct integration **out, const struct integration_cfg *cfg)
@@ -386,6 +380,7 @@ void integration_free(struct integration **in)
 	if (in == NULL || *in == NULL)
 		return;
 	tr_fault_set(&fault, TR_ECLOSED, "", "%s", tr_strerror(TR_ECLOSED));
+	integration_ballots_end(*in);
 	while ((*in)->jobs != NULL)
 		job_fail((*in)->jobs, &fault);
 	words_free(&(*in)->words);

@@ -19,6 +19,8 @@ void integration_synthesise(void *arg, struct chan_call *call, const void *msg);
  * that is sent again after a crash does nothing twice. Answered when everything is durable; if one batch fails, with
  * its error and no counts, and the caller may repeat the whole piece. */
 void integration_import(void *arg, struct chan_call *call, const void *msg);
-void integration_free(struct integration **in); /* unfinished imports end with TR_ECLOSED */
+/* How integration-jr votes: by where what speaks to the proposal comes from. */
+void integration_ballot(void *arg, struct chan_call *call, const void *msg);
+void integration_free(struct integration **in); /* unfinished imports and ballots end with TR_ECLOSED */
 
 #endif

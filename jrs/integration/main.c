@@ -22,6 +22,7 @@ int main(int argc, char **argv)
 		goto out;
 	jr_handle(jr, MSG_integration_synthesise, integration_synthesise, in);
 	jr_handle(jr, MSG_integration_import, integration_import, in);
+	jr_on_ballot(jr, integration_ballot, in);
 	if ((r = jr_ready(jr)) < 0)
 		goto out;
 	r = jr_run(jr);

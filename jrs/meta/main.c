@@ -37,6 +37,7 @@ int main(int argc, char **argv)
 	if (r < 0)
 		goto out;
 	jr_handle(jr, MSG_meta_anomalies, sampler_anomalies, sampler);
+	jr_on_ballot(jr, sampler_ballot, sampler);
 	jr_on_lead(jr, on_lead, sampler);
 	if ((r = jr_ready(jr)) < 0)
 		goto out;

@@ -8,6 +8,7 @@
 #include "common/loop/loop.h"
 #include "jrs/meta/analysis/anomalies.h"
 #include "jrs/meta/analysis/beat.h"
+#include "jrs/vote/judge.h"
 
 #define SAMPLES        2000
 #define FIRST_AFTER_MS 5000
@@ -156,42 +157,44 @@ void sampler_free(struct sampler **s)
 	*s = NULL;
 }
 
-void sampler_anomalies(void *arg, struct chan_call *call, const void *msg)
-{
-	const struct sampler *s = arg;
+/* What the answer borrows beside the sampler. */
+struct shown {
 	struct item_anomaly v[ANOMALY_NKINDS];
 	wire_str evidence[ANOMALY_NKINDS][ANOMALY_EVIDENCE_MAX];
+};
+
+static struct res_meta_anomalies show(const struct sampler *s, struct shown *out)
+{
 	struct res_meta_anomalies res = {.analyses = s->analyses};
 	uint32_t n = 0;
 
-	(void)msg;
 	for (unsigned i = 0; i < ANOMALY_NKINDS; i++) {
 		const struct finding *f = &s->findings.v[i];
 
 		if (!f->present)
 			continue;
 		for (unsigned k = 0; k < f->nevidence; k++)
-			evidence[n][k] = wire_s(f->evidence[k]);
-		v[n] = (struct item_anomaly){.kind = wire_s(anomaly_names[i]),
-					     .severity = f->severity,
-					     .summary = wire_s(f->summary),
-					     .count = f->count,
-					     .evidence = {evidence[n], f->nevidence},
-					     .has_value = true,
-					     .value = f->value,
-					     .has_threshold = true,
-					     .threshold = f->threshold,
-					     .has_unit = true,
-					     .unit = wire_s(f->unit),
-					     .has_sample = true,
-					     .sample = f->sample,
-					     .has_median = f->has_middle,
-					     .median = f->median,
-					     .has_mad = f->has_middle,
-					     .mad = f->mad};
+			out->evidence[n][k] = wire_s(f->evidence[k]);
+		out->v[n] = (struct item_anomaly){.kind = wire_s(anomaly_names[i]),
+						  .severity = f->severity,
+						  .summary = wire_s(f->summary),
+						  .count = f->count,
+						  .evidence = {out->evidence[n], f->nevidence},
+						  .has_value = true,
+						  .value = f->value,
+						  .has_threshold = true,
+						  .threshold = f->threshold,
+						  .has_unit = true,
+						  .unit = wire_s(f->unit),
+						  .has_sample = true,
+						  .sample = f->sample,
+						  .has_median = f->has_middle,
+						  .median = f->median,
+						  .has_mad = f->has_middle,
+						  .mad = f->mad};
 		n++;
 	}
-	res.anomalies = (struct list_anomaly){v, n};
+	res.anomalies = (struct list_anomaly){out->v, n};
 	if (s->analyses > 0) {
 		res.has_analysed_at = res.has_sampled = res.has_recalls_sampled = res.has_conclusion = true;
 		res.analysed_at = s->analysed_at;
@@ -201,5 +204,28 @@ void sampler_anomalies(void *arg, struct chan_call *call, const void *msg)
 	}
 	res.has_missed = true;
 	res.missed = s->beat.missed;
+	return res;
+}
+
+void sampler_anomalies(void *arg, struct chan_call *call, const void *msg)
+{
+	struct shown shown;
+	struct res_meta_anomalies res = show(arg, &shown);
+
+	(void)msg;
+	chan_reply(call, &res);
+}
+
+void sampler_ballot(void *arg, struct chan_call *call, const void *msg)
+{
+	const struct msg_ballot *m = msg;
+	const struct ballot_question question = {m->proposal, m->options};
+	struct shown shown;
+	struct res_meta_anomalies last = show(arg, &shown);
+	struct ballot_judged judged;
+	struct res_ballot res;
+
+	judge_meta(&question, &last, &judged);
+	res = judge_answer(&question, &judged);
 	chan_reply(call, &res);
 }

@@ -19,6 +19,7 @@ int sampler_new(struct sampler **out, const struct sampler_cfg *cfg);
  * and the old findings stay; beats that pass without an analysis are counted and not made up for. */
 void sampler_start(struct sampler *s);
 void sampler_anomalies(void *arg, struct chan_call *call, const void *msg); /* chan_handler; arg: struct sampler */
+void sampler_ballot(void *arg, struct chan_call *call, const void *msg);    /* the same: how meta-jr votes */
 void sampler_free(struct sampler **s);
 
 #endif

@@ -135,6 +135,10 @@ class Matrix(unittest.TestCase):
             ("GET", "/api/v1/thermal"): Row("read", lambda: ("/api/v1/thermal", None), 200),
             ("GET", "/api/v1/decisions"): Row("read", lambda: ("/api/v1/decisions", None), 200),
             (post, "/api/v1/decisions"): Row("write", lambda: ("/api/v1/decisions", {"text": f"Done {self.fresh()}", "by": "mine"}), 201),
+            (post, "/api/v1/vote"): Row("write", lambda: ("/api/v1/vote", {"proposal": f"Shall we {self.fresh()}?", "deadline_s": 3600}), 201, whole=True),
+            ("GET", "/api/v1/votes"): Row("read", lambda: ("/api/v1/votes", None), 200, whole=True),
+            ("GET", "/api/v1/votes/{id}"): Row("read", lambda: ("/api/v1/votes/" + self.vote(), None), 200, whole=True),
+            (post, "/api/v1/votes/{id}/ballots"): Row("write", lambda: (f"/api/v1/votes/{self.vote()}/ballots", {"choice": "yes"}), 201, whole=True),
             ("GET", "/api/v1/analysis/anomalies"): Row("read", lambda: ("/api/v1/analysis/anomalies", None), 200, whole=True),
             ("GET", "/api/v1/analysis/regression"): Row("read", lambda: ("/api/v1/analysis/regression", None), 200, 404, whole=True),
             ("GET", "/api/v1/analysis/patterns"): Row("read", lambda: ("/api/v1/analysis/patterns", None), 200, 404, whole=True),
@@ -149,6 +153,19 @@ class Matrix(unittest.TestCase):
             ("GET", "/openapi.json"): Row(None, lambda: ("/openapi.json", None), 200),
             ("GET", "/"): Row("read", lambda: ("/", None), 200),
         }
+
+    def vote(self):
+        return self.tribe.post("/api/v1/vote", {"proposal": f"Shall we {self.fresh()}?", "deadline_s": 3600}).json()["vote_id"]
+
+    def test_whoever_votes_does_so_under_his_token_s_name(self):
+        vote_id = self.vote()
+        writer = bearer(self.tokens["writer"])
+        self.assertEqual(self.tribe.post(f"/api/v1/votes/{vote_id}/ballots", {"choice": "no"}, headers=writer).status, 201)
+        standing = self.tribe.get(f"/api/v1/votes/{vote_id}").json()
+        self.assertEqual((standing["by"], standing["results"]["writer"]), ("root", "no"))
+        refused = self.tribe.post(f"/api/v1/votes/{vote_id}/ballots", {"choice": "no", "voter": "reader"}, headers=writer)
+        self.assertEqual((refused.status, refused.json()["type"]), (403, "urn:tribe:problem:refused"))
+        self.assertNotIn("reader", self.tribe.get(f"/api/v1/votes/{vote_id}").json()["results"])
 
     def victim(self):
         name = self.fresh()

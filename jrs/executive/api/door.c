@@ -115,10 +115,13 @@ void api_stop(struct api *api)
 {
 	if (api != NULL)
 		loop_timer_free(&api->door.timer);
+	if (api != NULL)
+		loop_timer_free(&api->resume);
 }
 
 void api_lead(struct api *api)
 {
+	vote_lead(api);
 	if (api->cfg.tokens_ms == 0)
 		return;
 	api->door.stale = true;

@@ -10,10 +10,10 @@
 void api_get_welcome(struct api_call *call)
 {
 	api_reply_json(call, 200,
-		       json_pack("{s:s,s:s,s:{s:s,s:s,s:s,s:s,s:s,s:s,s:s}}", "name", "tribe", "version", TRIBE_VERSION,
-				 "links", "memories", "/api/v1/memories", "ask", "/api/v1/ask", "status",
+		       json_pack("{s:s,s:s,s:{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s}}", "name", "tribe", "version",
+				 TRIBE_VERSION, "links", "memories", "/api/v1/memories", "ask", "/api/v1/ask", "status",
 				 "/api/v1/status", "thermal", "/api/v1/thermal", "decisions", "/api/v1/decisions",
-				 "events", "/api/v1/events", "metrics", "/metrics"));
+				 "votes", "/api/v1/votes", "events", "/api/v1/events", "metrics", "/metrics"));
 }
 
 void api_get_healthz(struct api_call *call)

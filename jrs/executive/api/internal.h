@@ -82,6 +82,8 @@ struct api {
 	} thermal;
 	struct api_call *keyed;       /* those of them that have a client's Idempotency-Key */
 	unsigned asks;                /* RPC questions */
+	struct vote_run *runs;        /* convene.c: votes under way */
+	struct loop_timer *resume;    /* while votes may have been left in the middle */
 	bool without_integration;     /* said once, when it begins and when it ends */
 	int64_t archive_ms;           /* wall clock of memory-jr's last good answer; 0: none yet */
 	struct replay *answers;       /* of POST /ask, by Idempotency-Key */
@@ -121,7 +123,7 @@ struct api_call {
 	struct peer *peer;            /* being asked by api_forward() */
 	void (*rename)(struct api_call *call, struct tr_fault *fault); /* fields of its faults; NULL: they are ours */
 	void (*done)(struct api_call *call, const void *res);
-	void *own; /* the handler's, in the zone */
+	void *own;                         /* the handler's, in the zone */
 	const struct wire_shape *shape;    /* of res */
 	struct res_memory_thermal thermal; /* /metrics: gathered first; numbers only */
 	bool has_thermal;
@@ -194,6 +196,12 @@ void api_absent(struct tr_fault *fault, int r, const char *who);
 typedef void ask_done(void *arg, int r, const struct res_executive_ask *res, const struct tr_fault *fault);
 int ask_start(struct api *api, const struct msg_executive_ask *q, const struct principal *who, uint32_t timeout_ms,
 	      const char *request_id, ask_done *done, void *arg, struct tr_fault *fault);
+/* convene.c: puts a proposal to the vote, durably, asks each Jr for its ballot, and brings them to the archive. done as
+ * above; created: it was not known before. An open vote is one that waits for others until its deadline. */
+typedef void vote_done(void *arg, int r, const struct item_vote *vote, bool created, const struct tr_fault *fault);
+int vote_start(struct api *api, const struct msg_memory_vote_open *msg, uint32_t timeout_ms, vote_done *done,
+	       void *arg);
+void vote_lead(struct api *api); /* this process leads: votes that were left in the middle are convened anew */
 /* quote.c: how sure an answer is that only quotes a source: half the share of the question's words found in it. */
 double quote_confidence(const char *question, size_t n, const char *content, size_t content_n);
 /* events.c: streams of those who may read them no more are ended */

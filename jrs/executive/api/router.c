@@ -52,7 +52,8 @@ void api_free(struct api **api)
 {
 	if (*api == NULL)
 		return;
-	assert((*api)->inflight == 0 && (*api)->asks == 0 && (*api)->streams == 0);
+	assert((*api)->inflight == 0 && (*api)->asks == 0 && (*api)->runs == NULL && (*api)->streams == 0);
+	loop_timer_free(&(*api)->resume);
 	replay_free(&(*api)->answers);
 	tokens_free(&(*api)->tokens);
 	cors_free(&(*api)->cors);

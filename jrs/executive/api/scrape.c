@@ -28,6 +28,16 @@ static void put_thermal(struct metrics_writer *w, const struct res_memory_therma
 		metrics_put(w, METRIC_PHASE, t->phase_coherence_avg);
 		metrics_put(w, METRIC_PHASE_ALIAS, t->phase_coherence_avg);
 	}
+#define VOTES(name) metrics_put(w, METRIC_VOTES, (double)t->votes.name, #name)
+	if (t->has_votes) {
+		VOTES(yes);
+		VOTES(no);
+		VOTES(option);
+		VOTES(tie);
+		VOTES(no_quorum);
+		VOTES(no_majority);
+	}
+#undef VOTES
 	if (t->has_quota_refused_total)
 		metrics_put(w, METRIC_QUOTA_REFUSED, (double)t->quota_refused_total);
 	if (t->has_purge_due_s)
