@@ -32,6 +32,9 @@ struct api_cfg {
 	/* Of the admin token that tribed made beyond loopback: TR_SHA256_LEN bytes, copied. NULL: as long as there is
 	 * no token in the archive nobody needs one. */
 	const unsigned char *token_hash;
+	uint32_t rate_per_s,
+		rate_burst;       /* requests of a token, and of an address; 0: no limit, as many as in a second */
+	uint32_t shed_target_ms;  /* shed.h; 0: never */
 	uint32_t tokens_ms;       /* how often memory-jr is asked whether the tokens are others; 0: there are none */
 	const char *cors_origins; /* copied; as http.cors_origins has them; NULL: none */
 	const char *listen_host;  /* copied; accepted in Host beside localhost, 127.0.0.1 and [::1]; may be NULL */

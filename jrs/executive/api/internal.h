@@ -6,9 +6,11 @@
 #include "common/loop/loop.h"
 #include "common/metrics/metrics.h"
 #include "jrs/executive/api/api.h"
+#include "jrs/executive/api/bucket.h"
 #include "jrs/executive/api/check.h"
 #include "jrs/executive/api/cors.h"
 #include "jrs/executive/api/replay.h"
+#include "jrs/executive/api/shed.h"
 #include "jrs/executive/api/tokens.h"
 #include "jrs/executive/http/problem.h"
 #include "proto/json/json.h"
@@ -68,6 +70,9 @@ struct api {
 	struct api_cfg cfg;
 	struct tokens tokens;
 	struct door door;
+	struct buckets *rates; /* NULL: no limit */
+	struct shed shed[SHED_NCLASSES];
+	uint64_t rate_limited[2], shed_total[SHED_NCLASSES]; /* by address, by token */
 	char listen_host[256];
 	bool has_token;
 	unsigned char token_hash[TR_SHA256_LEN];
@@ -148,6 +153,10 @@ int api_reply_stream(struct api_call *call, const char *type, const struct http_
 		     struct http_stream **out);
 void api_reply_empty(struct api_call *call, const char *extra); /* 204 */
 
+/* admit.c: of those who may call, is there room now? false: it is answered (429, 503). */
+bool admit_address(struct api_call *call);
+bool admit_principal(struct api_call *call);
+bool admit_would(const struct api *api, const struct route *route); /* not be shed */
 /* router.c: who calls, and may they? Then the route's handler. */
 void api_admit(struct api_call *call);
 /* door.c */

@@ -168,6 +168,10 @@ static void put_http(struct metrics_writer *w, const struct api *api)
 		if (api->refused[s] > 0)
 			metrics_put(w, METRIC_HTTP_REFUSED, (double)api->refused[s], status);
 	}
+	metrics_put(w, METRIC_HTTP_RATE_LIMITED, (double)api->rate_limited[0], "address");
+	metrics_put(w, METRIC_HTTP_RATE_LIMITED, (double)api->rate_limited[1], "token");
+	metrics_put(w, METRIC_HTTP_SHED, (double)api->shed_total[SHED_READ], "read");
+	metrics_put(w, METRIC_HTTP_SHED, (double)api->shed_total[SHED_WRITE], "write");
 	metrics_put(w, METRIC_SSE_STREAMS, (double)api->streams);
 	metrics_put(w, METRIC_SSE_CUT, (double)api->streams_cut);
 }
