@@ -23,8 +23,9 @@ ONE = '{"content":"one"}'
 ROUTES = {
     "/": "GET", "/openapi.json": "GET", "/healthz": "GET", "/readyz": "GET", "/metrics": "GET", MEMORIES: "GET POST", MEMORIES + "/{id}": "GET PATCH DELETE",
     ASK: "POST", DECISIONS: "GET POST", "/api/v1/status": "GET", "/api/v1/thermal": "GET", "/api/v1/analysis/anomalies": "GET",
-    "/api/v1/events": "GET", "/api/v1/drills": "GET",
     VOTE: "POST", VOTES: "GET", VOTES + "/{id}": "GET", VOTES + "/{id}/ballots": "POST",
+    "/api/v1/events": "GET", "/api/v1/drills": "GET", "/api/v1/tokens": "GET POST", "/api/v1/tokens/{name}": "DELETE",
+    "/api/v1/tokens/{name}/rotate": "POST",
 }
 
 # method, path, headers, body -> status, problem, what the detail names
@@ -352,7 +353,8 @@ class Ask(Case):
 
 
 class Documented(Case):
-    """docs/API.md: each curl line is run, in its order; the status and every field it shows must be there."""
+    """docs/API.md: each curl line is run, in its order; the status and every field it shows must be there. $TOKEN is the first that was made."""
+    token = ""
 
     def run_line(self, line):
         method, headers, body, target, words = None, {}, None, None, shlex.split(line)[1:]
@@ -362,7 +364,7 @@ class Documented(Case):
                 method = words.pop(0)
             elif word == "-H":
                 name, _, value = words.pop(0).partition(": ")
-                headers[name] = value
+                headers[name] = value.replace("$TOKEN", self.token)
             elif word == "-d":
                 body = words.pop(0)
             elif word not in ("-s", "-sN"):
@@ -394,6 +396,8 @@ class Documented(Case):
                 paths.add(path.split("?")[0])
                 self.assertEqual(answer.status, int(status), answer)
                 got = answer.body.decode()
+                if path == "/api/v1/tokens" and answer.status == 201:
+                    self.token = self.token or answer.json()["token"]
                 shown = re.search(r"```(json|text)\n(.*?)```", rest, re.DOTALL)
                 if shown:
                     for name in re.findall(r'"(\w+)":', shown.group(2)):
@@ -401,7 +405,7 @@ class Documented(Case):
                 if shown and shown.group(1) == "text":
                     for word in re.findall(r"^(retry: 1000|event: start|id: 1|# TYPE .*)$", shown.group(2), re.MULTILINE):
                         self.assertIn(word, got)
-        self.assertEqual(paths, {route.replace("{id}", "kettle-1") for route in ROUTES})
+        self.assertEqual(paths, {route.replace("{id}", "kettle-1").replace("{name}", "agent-7") for route in ROUTES})
 
 
 class Away(unittest.TestCase):

@@ -358,7 +358,7 @@ class Life(unittest.TestCase):
         listed = tribe.get("/api/v1/tokens").json()["tokens"]
         self.assertEqual([t["name"] for t in listed], ["root", "agent-1"])
         self.assertTrue(all("hash" not in t and "token" not in t for t in listed), listed)
-        turned = tribe.post("/api/v1/tokens/agent-1/rotate?overlap_s=0", {})
+        turned = tribe.post("/api/v1/tokens/agent-1/rotate", {"overlap_s": 0})
         self.assertEqual(turned.status, 201, turned)
         self.assertEqual((self.code(token), self.code(turned.json()["token"])), (401, 200))
         self.assertEqual(tribe.http("DELETE", "/api/v1/tokens/agent-1").status, 204)
