@@ -147,6 +147,7 @@ class Matrix(unittest.TestCase):
             ("GET", "/api/v1/tokens"): Row("admin", lambda: ("/api/v1/tokens", None), 200, whole=True),
             ("DELETE", "/api/v1/tokens/{name}"): Row("admin", lambda: ("/api/v1/tokens/" + self.victim(), None), 204, whole=True),
             (post, "/api/v1/tokens/{name}/rotate"): Row("admin", lambda: (f"/api/v1/tokens/{self.victim()}/rotate", {}), 201, whole=True),
+            ("GET", "/openapi.json"): Row(None, lambda: ("/openapi.json", None), 200),
             ("GET", "/healthz"): Row(None, lambda: ("/healthz", None), 200),
             ("GET", "/readyz"): Row(None, lambda: ("/readyz", None), 200),
             ("GET", "/metrics"): Row("metrics", lambda: ("/metrics", None), 200, whole=True),
@@ -196,7 +197,7 @@ class Matrix(unittest.TestCase):
                 else:
                     self.assertEqual(answer.status, 403, where)
                     self.assertEqual(problem_of(answer)["type"], "urn:tribe:problem:scope", where)
-                if who and WHO[who][1]:
+                if who and WHO[who][1] and pattern != "/openapi.json":  # which is the same for everybody
                     self.no_leak(answer, where)
 
     def no_leak(self, answer, where):

@@ -272,9 +272,12 @@ static const struct call_doc doc_api_rotate_token = {
 	.tag = "Tokens",
 	.summary = "Another token in the place of one",
 	.text = "The one before stays good for overlap_s seconds more, 300 when not said.",
-	.query = MSG_memory_token_rotate,
+	.query = MSG_memory_token_rotate, /* of which the path has the name */
 	.path = "desk",
-	.asks = "overlap_s=60",
+	.body_schema = "{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{\"overlap_s\":{\"type\":"
+		       "\"integer\",\"minimum\":0,"
+		       "\"maximum\":86400,\"description\":\"the one before stays good for so many seconds\"}}}",
+	.example = "{\"overlap_s\":60}",
 	.answers = {{.status = 201, .what = "It is there", .item = &wire_shape_token, TOKEN_SHOWN},
 		    {.status = 200,
 		     .what = "Asked again under the same Idempotency-Key: without the token",
