@@ -4,6 +4,7 @@
 #include "common/loop/loop.h"
 #include "jrs/memory/opening.h"
 #include "jrs/memory/rescue.h"
+#include "jrs/memory/tell.h"
 #include "jrs/memory/thermal/touch.h"
 #include "jrs/memory/votes.h"
 #include "jrs/memory/warm.h"
@@ -22,8 +23,7 @@
 #define WARM_FIRST     10u     /* so many questions whatever happens, then one when something was committed */
 #define RESCUE_MS      600000u /* a rescue that failed, or may not be yet, is looked at again */
 #define MOVED          "another archive is in place"
-#define TELL_MS        1000u /* so long a change of tokens waits for executive-jr to know it */
-#define CLAIM_LATE_MS  1u    /* the archive is claimed so long behind the lead: the first reads have the processors */
+#define CLAIM_LATE_MS  1u /* the archive is claimed so long behind the lead: the first reads have the processors */
 
 struct memory {
 	struct jr *jr;
@@ -64,7 +64,6 @@ struct pending {
 	const void *msg; /* borrowed from call */
 	uint64_t began_ns;
 	struct pending *next; /* while held */
-	void *res;            /* while executive-jr is told of it */
 };
 
 /* What has happened since the last flush is fresher than the row. */
@@ -169,42 +168,9 @@ static void fail(struct memory *m, struct chan_call *call, int r, const struct t
 
 static void end_pending(struct pending *p);
 
-/* ---- tokens: who changes them hears whether the change is in force ---- */
-static bool changes_tokens(enum wire_msg_id id)
+static void on_told(void *arg)
 {
-	return id == MSG_memory_token_create || id == MSG_memory_token_rotate || id == MSG_memory_token_revoke;
-}
-
-static void on_told(void *arg, int r, const void *res, const struct tr_fault *fault)
-{
-	struct pending *p = arg;
-	enum wire_msg_id id = chan_call_id(p->call);
-
-	(void)res;
-	(void)fault;
-	if (id == MSG_memory_token_create) {
-		((struct res_memory_token_create *)p->res)->has_in_force = true;
-		((struct res_memory_token_create *)p->res)->in_force = r == 0;
-	} else if (id == MSG_memory_token_rotate) {
-		((struct res_memory_token_rotate *)p->res)->has_in_force = true;
-		((struct res_memory_token_rotate *)p->res)->in_force = r == 0;
-	} else {
-		((struct res_memory_token_revoke *)p->res)->has_in_force = true;
-		((struct res_memory_token_revoke *)p->res)->in_force = r == 0;
-	}
-	chan_reply(p->call, p->res);
-	end_pending(p);
-}
-
-static void tell_face(struct pending *p, void *res)
-{
-	struct peer *face = jr_peer(p->m->jr, TR_ROLE_EXECUTIVE);
-	struct msg_executive_tokens msg = {.common = {.has_request_id = false}};
-	int r = TR_ENOMEM;
-
-	p->res = res;
-	if (face == NULL || (r = peer_call(face, MSG_executive_tokens, &msg, TELL_MS, on_told, p, NULL)) < 0)
-		on_told(p, r, NULL, NULL);
+	end_pending(arg);
 }
 
 static void on_answer(void *arg, int r, const struct archive_answer *answer, const struct tr_fault *fault)
@@ -239,8 +205,8 @@ static void on_answer(void *arg, int r, const struct archive_answer *answer, con
 	}
 	votes_answered(p->m->votes, chan_call_id(p->call), answer);
 	show_phases(p->m, answer);
-	if (changes_tokens(chan_call_id(p->call))) {
-		tell_face(p, answer->res);
+	if (told_of(chan_call_id(p->call))) {
+		tell(p->m->jr, p->call, answer->res, on_told, p);
 		return;
 	}
 	chan_reply(p->call, answer->res);
@@ -327,7 +293,7 @@ static void on_call(void *arg, struct chan_call *call, const void *msg)
 		chan_failf(call, r, "", "%s", tr_strerror(r));
 		return;
 	}
-	*p = (struct pending){m, call, msg, tr_mono_ns(), NULL, NULL};
+	*p = (struct pending){m, call, msg, tr_mono_ns(), NULL};
 	m->pending++;
 	if (m->claims || reads_only(chan_call_id(call))) {
 		proceed(p);
