@@ -1,5 +1,6 @@
 /* GET and POST /api/v1/decisions, GET /api/v1/analysis/... */
 #include "jrs/executive/api/internal.h"
+#include <string.h>
 
 static void listed(struct api_call *call, const void *res)
 {
@@ -19,6 +20,12 @@ void api_get_decisions(struct api_call *call)
 		api_forward(call, call->api->cfg.memory, MSG_memory_decisions, &msg, UINT32_MAX, listed);
 }
 
+static void by_its_source(struct api_call *call, struct tr_fault *fault)
+{
+	if (call->who.has_source && fault->code == TR_EREFUSED && strcmp(fault->field, "by") == 0)
+		call->refused_as = "source";
+}
+
 void api_post_decisions(struct api_call *call)
 {
 	struct msg_memory_decide msg;
@@ -27,7 +34,7 @@ void api_post_decisions(struct api_call *call)
 		return;
 	msg.common.request_id = wire_s(call->effect_id);
 	msg.common.has_request_id = true;
-	call->refused_as = "source";
+	call->rename = by_its_source;
 	api_forward(call, call->api->cfg.memory, MSG_memory_decide, &msg, UINT32_MAX, decided);
 }
 

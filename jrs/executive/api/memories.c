@@ -130,6 +130,8 @@ static void name_memory(struct api_call *call, struct tr_fault *fault)
 	unsigned long n;
 	size_t i = 0;
 
+	if (call->who.has_source && fault->code == TR_EREFUSED && strstr(fault->field, "source") != NULL)
+		call->refused_as = "source";
 	if (strncmp(fault->field, "memories[", 9) != 0)
 		return;
 	n = strtoul(fault->field + 9, &end, 10);
@@ -179,7 +181,6 @@ void api_post_memories(struct api_call *call)
 	msg.memories.v = b.v;
 	msg.memories.n = (uint32_t)b.n;
 	call->rename = name_memory;
-	call->refused_as = "source";
 	api_forward(call, call->api->cfg.memory, MSG_memory_add, &msg, UINT32_MAX, added);
 }
 
