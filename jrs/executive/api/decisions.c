@@ -4,12 +4,12 @@
 
 static void listed(struct api_call *call, const void *res)
 {
-	api_reply_json(call, 200, api_encode(call, res));
+	api_reply_struct(call, 200, call->shape, res, NULL);
 }
 
 static void decided(struct api_call *call, const void *res)
 {
-	api_reply_json(call, 201, api_encode(call, res));
+	api_reply_struct(call, 201, call->shape, res, NULL);
 }
 
 void api_get_decisions(struct api_call *call)

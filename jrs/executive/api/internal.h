@@ -136,6 +136,9 @@ struct api_call {
 
 /* reply.c: each of these answers the call and ends it */
 void api_reply_json(struct api_call *call, int status, json_t *doc); /* takes the reference; NULL: out of memory */
+/* A struct of that shape, as json_write() writes it. */
+void api_reply_struct(struct api_call *call, int status, const struct wire_shape *shape, const void *value,
+		      const char *nulls);
 void api_reply_text(struct api_call *call, int status, const char *type, struct buf *body);
 /* The same with a body that stays the caller's. */
 void api_reply_fixed(struct api_call *call, int status, const char *type, const char *body, size_t n);

@@ -155,7 +155,7 @@ static void added(struct api_call *call, const void *res)
 
 	for (uint32_t i = 0; i < r->memories.n; i++)
 		created = created || r->memories.v[i].created;
-	api_reply_json(call, created ? 201 : 200, api_encode(call, res));
+	api_reply_struct(call, created ? 201 : 200, call->shape, res, NULL);
 }
 
 void api_post_memories(struct api_call *call)
@@ -187,10 +187,7 @@ void api_post_memories(struct api_call *call)
 /* ---- GET ---- */
 static void recalled(struct api_call *call, const void *res)
 {
-	json_t *doc = api_encode(call, res);
-
-	api_nulls(doc, "next_cursor");
-	api_reply_json(call, 200, doc);
+	api_reply_struct(call, 200, call->shape, res, "next_cursor");
 }
 
 void api_get_memories(struct api_call *call)
@@ -208,7 +205,7 @@ static void got(struct api_call *call, const void *res)
 {
 	const struct res_memory_get *r = res;
 
-	api_reply_json(call, 200, json_encode(&wire_shape_memory, &r->memory));
+	api_reply_struct(call, 200, &wire_shape_memory, &r->memory, NULL);
 }
 
 void api_get_memory(struct api_call *call)
@@ -227,7 +224,7 @@ static void patched(struct api_call *call, const void *res)
 {
 	const struct res_memory_patch *r = res;
 
-	api_reply_json(call, 200, json_encode(&wire_shape_memory, &r->memory));
+	api_reply_struct(call, 200, &wire_shape_memory, &r->memory, NULL);
 }
 
 void api_patch_memory(struct api_call *call)

@@ -132,6 +132,19 @@ void api_reply_json(struct api_call *call, int status, json_t *doc)
 	http_respond_buf(api_call_end(call, status), status, "application/json", NO_STORE, &body);
 }
 
+void api_reply_struct(struct api_call *call, int status, const struct wire_shape *shape, const void *value,
+		      const char *nulls)
+{
+	struct buf body = {0};
+
+	if (json_write(shape, value, nulls, &body) < 0) {
+		buf_free(&body);
+		api_failf(call, TR_ENOMEM, "", "%s", tr_strerror(TR_ENOMEM));
+		return;
+	}
+	http_respond_buf(api_call_end(call, status), status, "application/json", NO_STORE, &body);
+}
+
 void api_reply_fixed(struct api_call *call, int status, const char *type, const char *body, size_t n)
 {
 	http_respond(api_call_end(call, status), status, type, NO_STORE, body, n);

@@ -8,11 +8,7 @@
 static void ask(struct api *api);
 
 /* Those fields are always there: null when nobody knows them. */
-static json_t *complete(json_t *doc)
-{
-	api_nulls(doc, "average_temperature sacred_min_temperature phase_coherence_avg thermal_entropy");
-	return doc;
-}
+#define NULLS "average_temperature sacred_min_temperature phase_coherence_avg thermal_entropy"
 
 /* ---- one for all ---- */
 static void fail_all(struct api *api, struct call_list *calls, int r, const struct tr_fault *fault)
@@ -33,18 +29,16 @@ static void fail_all(struct api *api, struct call_list *calls, int r, const stru
 
 static void answer_all(struct api *api, struct call_list *calls, const struct res_memory_thermal *res)
 {
-	json_t *doc = complete(json_encode(wire_methods[MSG_memory_thermal].result, res));
 	static const struct tr_fault no_memory = {.code = TR_ENOMEM};
 	struct buf body = {0};
 	struct api_call *call;
 
-	if (doc == NULL || json_print(doc, &body) < 0)
+	if (json_write(wire_methods[MSG_memory_thermal].result, res, NULLS, &body) < 0)
 		fail_all(api, calls, TR_ENOMEM, &no_memory);
 	while ((call = TAILQ_FIRST(calls)) != NULL) {
 		TAILQ_REMOVE(calls, call, in_turn);
 		api_reply_fixed(call, 200, "application/json", body.p, body.len);
 	}
-	json_decref(doc);
 	buf_free(&body);
 }
 
@@ -91,7 +85,7 @@ static void ask(struct api *api)
 /* ---- one for one: other memories exist for whoever is bound to a source ---- */
 static void measured(struct api_call *call, const void *res)
 {
-	api_reply_json(call, 200, complete(api_encode(call, res)));
+	api_reply_struct(call, 200, call->shape, res, NULLS);
 }
 
 void api_get_thermal(struct api_call *call)
