@@ -163,6 +163,8 @@ static int next_id(struct job *j, char hex[2 * TR_SHA256_LEN + 1])
                                                                          \
 		(to)->common.has_request_id = true;                      \
 		(to)->common.request_id = wire_s(hex);                   \
+		(to)->common.has_who = true;                             \
+		(to)->common.who = wire_s("integration-jr");             \
 		(to)->has_import_id = from->has_import_id;               \
 		(to)->import_id = from->import_id;                       \
 		(to)->has_import_position = (j)->noting;                 \
@@ -259,7 +261,7 @@ static bool drop_refused(struct job *j, const struct tr_fault *fault)
 	unsigned at;
 
 	if ((fault->code != TR_ECONFLICT && fault->code != TR_EINVAL && fault->code != TR_EREFUSED &&
-	     fault->code != TR_EQUOTA) ||
+	     fault->code != TR_EQUOTA && fault->code != TR_ESECRET) ||
 	    (sscanf(fault->field, "memories[%u]", &at) != 1 && sscanf(fault->field, "records[%u]", &at) != 1) ||
 	    at >= rows->n)
 		return false;

@@ -20,7 +20,7 @@
 /* ---- items ---- (ITEMS lists them so that an item stands behind those it contains) */
 #define WIRE_ITEMS(X) \
 	X(role_flags) X(reason) X(bucket) X(recovery) X(understudy) X(drill) X(jr) X(jrs) X(sentience) X(new_memory) X(added) X(term) X(explanation) X(memory) X(source) X(stages) X(heat_bin) \
-	X(event) X(ended_fault) X(setting) X(company) X(record) X(import) X(decision) X(ballot) X(new_ballot) X(vote) X(vote_line) X(vote_counts) X(sample) X(recall_sample) X(anomaly) X(beat) X(skipped) X(backup_rows) X(backup) X(dump) X(work) X(token) X(token_key) X(new_token) X(rotation)
+	X(event) X(ended_fault) X(setting) X(company) X(record) X(import) X(decision) X(ballot) X(new_ballot) X(vote) X(vote_line) X(vote_counts) X(sample) X(recall_sample) X(anomaly) X(beat) X(skipped) X(backup_rows) X(backup) X(dump) X(work) X(token) X(token_key) X(new_token) X(rotation) X(audit) X(guard_count)
 
 #define ITEM_role_flags(F, I, L) \
 	F(REQ, flag, memory_jr, 0, 0) F(REQ, flag, executive_jr, 0, 0) F(REQ, flag, meta_jr, 0, 0) F(REQ, flag, integration_jr, 0, 0)
@@ -76,10 +76,11 @@
 	F(OPT, str, source, 1, WIRE_NAME_MAX) F(OPT, str, session, 1, WIRE_NAME_MAX)                              \
 	F(OPT, str, speaker, 1, WIRE_NAME_MAX) F(OPT, f64, importance, 0, 1) F(OPT, flag, sacred, 0, 0)           \
 	F(OPT, time, at, 0, 0) F(OPT, str, supersedes, 1, WIRE_ID_MAX) F(OPT, map, metadata, 0, 65536)
-/* created false: it was known already (and was heated by this add) */
+/* created false: it was known already (and was heated by this add). redacted: classes of secrets that were taken out of it;
+ * flagged: classes of what is about persons in it */
 #define ITEM_added(F, I, L)                                                                                     \
 	F(REQ, str, id, 1, WIRE_ID_MAX) F(REQ, flag, created, 0, 0) F(REQ, f64, temperature, 0, 100)              \
-	F(REQ, str, stage, 1, 16)
+	F(REQ, str, stage, 1, 16) F(OPT, strs, redacted, 0, 32) F(OPT, strs, flagged, 0, 32)
 /* a word of the question: how often it stands in the memory, and its weight (rare words weigh more) */
 #define ITEM_term(F, I, L) F(REQ, str, term, 1, WIRE_NAME_MAX) F(REQ, u32, count, 0, 0) F(REQ, f64, weight, 0, 0)
 /* match: the ranker's figure before it is normalised, absent without a question; raw_temperature: before clamp and floor;
@@ -218,6 +219,13 @@
 #define ITEM_token_key(F, I, L)                                                                                 \
 	F(REQ, str, name, 1, 64) F(REQ, u32, scopes, 1, 15) F(OPT, str, source, 1, WIRE_NAME_MAX)                 \
 	F(REQ, bin, hash, 1, 32) F(OPT, time, expires_at, 0, 0) F(OPT, bin, old_hash, 1, 32) F(OPT, time, old_until, 0, 0)
+/* One thing that the guard did. action: refused, redacted, flagged; class: jrs/memory/guard/classes.def; who: the caller; field: where
+ * in the call. memory_id: in whose text; absent: nothing was stored. Never a byte of what was found. */
+#define ITEM_audit(F, I, L)                                                                                     \
+	F(REQ, time, at, 0, 0) F(REQ, str, action, 1, 16) F(REQ, str, class, 1, 32) F(REQ, str, method, 1, 64)    \
+	F(REQ, str, who, 1, 128) F(OPT, str, memory_id, 1, WIRE_ID_MAX) F(OPT, str, request_id, 1, WIRE_ID_MAX)   \
+	F(OPT, str, source, 1, WIRE_NAME_MAX) F(OPT, str, field, 1, 64)
+#define ITEM_guard_count(F, I, L) F(REQ, str, class, 1, 32) F(REQ, str, action, 1, 16) F(REQ, u64, count, 0, 0)
 
 /* ---- the private channel ---- */
 #define FIELDS_hello(F, I, L) \
@@ -330,11 +338,16 @@
 	F(REQ, u64, sacred_count, 0, 0) F(OPT, f64, sacred_min_temperature, 0, 100)                               \
 	F(OPT, f64, phase_coherence_avg, 0, 1) F(OPT, f64, thermal_entropy, 0, 1) I(REQ, stages, stages)          \
 	L(REQ, heat_bin, histogram, 0, 20) L(REQ, memory, hottest, 0, 100) F(REQ, time, timestamp, 0, 0)          \
-	F(OPT, u64, quota_refused_total, 0, 0) F(OPT, u64, purge_due_s, 0, 0) I(OPT, vote_counts, votes)
+	F(OPT, u64, quota_refused_total, 0, 0) F(OPT, u64, purge_due_s, 0, 0) I(OPT, vote_counts, votes) L(OPT, guard_count, guard, 0, 100)
 #define FIELDS_memory_decide(F, I, L) F(REQ, text, text, 1, 2000) F(REQ, str, by, 1, 64)
 #define RESULT_memory_decide(F, I, L) I(REQ, decision, decision)
 #define FIELDS_memory_decisions(F, I, L) F(OPT, time, since, 0, 0) F(OPT, u32, limit, 1, 200)
 #define RESULT_memory_decisions(F, I, L) L(REQ, decision, decisions, 0, 200)
+/* memory: only what concerns this one */
+#define FIELDS_memory_audit(F, I, L)                                                                            \
+	F(OPT, time, since, 0, 0) F(OPT, u32, limit, 1, 1000) F(OPT, str, action, 1, 16) F(OPT, str, class, 1, 32) \
+	F(OPT, str, memory, 1, WIRE_ID_MAX)
+#define RESULT_memory_audit(F, I, L) L(REQ, audit, audit, 0, 1000)
 #define FIELDS_memory_samples(F, I, L) F(OPT, u32, memories, 0, 2000) F(OPT, u32, recalls, 0, 2000)
 #define RESULT_memory_samples(F, I, L)                                                                          \
 	L(REQ, sample, memories, 0, 2000) L(REQ, recall_sample, recalls, 0, 2000) F(REQ, u64, total_memories, 0, 0)

@@ -74,6 +74,14 @@ static const struct ctl_option votes_options[] = {
 	{"limit", 0, CTL_U32, "N", 1, 200, 0, "at most so many; 50 by default"},
 	END
 };
+static const struct ctl_option audit_options[] = {
+	{"since",  0, CTL_TIME,   "TIME", 0, 0,    0, "not older than that, RFC 3339"},
+	{"limit",  0, CTL_U32,    "N",    1, 1000, 0, "at most so many"},
+	{"action", 0, CTL_CHOICE, "refused|redacted|flagged", 0, 0, 0, "only these"},
+	{"class",  0, CTL_STR,    "C",    1, 32,   0, "only this class, such as email"},
+	{"memory", 0, CTL_STR,    "ID",   1, 128,  0, "only what concerns this memory"},
+	END
+};
 static const struct ctl_option import_options[] = {
 	{"format", 0, CTL_CHOICE, "jsonl|markdown|text|git|mcp-memory", 0, 0, 0, "read every file as this, whatever its name"},
 	{"source", 0, CTL_STR,    "S",                   1, 256, 0, "the source of memories that name none; by default the file's name, git:NAME or mcp-memory"},
@@ -172,6 +180,10 @@ const struct ctl_command ctl_commands[] = {
 	 "from standard input.", NULL},
 	{"votes", CTL_MAYBE_ID, "[ID]", votes_options, cmd_votes,
 	 "the votes, newest first, or one with its ballots and reasons", NULL, NULL},
+	{"audit", CTL_NO_OPERANDS, NULL, audit_options, cmd_audit,
+	 "what the guard refused, redacted and flagged, newest first",
+	 "Texts that are to be remembered are looked through for secrets (guard.secrets) and for what is about persons\n"
+	 "(guard.pii). A line says what was found, where and by whom it came; never the text.", NULL},
 	{"import", CTL_SOME_PATHS, "FILE|DIR...", import_options, cmd_import,
 	 "remember what files or a git history hold",
 	 "Formats by name: .jsonl .ndjson (a memory a line), .md .markdown, .txt .text; others are skipped and\n"

@@ -1,4 +1,4 @@
-/* GET and POST /api/v1/decisions, GET /api/v1/analysis/... */
+/* GET and POST /api/v1/decisions, GET /api/v1/audit, GET /api/v1/analysis/... */
 #include "jrs/executive/api/internal.h"
 #include <string.h>
 
@@ -36,6 +36,14 @@ void api_post_decisions(struct api_call *call)
 	msg.common.has_request_id = true;
 	call->rename = by_its_source;
 	api_forward(call, call->api->cfg.memory, MSG_memory_decide, &msg, UINT32_MAX, decided);
+}
+
+void api_get_audit(struct api_call *call)
+{
+	struct msg_memory_audit msg;
+
+	if (api_query(call, wire_methods[MSG_memory_audit].params, NULL, (struct http_str){NULL, 0}, &msg) == 0)
+		api_forward(call, call->api->cfg.memory, MSG_memory_audit, &msg, UINT32_MAX, listed);
 }
 
 static void analysed(struct api_call *call, const void *res)

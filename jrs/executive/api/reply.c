@@ -19,7 +19,7 @@ static const struct {
 	{TR_EREFUSED, 403, true},  {TR_EBUSY, 503, false},       {TR_EUNAVAILABLE, 503, true},
 	{TR_EDEADLINE, 503, true}, {TR_ECLOSED, 503, false},     {TR_ESTORE, 503, false},
 	{TR_ENOMEM, 503, false},   {TR_EUNSUPPORTED, 501, true}, {TR_EQUOTA, 403, true},
-	{TR_ENOSPACE, 503, true},
+	{TR_ENOSPACE, 503, true},  {TR_ESECRET, 422, true},
 };
 
 static void send_problem(struct api_call *call, int status, const char *problem, const char *title, const char *extra,

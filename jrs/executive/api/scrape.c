@@ -40,6 +40,13 @@ static void put_thermal(struct metrics_writer *w, const struct res_memory_therma
 #undef VOTES
 	if (t->has_quota_refused_total)
 		metrics_put(w, METRIC_QUOTA_REFUSED, (double)t->quota_refused_total);
+	for (uint32_t i = 0; i < t->guard.n; i++) {
+		char class[33], action[17];
+
+		tr_copy(class, sizeof(class), t->guard.v[i].class.p, t->guard.v[i].class.n);
+		tr_copy(action, sizeof(action), t->guard.v[i].action.p, t->guard.v[i].action.n);
+		metrics_put(w, METRIC_GUARD, (double)t->guard.v[i].count, class, action);
+	}
 	if (t->has_purge_due_s)
 		metrics_put(w, METRIC_PURGE_DUE, (double)t->purge_due_s);
 }

@@ -105,6 +105,7 @@ static bool lane_of(struct sql_archive *a, enum wire_msg_id id, struct lane **ou
 	case MSG_memory_token_keys:
 	case MSG_memory_vote:
 	case MSG_memory_votes:
+	case MSG_memory_audit:
 		*out = &a->reading;
 		return true;
 	default:
@@ -349,6 +350,7 @@ static void take_down(struct sql_archive *a)
 	purge_free(a);
 	quota_free(a);
 	space_free(a);
+	guard_free(&a->guard);
 	free(a->heat.v);
 	free(a->words.v);
 	free(a->missed.v);
@@ -461,6 +463,7 @@ static void stats(struct archive *door, struct archive_stats *out)
 		.scrubs = a->scrubs,
 		.quota_refused = a->quota_refused,
 		.purge_due_ms = a->purge_due_ms,
+		.guard = (const atomic_ullong(*)[GUARD_NACTIONS])a->guard_counts,
 		.recalls_total = a->recalls_total,
 		.changes = a->changes,
 		.commits = a->commits,
@@ -506,6 +509,7 @@ int sql_archive_open(struct archive **out, const struct db_driver *driver, const
 	a->wall_ms = cfg->wall_ms == NULL ? tr_wall_ms : cfg->wall_ms;
 	a->wanted_epoch = cfg->epoch;
 	a->following = cfg->follow;
+	a->policy = cfg->guard;
 	a->scrub_first_ms = cfg->scrub_first_ms;
 	a->scrub_every_ms = cfg->scrub_every_ms;
 	a->scrub_rest_ms = cfg->scrub_rest_ms;

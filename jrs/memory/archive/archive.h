@@ -12,9 +12,11 @@
 #ifndef JRS_MEMORY_ARCHIVE_ARCHIVE_H
 #define JRS_MEMORY_ARCHIVE_ARCHIVE_H
 #include "common/base/version.h"
+#include "jrs/memory/guard/guard.h"
 #include "jrs/memory/thermal/entangle.h"
 #include "jrs/memory/thermal/thermal.h"
 #include "proto/wire/wire.h"
+#include <stdatomic.h>
 #include <uv.h>
 
 /* Sources that begin so ("drill:ID") are drill load: no recall, list or figure shows them unless it asks for that
@@ -39,6 +41,7 @@ struct archive_cfg {
 	uint32_t scrub_first_ms, scrub_every_ms, scrub_rest_ms;
 	uint64_t purge_after_ms; /* what is forgotten begins to be purged from the files so late at most. 0: 50 minutes
 				  */
+	struct guard_policy guard; /* zeroed: the strictest */
 	/* Memories, and bytes of their content and metadata, that one source may have; 0: no limit */
 	uint64_t source_rows_max, source_bytes_max;
 	/* SQLite: below so many free bytes on the disk nothing is written but what frees room; 0: not looked at.
@@ -142,6 +145,7 @@ struct archive_stats {
 	uint64_t scrubs;        /* looked through from end to end, in this life */
 	uint64_t quota_refused; /* since the start */
 	int64_t purge_due_ms;   /* wall clock: since when something that was forgotten waits to be purged; 0: nothing */
+	const atomic_ullong (*guard)[GUARD_NACTIONS]; /* [class][action], committed since the start; lives as long as the archive */
 	uint64_t recalls_total; /* over all lives of this archive */
 	uint64_t changes;       /* grows with every commit */
 	uint64_t commits, committed_calls, notes_dropped;

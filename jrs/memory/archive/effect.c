@@ -38,7 +38,7 @@ static int carry_out(struct sql_archive *a, struct job *j)
 int write_effect(struct sql_archive *a, struct job *j)
 {
 	unsigned char fingerprint[TR_SHA256_LEN];
-	int r = request_replay(a, j, fingerprint);
+	int r = guard_passed(a, j) ? request_replay(a, j, fingerprint) : TR_EINTERNAL;
 
 	if (r != 0)
 		return r < 0 ? r : 0;

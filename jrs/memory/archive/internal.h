@@ -29,6 +29,11 @@ struct job {
 	int r;
 	struct tr_fault fault;
 	struct archive_answer answer;
+	/* JOB_CALL of the writer's: audit.c */
+	bool looked;                  /* the guard has looked at it; msg is what may be stored */
+	int guard;                    /* what it said: 0, TR_ESECRET, or why it could not look */
+	struct guard_verdict verdict; /* v NULL: nothing was looked for */
+	struct tr_fault guard_fault;
 };
 struct jobs { /* first in, first out */
 	struct job *head, *tail;
@@ -139,7 +144,12 @@ struct sql_archive {
 	struct quota *quota; /* NULL: no limit; quota.h */
 	struct space *space; /* NULL: not looked at; space.h */
 	char no_space[128];  /* why nothing is written while `low`; written at the start only */
-	int64_t now_ms;      /* commit time of the batch, never falling */
+	struct guard *guard; /* NULL: not made yet */
+	struct guard_policy policy;
+	struct guard_counts {
+		uint32_t n[GUARD_NCLASSES][GUARD_NACTIONS];
+	} guarded; /* by this transaction */
+	int64_t now_ms; /* commit time of the batch, never falling */
 	unsigned last_calls; /* in the last batch that had any */
 	uint64_t housekeeping_ms, probe_ms;
 
@@ -185,6 +195,7 @@ struct sql_archive {
 	_Atomic double phase_sum;
 	atomic_ullong recalls_total, changes, commits, committed_calls, notes_dropped;
 	atomic_ullong quota_refused;
+	atomic_ullong guard_counts[GUARD_NCLASSES][GUARD_NACTIONS];
 	atomic_llong purge_due_ms; /* purge.c: as in archive_stats */
 	atomic_uint unanswered;
 };
@@ -350,6 +361,18 @@ int write_housekeeping(struct sql_archive *a);
 int write_touch(struct sql_archive *a, int64_t memory, int64_t at_ms);
 int heat_changed(struct sql_archive *a, const struct heat_change *c); /* of this batch */
 int heat_note(struct heat_changes *to, const struct heat_change *c);
+
+/* audit.c: the guard, in front of whatever the writer does. A call that it refuses has one effect: its line in the audit. */
+void guard_begin(struct sql_archive *a);               /* writer's thread: loads it, so that the first call need not wait */
+void guard_look(struct sql_archive *a, struct job *j); /* once, before anything of the call is used */
+bool guard_passed(const struct sql_archive *a, const struct job *j);
+int audit_refused(struct sql_archive *a, struct job *j);
+/* Within an effect that has stored something: item: its place in the call; created: it was not there before */
+int audit_stored(struct sql_archive *a, const struct job *j, uint32_t item, const struct row *row, bool created, bool has_source,
+		 wire_str source);
+int audit_told(struct job *j, uint32_t item, struct item_added *out); /* what is said of it to who brought it */
+void audit_committed(struct sql_archive *a); /* under hist_lock */
+int read_audit(struct sql_archive *a, struct job *j);
 
 /* requests.c: 1 and the stored answer in j, 0 when the request is new, < 0 */
 int request_replay(struct sql_archive *a, struct job *j, unsigned char fingerprint[32]);

@@ -169,6 +169,14 @@ static const char version_6[] =
 	"CREATE TRIGGER ballot_of_a_closed_vote_stays BEFORE UPDATE ON ballots"
 	" WHEN EXISTS(SELECT 1 FROM votes WHERE id = OLD.vote_id AND closed_at IS NOT NULL)"
 	" BEGIN SELECT raise(ABORT, 'a closed vote stays as it is'); END;";
+/* What the guard did: classes and places, never a byte of what it found. Of one request the same is noted once. */
+static const char version_7[] =
+	"CREATE TABLE guard_audit(seq INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL,"
+	" action TEXT NOT NULL CHECK(action IN ('refused', 'redacted', 'flagged')), class TEXT NOT NULL, method TEXT NOT NULL,"
+	" who TEXT NOT NULL, memory_id TEXT, request_id TEXT, source TEXT, field TEXT) STRICT;"
+	"CREATE INDEX audit_action ON guard_audit(action, seq);"
+	"CREATE INDEX audit_memory ON guard_audit(memory_id) WHERE memory_id IS NOT NULL;"
+	"CREATE UNIQUE INDEX audit_refused ON guard_audit(request_id, class, field) WHERE action = 'refused' AND request_id IS NOT NULL;";
 /* clang-format on */
 
 static int put_setting(sqlite3 *db, const char *key, double value)
@@ -234,8 +242,13 @@ static int up_6(sqlite3 *db)
 	return sqlite3_exec(db, version_6, NULL, NULL, NULL);
 }
 
+static int up_7(sqlite3 *db)
+{
+	return sqlite3_exec(db, version_7, NULL, NULL, NULL);
+}
+
 /* migrations[i] leads from version i to i + 1. What has been released is never edited; a change is a new line. */
-static int (*const migrations[])(sqlite3 *db) = {up_1, up_2, up_3, up_4, up_5, up_6};
+static int (*const migrations[])(sqlite3 *db) = {up_1, up_2, up_3, up_4, up_5, up_6, up_7};
 #define NEWEST ((int)(sizeof(migrations) / sizeof(migrations[0])))
 
 int schema_version(void)

@@ -163,6 +163,13 @@ static const char version_6[] =
 	" ALTER outcome SET STATISTICS 0;"
 	"ALTER TABLE ballots ALTER voter SET STATISTICS 0, ALTER choice SET STATISTICS 0, ALTER reason SET STATISTICS 0,"
 	" ALTER evidence SET STATISTICS 0;";
+static const char version_7[] =
+	"CREATE TABLE guard_audit(seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, at bigint NOT NULL,"
+	" action text NOT NULL CHECK(action IN ('refused', 'redacted', 'flagged')), class text NOT NULL, method text NOT NULL,"
+	" who text NOT NULL, memory_id text COLLATE \"C\", request_id text COLLATE \"C\", source text, field text);"
+	"CREATE INDEX audit_action ON guard_audit(action, seq);"
+	"CREATE INDEX audit_memory ON guard_audit(memory_id) WHERE memory_id IS NOT NULL;"
+	"CREATE UNIQUE INDEX audit_refused ON guard_audit(request_id, class, field) WHERE action = 'refused' AND request_id IS NOT NULL;";
 /* clang-format on */
 
 /* A text of our own. 0, or TR_ESTORE with the SQLSTATE noted. */
@@ -246,9 +253,14 @@ static int up_6(PGconn *pg, struct tr_fault *fault)
 	return run(pg, version_6, fault);
 }
 
+static int up_7(PGconn *pg, struct tr_fault *fault)
+{
+	return run(pg, version_7, fault);
+}
+
 /* From version FIRST on: migrations[i] leads to version FIRST + i. */
 #define FIRST 3
-static int (*const migrations[])(PGconn *pg, struct tr_fault *fault) = {up_3, up_4, up_5, up_6};
+static int (*const migrations[])(PGconn *pg, struct tr_fault *fault) = {up_3, up_4, up_5, up_6, up_7};
 #define NEWEST (FIRST + (int)(sizeof(migrations) / sizeof(migrations[0])) - 1)
 
 static int one_migration(PGconn *pg, int version, int64_t now_ms, struct tr_fault *fault)

@@ -374,10 +374,12 @@ int write_add(struct sql_archive *a, struct job *j)
 		if ((r = own_source(j, &e)) < 0 || (r = remember(a, j, &e, &row)) < 0)
 			return r;
 		created += r == 1;
+		if ((added[i].created = r == 1, r = audit_stored(a, j, i, &row, r == 1, e.has_source, e.source)) < 0 ||
+		    (r = audit_told(j, i, &added[i])) < 0)
+			return r;
 		added[i].id = job_text(j, row.id, row.id_n);
 		if (added[i].id.p == NULL)
 			return TR_ENOMEM;
-		added[i].created = r == 1;
 		added[i].temperature = thermal_at(&a->model, row.heat, row.sacred, (double)a->now_ms);
 		added[i].stage = wire_s(thermal_stage_name(thermal_stage_of(&a->model, added[i].temperature)));
 	}
@@ -403,6 +405,8 @@ int write_decide(struct sql_archive *a, struct job *j)
 	if (res == NULL)
 		return TR_ENOMEM;
 	if ((r = own_source(j, &e)) < 0 || (r = remember(a, j, &e, &row)) < 0)
+		return r;
+	if ((r = audit_stored(a, j, 0, &row, r == 1, true, msg->by)) < 0)
 		return r;
 	tr_id_new(id);
 	q = q_begin(&a->wdb, SQL_ADD_DECISION);

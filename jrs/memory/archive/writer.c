@@ -46,11 +46,12 @@ static bool looks_first(const struct sql_archive *a, const struct job *j)
 struct before {
 	size_t heat, words, quota;
 	bool purge;
+	struct guard_counts guarded;
 };
 
 static struct before before(const struct sql_archive *a)
 {
-	return (struct before){a->heat.n, a->words.n, quota_mark(a), purge_marked(a)};
+	return (struct before){a->heat.n, a->words.n, quota_mark(a), purge_marked(a), a->guarded};
 }
 
 static void back_to(struct sql_archive *a, const struct before *was)
@@ -59,7 +60,18 @@ static void back_to(struct sql_archive *a, const struct before *was)
 	a->words.n = was->words;
 	quota_undo(a, was->quota);
 	purge_undo(a, was->purge);
+	a->guarded = was->guarded;
 	ahead_clear(a);
+}
+
+/* The guard says no: all that happens is that this is noted. */
+static int refused(struct sql_archive *a, struct job *j)
+{
+	int r = j->guard == TR_ESECRET ? audit_refused(a, j) : 0;
+
+	j->r = j->guard;
+	j->fault = j->guard_fault;
+	return r;
 }
 
 /* One call, in a savepoint when it may have to be undone. < 0: the transaction is gone, and with it everything in it;
@@ -82,6 +94,8 @@ static int one_effect(struct sql_archive *a, struct job *j)
 	}
 	if ((j->r = space_admits(a, j)) < 0)
 		return 0;
+	if (j->guard < 0)
+		return refused(a, j);
 	if (words_needed(j) && (r = words_write(a)) < 0)
 		return r;
 	was = before(a);
@@ -161,6 +175,7 @@ static void committed(struct sql_archive *a, bool notes)
 	figures_apply(a);
 	purge_committed(a);
 	quota_committed(a);
+	audit_committed(a);
 	if (notes)
 		notes_free(&a->taken);
 	a->commits++;
@@ -177,6 +192,7 @@ static int one_transaction(struct sql_archive *a, struct job **v, unsigned n, bo
 	int r;
 
 	a->heat.n = a->words.n = 0;
+	memset(&a->guarded, 0, sizeof(a->guarded));
 	purge_began(a);
 	quota_began(a);
 	a->now_ms = now > a->now_ms ? now : a->now_ms;
@@ -338,10 +354,13 @@ static void batch(struct sql_archive *a, struct job **v, unsigned n)
 {
 	bool notes = !space_low(a); /* else they wait, and what does not fit is dropped */
 	struct jobs out = {NULL, NULL, 0};
-	int r = transaction(a, v, n, notes), back;
 	bool alone;
 	unsigned i;
+	int r, back;
 
+	for (i = 0; i < n; i++)
+		guard_look(a, v[i]);
+	r = transaction(a, v, n, notes);
 	while (r < 0 && a->wdb.trouble == DB_AWAY) {
 		healthy(a, false);
 		if ((back = await_server(a, v, &n)) < 0) {
@@ -526,6 +545,7 @@ void *writer_main(void *arg)
 	a->housekeeping_ms = a->probe_ms = tr_mono_ms();
 	if (!a->following)
 		begin_to_lead(a);
+	guard_begin(a);
 	while (!stop) {
 		unsigned n = take(a, v, &stop);
 
