@@ -125,8 +125,9 @@ enum ctl_exit cmd_decisions(struct ctl *c, const struct ctl_args *a)
 
 enum ctl_exit cmd_audit(struct ctl *c, const struct ctl_args *a)
 {
-	struct msg_memory_audit msg = {
-		.action = wire_s(ctl_str(a, "action")), .class = wire_s(ctl_str(a, "class")), .memory = wire_s(ctl_str(a, "memory"))};
+	struct msg_memory_audit msg = {.action = wire_s(ctl_str(a, "action")),
+				       .class = wire_s(ctl_str(a, "class")),
+				       .memory = wire_s(ctl_str(a, "memory"))};
 
 	msg.has_since = ctl_time(a, "since", &msg.since);
 	msg.has_limit = ctl_u32(a, "limit", &msg.limit);

@@ -1,17 +1,18 @@
 /* The guard: jrs/memory/guard. Every sample is made up, and put together here, so that nobody's scanner takes this file
  * for a leak. */
-#include "jrs/memory/guard/guard.h"
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include <cmocka.h>
+
+#include "jrs/memory/guard/guard.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#define ALL ((1u << GUARD_NCLASSES) - 1)
 static struct guard *g;
 
 static int setup(void **state)
@@ -153,7 +154,7 @@ static void finds_what_it_should(void **state)
 				if (*c != '\2' && *c != '\1')
 					text[n++] = *c;
 		}
-		assert_int_equal(guard_scan(g, text, n, ALL, &s), 0);
+		assert_int_equal(guard_scan(g, text, n, GUARD_ALL_CLASSES, &s), 0);
 		ok = cases[i].class[0] == '\0'
 			     ? s->n == 0
 			     : s->n >= 1 && strcmp(guard_class_name(s->v[0].class), cases[i].class) == 0 &&
@@ -167,10 +168,195 @@ static void finds_what_it_should(void **state)
 	assert_int_equal(wrong, 0);
 }
 
-int main(void)
+/* ---- time ---- */
+static double cpu_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
+}
+
+/* Nanoseconds a byte, the best of some tries. */
+static double pace(const char *text, size_t n, unsigned tries)
+{
+	const struct guard_spans *s;
+	double best = 1e18;
+
+	while (tries-- > 0) {
+		double began = cpu_ns(), took;
+
+		assert_int_equal(guard_scan(g, text, n, GUARD_ALL_CLASSES, &s), 0);
+		took = cpu_ns() - began;
+		best = took < best ? took : best;
+	}
+	return best / (double)n;
+}
+
+/* Repeated, they are what each verifier likes least. "": letters of all shapes, at random. */
+static const char *const hostile[] = {
+	"",
+	"a",
+	"1",
+	"1 ",
+	"1-",
+	"4111 ",
+	"-----BEGIN ",
+	"-----BEGIN PRIVATE KEY-----",
+	"pwd=",
+	"token=\"",
+	"password: ",
+	"pwd='a ",
+	"eyJ",
+	"eyJaaaaaaaa.",
+	"eyJaaaaaaaa.eyJaaaaaaaa",
+	"A1",
+	"x@x.",
+	"x@x.x",
+	"://a:",
+	"://a:a@",
+	"a://b:c.d",
+	"DE89 ",
+	"GB82WEST1234",
+	"\"",
+	"+1 ",
+	"+11111111 ",
+	"1.",
+	"1.1.1.1",
+	"a:",
+	"a:a:a::",
+	":",
+	"sk-",
+	"sk-aaaaaaaaaaaaaaaaaaaa",
+	"tribe_",
+	"AKIA",
+	"bearer ",
+	"basic AAAAAAAAAAAAAAAA ",
+	"ghp_",
+	"xoxb-",
+	"123-45-6789",
+	"12345678Z ",
+	"hooks.slack.com/services/",
+	"\xc3\xa9",
+	"%",
+	"_",
+};
+#define NHOSTILE (sizeof(hostile) / sizeof(hostile[0]))
+
+static void hostile_text(size_t which, char *out, size_t n)
+{
+	static const char letters[] = "eyJ.:=-_ AKpass4@sk1\"w+0/";
+	size_t len = strlen(hostile[which]);
+	uint32_t x = 2463534242u;
+
+	for (size_t i = 0; i < n; i++) {
+		x ^= x << 13, x ^= x >> 17, x ^= x << 5;
+		out[i] = len == 0 ? letters[x % (sizeof(letters) - 1)] : hostile[which][i % len];
+	}
+}
+
+#define LARGEST 65536u
+
+static void takes_linear_time(void **state)
+{
+	char *text = malloc(LARGEST);
+
+	(void)state;
+	assert_non_null(text);
+	for (size_t i = 0; i < NHOSTILE; i++) {
+		double small, large;
+
+		hostile_text(i, text, LARGEST);
+		small = pace(text, LARGEST / 16, 8);
+		large = pace(text, LARGEST, 4);
+		if (large > 4.0 * small + 20.0 || large > 2000.0) /* by the square it would be sixteen times */
+			fail_msg("\"%s\": %.1f ns a byte in a short text, %.1f in a long one", hostile[i], small,
+				 large);
+	}
+	free(text);
+}
+
+static void measure(void)
+{
+	static const char usual[] = "Yesterday Anna told me that the deployment of the second cluster was moved to "
+				    "Thursday because the storage team found "
+				    "slow disks; Ben will write the report and send it around before noon. We agreed "
+				    "that the budget stays at 45,000 and that "
+				    "the review is on 2026-03-14 at 15:30 in room 4.12. The password policy was "
+				    "discussed: tokens expire after 90 days, and "
+				    "nobody keeps secrets in the wiki any more. Next steps: check the graphs, call the "
+				    "vendor, order 12 cables and two "
+				    "switches (SKU 4471-22), issue 1234.";
+	const struct guard_policy policy = {GUARD_REFUSE, false};
+	struct guard *again = NULL;
+	char *text = malloc(LARGEST * 4);
+	double began = cpu_ns(), worst = 0.0;
+
+	assert_true(text != NULL && guard_new(&again, &policy, NULL) == 0);
+	printf("one guard more: %.2f ms\n", (cpu_ns() - began) / 1e6);
+	guard_free(&again);
+	printf("%zu bytes of ordinary text: %.2f us\n", sizeof(usual) - 1,
+	       pace(usual, sizeof(usual) - 1, 1000) * (double)(sizeof(usual) - 1) / 1e3);
+	for (size_t i = 0; i < NHOSTILE; i++) {
+		printf("%-28s", hostile[i][0] == '\0' ? "(random)" : hostile[i]);
+		for (size_t n = LARGEST / 16; n <= LARGEST * 4; n *= 4) {
+			double p;
+
+			hostile_text(i, text, n);
+			p = pace(text, n, 5);
+			worst = p > worst ? p : worst;
+			printf(" %8.2f", p);
+		}
+		printf("  ns a byte in 4, 16, 64, 256 KiB\n");
+	}
+	printf("worst: %.1f ns a byte\n", worst);
+	free(text);
+}
+
+/* Each line of standard input is a text: how many of them hold what? */
+static void count(void)
+{
+	uint64_t texts = 0, with[GUARD_NCLASSES] = {0}, secret = 0, person = 0;
+	const struct guard_spans *s;
+	char *line = NULL;
+	size_t cap = 0;
+	ssize_t n;
+
+	while ((n = getline(&line, &cap, stdin)) > 0) {
+		uint32_t bits = 0;
+
+		assert_int_equal(guard_scan(g, line, (size_t)n, GUARD_ALL_CLASSES, &s), 0);
+		for (size_t i = 0; i < s->n; i++)
+			bits |= GUARD_BIT(s->v[i].class);
+		texts++;
+		secret += (bits & (GUARD_BIT(GUARD_IBAN + 1) - 1)) != 0;
+		person += bits >> (GUARD_IBAN + 1) != 0;
+		for (unsigned c = 0; c < GUARD_NCLASSES; c++)
+			with[c] += (bits & GUARD_BIT(c)) != 0;
+	}
+	printf("texts %llu, with a secret %llu, with something about a person %llu\n", (unsigned long long)texts,
+	       (unsigned long long)secret, (unsigned long long)person);
+	for (unsigned c = 0; c < GUARD_NCLASSES; c++)
+		if (with[c] > 0)
+			printf("  %-13s %llu\n", guard_class_name((enum guard_class)c), (unsigned long long)with[c]);
+	free(line);
+}
+
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(finds_what_it_should),
+		cmocka_unit_test(takes_linear_time),
 	};
+
+	if (argc == 2 && (strcmp(argv[1], "--measure") == 0 || strcmp(argv[1], "--count") == 0)) {
+		if (setup(NULL) < 0)
+			return 1;
+		if (strcmp(argv[1], "--count") == 0)
+			count();
+		else
+			measure();
+		return teardown(NULL);
+	}
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

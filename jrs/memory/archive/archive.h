@@ -145,9 +145,10 @@ struct archive_stats {
 	uint64_t scrubs;        /* looked through from end to end, in this life */
 	uint64_t quota_refused; /* since the start */
 	int64_t purge_due_ms;   /* wall clock: since when something that was forgotten waits to be purged; 0: nothing */
-	const atomic_ullong (*guard)[GUARD_NACTIONS]; /* [class][action], committed since the start; lives as long as the archive */
-	uint64_t recalls_total; /* over all lives of this archive */
-	uint64_t changes;       /* grows with every commit */
+	const atomic_ullong (
+		*guard)[GUARD_NACTIONS]; /* [class][action], committed since the start; lives as long as the archive */
+	uint64_t recalls_total;          /* over all lives of this archive */
+	uint64_t changes;                /* grows with every commit */
 	uint64_t commits, committed_calls, notes_dropped;
 	uint64_t epoch; /* the archive's, of the newest lead, as it was read last */
 	/* from the rows, at the start, by archive_refresh() and when the lead was taken: memories whose phase coherence

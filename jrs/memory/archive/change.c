@@ -66,8 +66,7 @@ int write_patch(struct sql_archive *a, struct job *j)
 		return job_fault(j, TR_EREFUSED, "sacred", "a sacred memory stays sacred");
 	/* A call that says nothing new to say changes nothing, its revision neither. */
 	if ((msg->has_tags || msg->has_importance || msg->has_sacred || msg->has_metadata) &&
-	    ((r = patch_row(a, j, msg, &row)) < 0 ||
-	     (r = audit_stored(a, j, 0, &row, true, false, wire_s(NULL))) < 0))
+	    ((r = patch_row(a, j, msg, &row)) < 0 || (r = audit_stored(a, j, 0, &row, true, false, wire_s(NULL))) < 0))
 		return r;
 	q = q_begin(&a->wdb, SQL_PATCHED);
 	q_i64(&q, row.seq);

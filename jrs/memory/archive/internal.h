@@ -148,8 +148,8 @@ struct sql_archive {
 	struct guard_policy policy;
 	struct guard_counts {
 		uint32_t n[GUARD_NCLASSES][GUARD_NACTIONS];
-	} guarded; /* by this transaction */
-	int64_t now_ms; /* commit time of the batch, never falling */
+	} guarded;           /* by this transaction */
+	int64_t now_ms;      /* commit time of the batch, never falling */
 	unsigned last_calls; /* in the last batch that had any */
 	uint64_t housekeeping_ms, probe_ms;
 
@@ -362,16 +362,17 @@ int write_touch(struct sql_archive *a, int64_t memory, int64_t at_ms);
 int heat_changed(struct sql_archive *a, const struct heat_change *c); /* of this batch */
 int heat_note(struct heat_changes *to, const struct heat_change *c);
 
-/* audit.c: the guard, in front of whatever the writer does. A call that it refuses has one effect: its line in the audit. */
-void guard_begin(struct sql_archive *a);               /* writer's thread: loads it, so that the first call need not wait */
+/* audit.c: the guard, in front of whatever the writer does. A call that it refuses has one effect: its line in the
+ * audit. */
+void guard_begin(struct sql_archive *a); /* writer's thread: loads it, so that the first call need not wait */
 void guard_look(struct sql_archive *a, struct job *j); /* once, before anything of the call is used */
 bool guard_passed(const struct sql_archive *a, const struct job *j);
 int audit_refused(struct sql_archive *a, struct job *j);
 /* Within an effect that has stored something: item: its place in the call; created: it was not there before */
-int audit_stored(struct sql_archive *a, const struct job *j, uint32_t item, const struct row *row, bool created, bool has_source,
-		 wire_str source);
+int audit_stored(struct sql_archive *a, const struct job *j, uint32_t item, const struct row *row, bool created,
+		 bool has_source, wire_str source);
 int audit_told(struct job *j, uint32_t item, struct item_added *out); /* what is said of it to who brought it */
-void audit_committed(struct sql_archive *a); /* under hist_lock */
+void audit_committed(struct sql_archive *a);                          /* under hist_lock */
 int read_audit(struct sql_archive *a, struct job *j);
 
 /* requests.c: 1 and the stored answer in j, 0 when the request is new, < 0 */

@@ -158,7 +158,7 @@ static bool stands_for_one(const char *p, size_t n)
 {
 	size_t i = 0;
 
-	if (in(p[0], "<{[(*") || (p[0] == '%' && n > 1 && in(p[1], "({%")) ||
+	if (in(p[0], "<{[(*,;)]}") || (p[0] == '%' && n > 1 && in(p[1], "({%")) ||
 	    (p[0] == '$' && n > 1 && (isalpha((unsigned char)p[1]) || in(p[1], "{(_"))))
 		return true;
 	if (starts(p, n, "http://") || starts(p, n, "https://") || in(p[0], "/~") || starts(p, n, "./") ||
