@@ -187,6 +187,20 @@ static const struct call_doc doc_api_post_ballot = {
 	.answers = {{.status = 201, .what = "It counts", .item = &wire_shape_vote},
 		    {.status = 200, .what = "It was there already", .item = &wire_shape_vote}},
 };
+static const struct call_doc doc_api_get_audit = {
+	.tag = "Decisions",
+	.summary = "What the guard refused, redacted and flagged",
+	.text = "Newest first. At most 10,000 lines of each action are kept; what was flagged in a memory is forgotten "
+		"with it.",
+	.query = MSG_memory_audit,
+	.asks = "limit=1&action=refused",
+	.answers = {{.status = 200,
+		     .what = "Lines",
+		     .result = MSG_memory_audit,
+		     .example = "{\"audit\":[{\"at\":\"2026-11-28T18:00:00.000Z\",\"action\":\"refused\",\"class\":"
+				"\"password\",\"method\":\"memory.add\",\"who\":\"loopback\",\"field\":\"memories[0]."
+				"content\"}]}"}},
+};
 
 /* ---- the tribe ---- */
 static const struct call_doc doc_api_get_status = {
