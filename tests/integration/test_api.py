@@ -26,6 +26,7 @@ ROUTES = {
     VOTE: "POST", VOTES: "GET", VOTES + "/{id}": "GET", VOTES + "/{id}/ballots": "POST",
     "/api/v1/events": "GET", "/api/v1/drills": "GET", "/api/v1/tokens": "GET POST", "/api/v1/tokens/{name}": "DELETE",
     "/api/v1/tokens/{name}/rotate": "POST",
+    "/api/v1/audit": "GET",
 }
 
 # method, path, headers, body -> status, problem, what the detail names

@@ -139,6 +139,7 @@ class Matrix(unittest.TestCase):
             ("GET", "/api/v1/votes"): Row("read", lambda: ("/api/v1/votes", None), 200, whole=True),
             ("GET", "/api/v1/votes/{id}"): Row("read", lambda: ("/api/v1/votes/" + self.vote(), None), 200, whole=True),
             (post, "/api/v1/votes/{id}/ballots"): Row("write", lambda: (f"/api/v1/votes/{self.vote()}/ballots", {"choice": "yes"}), 201, whole=True),
+            ("GET", "/api/v1/audit"): Row("admin", lambda: ("/api/v1/audit", None), 200, whole=True),
             ("GET", "/api/v1/analysis/anomalies"): Row("read", lambda: ("/api/v1/analysis/anomalies", None), 200, whole=True),
             ("GET", "/api/v1/analysis/regression"): Row("read", lambda: ("/api/v1/analysis/regression", None), 200, 404, whole=True),
             ("GET", "/api/v1/analysis/patterns"): Row("read", lambda: ("/api/v1/analysis/patterns", None), 200, 404, whole=True),
