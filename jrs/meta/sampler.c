@@ -1,5 +1,6 @@
 #include "jrs/meta/sampler.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -52,11 +53,25 @@ static void wait_for_beat(struct sampler *s)
 	loop_timer_start(s->timer, due > now ? due - now : 0, 0);
 }
 
-static void tell(const struct findings *f, unsigned news)
+/* That it was seen and what it rests on, for who reads the log later. */
+static void acknowledge(struct sampler *s, const struct finding *f, const char *kind)
+{
+	char topic[64];
+
+	if (s->cfg.decided == NULL)
+		return;
+	snprintf(topic, sizeof(topic), "anomaly %s", kind);
+	decided_say(s->cfg.decided, topic, DECIDED_DAY_MS, tr_wall_ms(), "Anomaly acknowledged, %s: %.300s", kind,
+		    f->summary);
+}
+
+static void tell(struct sampler *s, const struct findings *f, unsigned news)
 {
 	for (unsigned i = 0; i < ANOMALY_NKINDS; i++) {
 		if (!((news >> i) & 1))
 			continue;
+		if (f->v[i].present)
+			acknowledge(s, &f->v[i], anomaly_names[i]);
 		if (f->v[i].present)
 			log_info("finding kind=%s severity=%.2f count=%llu", anomaly_names[i], f->v[i].severity,
 				 (unsigned long long)f->v[i].count);
@@ -79,7 +94,7 @@ static void on_samples(void *arg, int r, const void *res, const struct tr_fault 
 	}
 	s->asking = s->away = false;
 	anomalies_find(&now, samples, &s->thermal, s->analyses > 0 ? &s->findings : NULL, wall);
-	tell(&now, anomalies_news(s->told, &now));
+	tell(s, &now, anomalies_news(s->told, &now));
 	s->findings = now;
 	anomalies_conclude(s->conclusion, &now);
 	s->analyses++;

@@ -66,6 +66,7 @@ struct door {
 
 TAILQ_HEAD(call_list, api_call);
 
+struct decided;
 struct api {
 	struct api_cfg cfg;
 	struct tokens tokens;
@@ -76,8 +77,9 @@ struct api {
 	char listen_host[256];
 	bool has_token;
 	unsigned char token_hash[TR_SHA256_LEN];
-	struct cors *cors;     /* owned; NULL: no page of another origin */
-	const uint32_t *conns; /* borrowed; NULL: not told */
+	struct decided *decided; /* owned; NULL: nothing was decided yet */
+	struct cors *cors;       /* owned; NULL: no page of another origin */
+	const uint32_t *conns;   /* borrowed; NULL: not told */
 	uint64_t dropped[HTTP_NDROPS];
 	unsigned inflight;                  /* HTTP calls */
 	struct call_list calls;             /* those, the oldest first */
@@ -160,6 +162,9 @@ void api_reply_empty(struct api_call *call, const char *extra); /* 204 */
 bool admit_address(struct api_call *call);
 bool admit_principal(struct api_call *call);
 bool admit_would(const struct api *api, const struct route *route); /* not be shed */
+/* decided.c: a decision of executive-jr's own, such as ("shed begins", "why ..."): of one topic one is written in each
+ * hour. Never blocks and never fails: who is shedding load has other cares. */
+void api_decided(struct api *api, const char *topic, const char *text);
 /* router.c: who calls, and may they? Then the route's handler. */
 void api_admit(struct api_call *call);
 /* door.c */

@@ -2,6 +2,7 @@
 #include "common/base/text.h"
 #include "jrs/executive/api/auth.h"
 #include "jrs/executive/api/internal.h"
+#include "jrs/kit/decided.h"
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -61,6 +62,7 @@ void api_free(struct api **api)
 	tokens_free(&(*api)->tokens);
 	cors_free(&(*api)->cors);
 	buckets_free(&(*api)->rates);
+	decided_free(&(*api)->decided);
 	free(*api);
 	*api = NULL;
 }
