@@ -153,26 +153,6 @@ static void show_limits(struct memory *m, struct res_memory_thermal *res)
 	res->purge_due_s = now > stats.purge_due_ms ? (uint64_t)(now - stats.purge_due_ms) / 1000 : 0;
 }
 
-static void show_guard(struct memory *m, const struct pending *p, struct res_memory_thermal *res)
-{
-	struct item_guard_count *v = msgpack_zone_malloc(chan_call_zone(p->call), sizeof(*v) * GUARD_NCLASSES * GUARD_NACTIONS);
-	struct archive_stats stats;
-	unsigned c, k, n = 0;
-
-	archive_stats(m->archive, &stats);
-	if (v == NULL || stats.guard == NULL)
-		return;
-	for (c = 0; c < GUARD_NCLASSES; c++) {
-		for (k = 0; k < GUARD_NACTIONS; k++) {
-			if (stats.guard[c][k] > 0)
-				v[n++] = (struct item_guard_count){wire_s(guard_class_name((enum guard_class)c)),
-								   wire_s(guard_action_name((enum guard_action)k)), stats.guard[c][k]};
-		}
-	}
-	res->guard = (struct list_guard_count){v, n};
-	res->has_guard = true;
-}
-
 static void fail(struct memory *m, struct chan_call *call, int r, const struct tr_fault *fault)
 {
 	struct archive_stats stats;
@@ -214,7 +194,6 @@ static void on_answer(void *arg, int r, const struct archive_answer *answer, con
 			break;
 		show_mean_phase(p->m, answer->res);
 		show_limits(p->m, answer->res);
-		show_guard(p->m, p, answer->res);
 		break;
 	case MSG_memory_forget:
 	case MSG_memory_restore:

@@ -114,6 +114,7 @@ static void on_thermal(void *arg, int r, const void *res, const struct tr_fault 
 		s->thermal = *(const struct res_memory_thermal *)res;
 		memset(&s->thermal.histogram, 0, sizeof s->thermal.histogram); /* borrowed: gone after this call */
 		memset(&s->thermal.hottest, 0, sizeof s->thermal.hottest);
+		memset(&s->thermal.guard, 0, sizeof s->thermal.guard);
 		r = peer_call(s->cfg.memory, MSG_memory_samples, &ask, s->cfg.timeout_ms, on_samples, s, &s->token);
 	}
 	if (r < 0)

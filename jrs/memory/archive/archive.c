@@ -463,7 +463,6 @@ static void stats(struct archive *door, struct archive_stats *out)
 		.scrubs = a->scrubs,
 		.quota_refused = a->quota_refused,
 		.purge_due_ms = a->purge_due_ms,
-		.guard = (const atomic_ullong(*)[GUARD_NACTIONS])a->guard_counts,
 		.recalls_total = a->recalls_total,
 		.changes = a->changes,
 		.commits = a->commits,

@@ -16,7 +16,6 @@
 #include "jrs/memory/thermal/entangle.h"
 #include "jrs/memory/thermal/thermal.h"
 #include "proto/wire/wire.h"
-#include <stdatomic.h>
 #include <uv.h>
 
 /* Sources that begin so ("drill:ID") are drill load: no recall, list or figure shows them unless it asks for that
@@ -145,8 +144,6 @@ struct archive_stats {
 	uint64_t scrubs;        /* looked through from end to end, in this life */
 	uint64_t quota_refused; /* since the start */
 	int64_t purge_due_ms;   /* wall clock: since when something that was forgotten waits to be purged; 0: nothing */
-	const atomic_ullong (
-		*guard)[GUARD_NACTIONS]; /* [class][action], committed since the start; lives as long as the archive */
 	uint64_t recalls_total;          /* over all lives of this archive */
 	uint64_t changes;                /* grows with every commit */
 	uint64_t commits, committed_calls, notes_dropped;

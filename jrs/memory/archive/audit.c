@@ -163,6 +163,26 @@ void audit_committed(struct sql_archive *a)
 	}
 }
 
+int audit_counts(struct sql_archive *a, struct job *j, struct res_memory_thermal *res)
+{
+	struct item_guard_count *v = job_alloc(j, sizeof(*v) * GUARD_NCLASSES * GUARD_NACTIONS);
+	unsigned c, k, n = 0;
+
+	if (v == NULL)
+		return TR_ENOMEM;
+	for (c = 0; c < GUARD_NCLASSES; c++) {
+		for (k = 0; k < GUARD_NACTIONS; k++) {
+			if (a->guard_counts[c][k] > 0)
+				v[n++] = (struct item_guard_count){wire_s(guard_class_name((enum guard_class)c)),
+								   wire_s(guard_action_name((enum guard_action)k)),
+								   a->guard_counts[c][k]};
+		}
+	}
+	res->guard = (struct list_guard_count){v, n};
+	res->has_guard = true;
+	return 0;
+}
+
 int read_audit(struct sql_archive *a, struct job *j)
 {
 	const struct msg_memory_audit *msg = j->msg;

@@ -373,6 +373,7 @@ int audit_stored(struct sql_archive *a, const struct job *j, uint32_t item, cons
 		 bool has_source, wire_str source);
 int audit_told(struct job *j, uint32_t item, struct item_added *out); /* what is said of it to who brought it */
 void audit_committed(struct sql_archive *a);                          /* under hist_lock */
+int audit_counts(struct sql_archive *a, struct job *j, struct res_memory_thermal *res); /* what there is, since the start */
 int read_audit(struct sql_archive *a, struct job *j);
 
 /* requests.c: 1 and the stored answer in j, 0 when the request is new, < 0 */
