@@ -179,8 +179,27 @@ int audit_counts(struct sql_archive *a, struct job *j, struct res_memory_thermal
 		}
 	}
 	res->guard = (struct list_guard_count){v, n};
-	res->has_guard = true;
+	res->has_guard = n > 0;
 	return 0;
+}
+
+static bool is_one_of(wire_str s, const char *(*name)(unsigned), unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		if (s.n == strlen(name(i)) && memcmp(s.p, name(i), s.n) == 0)
+			return true;
+	}
+	return false;
+}
+
+static const char *name_of_action(unsigned i)
+{
+	return guard_action_name((enum guard_action)i);
+}
+
+static const char *name_of_class(unsigned i)
+{
+	return guard_class_name((enum guard_class)i);
 }
 
 int read_audit(struct sql_archive *a, struct job *j)
@@ -189,12 +208,17 @@ int read_audit(struct sql_archive *a, struct job *j)
 	uint32_t limit = msg->has_limit ? msg->limit : LINES, n = 0;
 	struct res_memory_audit *res = job_alloc(j, sizeof(*res));
 	struct item_audit *v = job_alloc(j, sizeof(*v) * limit);
-	struct query q = q_begin(j->db, SQL_AUDIT);
+	struct query q;
 	int r;
 
 	(void)a;
 	if (res == NULL || v == NULL)
 		return TR_ENOMEM;
+	if (msg->has_action && !is_one_of(msg->action, name_of_action, GUARD_NACTIONS))
+		return job_fault(j, TR_EINVAL, "action", "must be refused, redacted or flagged");
+	if (msg->has_class && !is_one_of(msg->class, name_of_class, GUARD_NCLASSES))
+		return job_fault(j, TR_EINVAL, "class", "must be a class that the guard knows, such as email");
+	q = q_begin(j->db, SQL_AUDIT);
 	q_opt_i64(&q, msg->has_since, msg->since);
 	q_opt_text(&q, msg->has_action, msg->action);
 	q_opt_text(&q, msg->has_class, msg->class);
