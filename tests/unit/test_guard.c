@@ -168,6 +168,47 @@ static void finds_what_it_should(void **state)
 	assert_int_equal(wrong, 0);
 }
 
+/* Engines that look at many bytes at once have had their mistakes where a match lies across such blocks. */
+static void finds_it_wherever_it_stands(void **state)
+{
+	static const char *const fill[] = {"lorem ipsum, ", "x", "4 ", "-", "\xc3\xa9t\xc3\xa9 "};
+	unsigned wrong = 0;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		size_t from, to, n;
+		char sample[1024];
+
+		if (cases[i].class[0] == '\0')
+			continue;
+		n = unmark(cases[i].text, sample, &from, &to);
+		for (size_t k = 0; k < sizeof(fill) / sizeof(fill[0]) * 300; k++) {
+			const char *with = fill[k / 300];
+			size_t before = k % 300, behind = (k * 7) % 100, at, b;
+			const struct guard_spans *s;
+			bool found = false;
+			char text[2048];
+
+			for (b = 0; b < before; b++)
+				text[b] = with[b % strlen(with)];
+			text[before] = '\n';
+			memcpy(text + before + 1, sample, n);
+			text[before + 1 + n] = '\n';
+			for (b = 0; b < behind; b++)
+				text[before + 2 + n + b] = with[b % strlen(with)];
+			at = before + 1 + from;
+			assert_int_equal(guard_scan(g, text, before + 2 + n + behind, GUARD_ALL_CLASSES, &s), 0);
+			for (b = 0; b < s->n; b++)
+				found = found || (s->v[b].from <= at && s->v[b].to >= at + (to - from) &&
+						  strcmp(guard_class_name(s->v[b].class), cases[i].class) == 0);
+			if (!found && wrong++ < 10)
+				print_error("case %zu behind %zu of \"%s\": %s not found\n", i, before, with,
+					    cases[i].class);
+		}
+	}
+	assert_int_equal(wrong, 0);
+}
+
 /* ---- time ---- */
 static double cpu_ns(void)
 {
@@ -346,6 +387,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(finds_what_it_should),
+		cmocka_unit_test(finds_it_wherever_it_stands),
 		cmocka_unit_test(takes_linear_time),
 	};
 
