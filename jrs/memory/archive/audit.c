@@ -1,20 +1,35 @@
 /* The guard in front of the writer, and the audit: what was refused, redacted and flagged, never the text. */
+#include "common/base/clock.h"
 #include "common/log/log.h"
 #include "jrs/memory/archive/internal.h"
 #include <string.h>
 
-#define LINES 50 /* when the caller does not say how many */
+#define LOAD_LATE_MS 300u
+#define LINES        50 /* when the caller does not say how many */
 
 static bool guards(const struct sql_archive *a)
 {
 	return a->policy.secrets != GUARD_ALLOW || !a->policy.pii_off;
 }
 
+void guard_later(struct sql_archive *a)
+{
+	a->guard_ms = guards(a) ? tr_mono_ms() + LOAD_LATE_MS : UINT64_MAX;
+}
+
+uint64_t guard_wake(const struct sql_archive *a)
+{
+	return a->guard_ms;
+}
+
 void guard_begin(struct sql_archive *a)
 {
 	struct tr_fault fault = {0};
 
-	if (guards(a) && a->guard == NULL && guard_new(&a->guard, &a->policy, &fault) < 0)
+	if (a->guard_ms > tr_mono_ms())
+		return;
+	a->guard_ms = UINT64_MAX; /* one try; then whoever needs it tries */
+	if (a->guard == NULL && guard_new(&a->guard, &a->policy, &fault) < 0)
 		log_error("archive: nothing that holds text is written reason=\"%s\"", fault.rule);
 }
 

@@ -145,6 +145,7 @@ struct sql_archive {
 	struct space *space; /* NULL: not looked at; space.h */
 	char no_space[128];  /* why nothing is written while `low`; written at the start only */
 	struct guard *guard; /* NULL: not made yet */
+	uint64_t guard_ms;   /* writer's: when it is to be loaded; UINT64_MAX: not by itself */
 	struct guard_policy policy;
 	struct guard_counts {
 		uint32_t n[GUARD_NCLASSES][GUARD_NACTIONS];
@@ -364,7 +365,11 @@ int heat_note(struct heat_changes *to, const struct heat_change *c);
 
 /* audit.c: the guard, in front of whatever the writer does. A call that it refuses has one effect: its line in the
  * audit. */
-void guard_begin(struct sql_archive *a); /* writer's thread: loads it, so that the first call need not wait */
+/* Writer's thread. It is loaded when somebody needs it, or a moment behind the start, when who starts has the processors
+ * no more. */
+void guard_later(struct sql_archive *a);
+uint64_t guard_wake(const struct sql_archive *a); /* tr_mono_ms(): when it is to be loaded; UINT64_MAX: not */
+void guard_begin(struct sql_archive *a);          /* if that is now */
 void guard_look(struct sql_archive *a, struct job *j); /* once, before anything of the call is used */
 bool guard_passed(const struct sql_archive *a, const struct job *j);
 int audit_refused(struct sql_archive *a, struct job *j);

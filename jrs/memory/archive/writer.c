@@ -483,6 +483,8 @@ static uint64_t sleep_until(struct sql_archive *a, uint64_t now)
 		until = purge_wake(a, now);
 	if (!a->following && space_wake(a) < until)
 		until = space_wake(a);
+	if (guard_wake(a) < until)
+		until = guard_wake(a);
 	return until <= now ? 0 : until;
 }
 
@@ -545,11 +547,12 @@ void *writer_main(void *arg)
 	a->housekeeping_ms = a->probe_ms = tr_mono_ms();
 	if (!a->following)
 		begin_to_lead(a);
-	guard_begin(a);
+	guard_later(a);
 	while (!stop) {
 		unsigned n = take(a, v, &stop);
 
 		space_turn(a, tr_mono_ms());
+		guard_begin(a);
 		/* Notes alone wait while the archive is ill; keep_house() finds out when it is well. */
 		if (a->following)
 			follow(a, v, n);
