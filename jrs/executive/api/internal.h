@@ -132,7 +132,7 @@ struct api_call {
 	void (*done)(struct api_call *call, const void *res);
 	void *own;                         /* the handler's, in the zone */
 	const struct wire_shape *shape;    /* of res */
-	struct res_memory_thermal thermal; /* /metrics: gathered first; numbers only */
+	struct res_memory_thermal thermal; /* /metrics: gathered first; numbers, and what the guard did */
 	bool has_thermal;
 };
 
