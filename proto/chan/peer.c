@@ -322,7 +322,7 @@ static void on_retry(void *arg)
 static bool has_effects(enum wire_msg_id id)
 {
 	return id == MSG_memory_add || id == MSG_memory_decide || id == MSG_memory_vote_open ||
-	       id == MSG_integration_import;
+	       id == MSG_executive_vote || id == MSG_integration_import;
 }
 
 static int pack(struct peer *p, struct chan_asked *c, const void *msg, uint32_t timeout_ms)

@@ -318,6 +318,24 @@ class Middle(unittest.TestCase):
     def test_executive_jr_is_killed_and_nobody_waits_behind_it(self):
         self.kill_executive("understudies=memory=0,executive=0")
 
+    def test_executive_jr_is_killed_while_tribectl_waits(self):
+        """Its question is sent again to who leads then, and is the same one."""
+        tribe = self.tribe()
+        holder = self.hold(tribe, "meta")
+        got = []
+        thread = threading.Thread(target=lambda: got.append(tribe.ctl("vote", "Shall the bridge be closed?", "--json")))
+        thread.start()
+        self.addCleanup(thread.join, 60)
+        vote_id = self.asked(tribe, "meta_jr")
+        old = tribe.pids()["executive"]
+        os.kill(old, signal.SIGKILL)
+        holder.close()
+        thread.join(60)
+        vote = json.loads(got[0].stdout)
+        self.assertEqual((vote["vote_id"], vote["outcome"], got[0].returncode), (vote_id, "no_quorum", 1))
+        self.assertEqual([v["vote_id"] for v in tribe.get(VOTES).json()["votes"]], [vote_id])
+        self.assertEqual(len(vote_memories(tribe)), 1)
+
     def test_everybody_is_killed(self):
         tribe = self.tribe()
         self.hold(tribe, "meta")
