@@ -11,6 +11,7 @@ import urllib.request
 from frame import Failed
 from peers import READY_S, _end_with_parent
 
+SETTLE_S = 120
 PYTHON = "/usr/bin/python3"  # Debian's, which has Debian's packages
 
 
@@ -132,6 +133,14 @@ class FastApi(Program):
         self.start([PYTHON, "-m", "uvicorn", "--app-dir", os.path.join(here, "peers"), "fastapi_peer:app", "--workers", str(self.WORKERS), "--host",
                     "127.0.0.1", "--port", str(self.port), "--no-access-log", "--log-level", "warning", "--loop", "uvloop", "--http", "httptools"],
                    "/healthz", env=dict(os.environ, PEER_DSN=dsn, PYTHONDONTWRITEBYTECODE="1"))
+
+    def settle(self):
+        """Until nothing of a turn is left: it goes on answering whoever has gone, and the next turn would pay for it."""
+        end = time.monotonic() + SETTLE_S
+        while int(self.pg.sql("SELECT count(*) FROM pg_stat_activity WHERE datname = 'peer' AND state = 'active' AND pid <> pg_backend_pid()", "peer")):
+            if time.monotonic() > end:
+                raise Failed("FastAPI's queries do not end")
+            time.sleep(0.1)
 
     def rows(self):
         return int(self.pg.sql("SELECT count(*) FROM memories", "peer"))
