@@ -86,6 +86,7 @@ struct api {
 	struct {                            /* thermal.c */
 		struct call_list next, now; /* calls for the next question, and for that which is being asked */
 		bool asking;
+		struct turn *turn; /* owned; NULL until it is needed */
 	} thermal;
 	struct api_call *keyed;       /* those of them that have a client's Idempotency-Key */
 	unsigned asks;                /* RPC questions */
@@ -165,6 +166,8 @@ bool admit_would(const struct api *api, const struct route *route); /* not be sh
 /* decided.c: a decision of executive-jr's own, such as ("shed begins", "why ..."): of one topic one is written in each
  * hour. Never blocks and never fails: who is shedding load has other cares. */
 void api_decided(struct api *api, const char *topic, const char *text);
+/* thermal.c */
+void thermal_free(struct api *api);
 /* router.c: who calls, and may they? Then the route's handler. */
 void api_admit(struct api_call *call);
 /* door.c */

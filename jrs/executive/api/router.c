@@ -63,6 +63,7 @@ void api_free(struct api **api)
 	cors_free(&(*api)->cors);
 	buckets_free(&(*api)->rates);
 	decided_free(&(*api)->decided);
+	thermal_free(*api);
 	free(*api);
 	*api = NULL;
 }
