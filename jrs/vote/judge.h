@@ -22,7 +22,7 @@ struct ballot_judged {
 /* What the archive is asked for on the way: a recall that explains and touches nothing. q: of QUERY_BYTES, filled. */
 #define JUDGE_QUERY_BYTES 4096
 #define JUDGE_QUERY_CHARS 1000
-#define JUDGE_FOUND       32 /* memories that are looked at */
+#define JUDGE_FOUND       16 /* memories that are looked at: as many as a ballot names; to explain one takes 1 ms */
 void judge_query(const struct ballot_question *question, char q[JUDGE_QUERY_BYTES], struct msg_memory_recall *out);
 
 /* memory-jr: precedents. What is remembered and speaks to the proposal is for it or against it (stance.h), a decision
