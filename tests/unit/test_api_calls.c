@@ -120,7 +120,7 @@ static void errors_of_memory_jr(void **state)
 	} t[] = {
 		{TR_EINVAL, 422, "invalid", true},        {TR_ECONFLICT, 409, "conflict", true},
 		{TR_EMISMATCH, 422, "key_reused", false}, /* in HTTP's words */
-		{TR_ENOTFOUND, 404, "not_found", true},   {TR_EREFUSED, 403, "source", true},
+		{TR_ENOTFOUND, 404, "not_found", true},   {TR_EREFUSED, 403, "refused", true},
 		{TR_EBUSY, 503, "busy", false},           {TR_EUNAVAILABLE, 503, "unavailable", true},
 		{TR_ESTORE, 503, "store", false},         {TR_EINTERNAL, 500, "internal", false},
 		{TR_EPROTO, 500, "internal", false},

@@ -51,6 +51,37 @@ bool admit_would(const struct api *api, const struct route *route)
 	return class < 0 || shed_admits(&api->shed[class]);
 }
 
+static const char *const shed_names[SHED_NCLASSES] = {[SHED_READ] = "reads", [SHED_WRITE] = "writes"};
+
+static void refused_one(struct api *api, enum shed_class class)
+{
+	char topic[32], text[256];
+
+	api->shed_total[class]++;
+	if (api->shedding[class])
+		return;
+	api->shedding[class] = true;
+	snprintf(topic, sizeof(topic), "shed %s", shed_names[class]);
+	snprintf(
+		text, sizeof(text),
+		"Some %s are refused from now on: even the quickest answers of memory-jr took longer than %u ms, so no "
+		"more than %u are let in at once.",
+		shed_names[class], api->shed[class].target_ms, api->shed[class].limit);
+	api_decided(api, topic, text);
+}
+
+void admit_learned(struct api *api, enum shed_class class)
+{
+	char topic[32], text[128];
+
+	if (!api->shedding[class] || api->shed[class].limit != SHED_NO_LIMIT)
+		return;
+	api->shedding[class] = false;
+	snprintf(topic, sizeof(topic), "shed %s no more", shed_names[class]);
+	snprintf(text, sizeof(text), "No more %s are refused: memory-jr answers in time again.", shed_names[class]);
+	api_decided(api, topic, text);
+}
+
 bool admit_principal(struct api_call *call)
 {
 	const struct principal *who = &call->who;
@@ -63,7 +94,7 @@ bool admit_principal(struct api_call *call)
 	}
 	if (admit_would(call->api, call->route))
 		return true;
-	call->api->shed_total[class_of(call->route)]++;
+	refused_one(call->api, (enum shed_class)class_of(call->route));
 	api_failf(call, TR_EBUSY, "", "%s", tr_strerror(TR_EBUSY));
 	return false;
 }

@@ -4,6 +4,7 @@
 #include "common/base/clock.h"
 #include "common/log/log.h"
 #include "jrs/executive/api/auth.h"
+#include "jrs/kit/decided.h"
 #include <string.h>
 
 #define AGAIN_MS 250 /* of a new lead that knows tokens, perhaps old ones: calls wait for the newest no longer */
@@ -118,6 +119,8 @@ void api_stop(struct api *api)
 	loop_timer_free(&api->door.timer);
 	loop_timer_free(&api->resume);
 	thermal_free(api);
+	api->draining = true; /* nothing more is decided */
+	decided_free(&api->decided);
 }
 
 void api_lead(struct api *api)

@@ -73,6 +73,7 @@ struct api {
 	struct door door;
 	struct buckets *rates; /* NULL: no limit */
 	struct shed shed[SHED_NCLASSES];
+	bool shedding[SHED_NCLASSES]; /* it was said that this began */
 	uint64_t rate_limited[2], shed_total[SHED_NCLASSES]; /* by address, by token */
 	char listen_host[256];
 	bool has_token;
@@ -163,6 +164,7 @@ void api_reply_empty(struct api_call *call, const char *extra); /* 204 */
 bool admit_address(struct api_call *call);
 bool admit_principal(struct api_call *call);
 bool admit_would(const struct api *api, const struct route *route); /* not be shed */
+void admit_learned(struct api *api, enum shed_class class); /* whether that goes on, after an answer */
 /* decided.c: a decision of executive-jr's own, such as ("shed begins", "why ..."): of one topic one is written in each
  * hour. Never blocks and never fails: who is shedding load has other cares. */
 void api_decided(struct api *api, const char *topic, const char *text);

@@ -60,8 +60,10 @@ static void watched(const struct waiting *w, int r)
 	bool good = r != TR_EDEADLINE && r != TR_EUNAVAILABLE && r != TR_ECLOSED && r != TR_EBUSY && r != TR_ESTORE;
 	uint64_t now = tr_mono_ms();
 
-	if (w->shed >= 0)
-		shed_end(&w->api->shed[w->shed], good, now - w->since_ms, now);
+	if (w->shed < 0)
+		return;
+	shed_end(&w->api->shed[w->shed], good, now - w->since_ms, now);
+	admit_learned(w->api, (enum shed_class)w->shed);
 }
 
 static void unlink_waiting(struct waiting *w)
