@@ -551,7 +551,8 @@ void *writer_main(void *arg)
 	while (!stop) {
 		unsigned n = take(a, v, &stop);
 
-		space_turn(a, tr_mono_ms());
+		if (!a->following || n > 0) /* who waits for the lead and loads its guard writes nothing */
+			space_turn(a, tr_mono_ms());
 		guard_begin(a);
 		/* Notes alone wait while the archive is ill; keep_house() finds out when it is well. */
 		if (a->following)
