@@ -177,6 +177,9 @@ static const char version_7[] =
 	"CREATE INDEX audit_action ON guard_audit(action, seq);"
 	"CREATE INDEX audit_memory ON guard_audit(memory_id) WHERE memory_id IS NOT NULL;"
 	"CREATE UNIQUE INDEX audit_refused ON guard_audit(request_id, class, field) WHERE action = 'refused' AND request_id IS NOT NULL;";
+/* For who is bound to a source (owned.c): what is there for him is found without reading the rest. */
+static const char version_8[] =
+	"CREATE INDEX memory_source ON thermal_memory_archive(source) WHERE source IS NOT NULL;";
 /* clang-format on */
 
 static int put_setting(sqlite3 *db, const char *key, double value)
@@ -247,8 +250,13 @@ static int up_7(sqlite3 *db)
 	return sqlite3_exec(db, version_7, NULL, NULL, NULL);
 }
 
+static int up_8(sqlite3 *db)
+{
+	return sqlite3_exec(db, version_8, NULL, NULL, NULL);
+}
+
 /* migrations[i] leads from version i to i + 1. What has been released is never edited; a change is a new line. */
-static int (*const migrations[])(sqlite3 *db) = {up_1, up_2, up_3, up_4, up_5, up_6, up_7};
+static int (*const migrations[])(sqlite3 *db) = {up_1, up_2, up_3, up_4, up_5, up_6, up_7, up_8};
 #define NEWEST ((int)(sizeof(migrations) / sizeof(migrations[0])))
 
 int schema_version(void)

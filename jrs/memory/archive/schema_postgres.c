@@ -170,6 +170,8 @@ static const char version_7[] =
 	"CREATE INDEX audit_action ON guard_audit(action, seq);"
 	"CREATE INDEX audit_memory ON guard_audit(memory_id) WHERE memory_id IS NOT NULL;"
 	"CREATE UNIQUE INDEX audit_refused ON guard_audit(request_id, class, field) WHERE action = 'refused' AND request_id IS NOT NULL;";
+static const char version_8[] =
+	"CREATE INDEX memory_source ON thermal_memory_archive(source, seq) WHERE source IS NOT NULL;";
 /* clang-format on */
 
 /* A text of our own. 0, or TR_ESTORE with the SQLSTATE noted. */
@@ -258,9 +260,14 @@ static int up_7(PGconn *pg, struct tr_fault *fault)
 	return run(pg, version_7, fault);
 }
 
+static int up_8(PGconn *pg, struct tr_fault *fault)
+{
+	return run(pg, version_8, fault);
+}
+
 /* From version FIRST on: migrations[i] leads to version FIRST + i. */
 #define FIRST 3
-static int (*const migrations[])(PGconn *pg, struct tr_fault *fault) = {up_3, up_4, up_5, up_6, up_7};
+static int (*const migrations[])(PGconn *pg, struct tr_fault *fault) = {up_3, up_4, up_5, up_6, up_7, up_8};
 #define NEWEST (FIRST + (int)(sizeof(migrations) / sizeof(migrations[0])) - 1)
 
 static int one_migration(PGconn *pg, int version, int64_t now_ms, struct tr_fault *fault)
