@@ -464,6 +464,7 @@ static void fill_beat(void *arg, struct msg_heartbeat *beat)
 	beat->has_phase_coherence = entangle_mean(m->entangle, &beat->phase_coherence);
 	beat->has_thermal_entropy = m->has_entropy;
 	beat->thermal_entropy = m->entropy;
+	beat->queue_depth += stats.waiting;
 	beat->has_recalls_total = beat->has_archive_healthy = true;
 	beat->recalls_total = stats.recalls_total;
 	beat->archive_healthy = stats.healthy;
