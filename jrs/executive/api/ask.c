@@ -237,8 +237,10 @@ static int recall(struct ask *a, const struct msg_executive_ask *q, const struct
 	msg.has_tag = q->has_tag;
 	msg.source = q->source;
 	msg.has_source = q->has_source;
-	msg.session = msg.toucher = q->session;
-	msg.has_session = msg.has_toucher = q->has_session;
+	msg.session = q->session;
+	msg.has_session = q->has_session;
+	msg.has_toucher = q->has_session || (who != NULL && who->via != VIA_LOOPBACK);
+	msg.toucher = q->has_session ? q->session : wire_s(msg.has_toucher ? who->name : NULL);
 	msg.touch = q->touch;
 	msg.has_touch = q->has_touch;
 	return api_ask(a->api, a->api->cfg.memory, MSG_memory_recall, &msg, left_ms(a), on_recall, a);
