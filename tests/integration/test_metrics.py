@@ -2,8 +2,10 @@
 import concurrent.futures
 import os
 import re
+import shutil
 import signal
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -256,6 +258,12 @@ class Metrics(TribeCase):
             self.assertEqual(away.value("cherokee_archive_up"), 1)
         finally:
             self.tribe.ctl("start", "meta")
+
+    @unittest.skipUnless(shutil.which("promtool"), "there is no promtool here")
+    def test_g_promtool_objects_to_nothing(self):
+        """Behind the others: everything that /metrics can say is there."""
+        done = subprocess.run(["promtool", "check", "metrics"], input=self.tribe.get("/metrics").body, capture_output=True, timeout=60, check=False)
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, b"", b""))
 
     def test_f_what_strangers_send_makes_no_labels(self):
         for n in range(20):
