@@ -79,10 +79,9 @@ static void show_phases(struct memory *m, const struct archive_answer *answer)
 	}
 }
 
-static void touch_all(struct memory *m, const struct archive_answer *answer, wire_str toucher)
+static void touch_all(struct memory *m, const struct archive_answer *answer, wire_str toucher, int64_t at_ms)
 {
 	uint64_t now_ms = tr_mono_ms();
-	int64_t at_ms = tr_wall_ms();
 	unsigned i;
 
 	for (i = 0; i < answer->nhits; i++) {
@@ -105,7 +104,8 @@ static void after_recall(struct memory *m, const struct pending *p, const struct
 	    archive_is_drill(msg->has_source, msg->source))
 		return;
 	archive_recalled(m->archive, &log);
-	touch_all(m, answer, msg->has_toucher ? msg->toucher : wire_s(NULL));
+	touch_all(m, answer, msg->has_toucher ? msg->toucher : wire_s(NULL),
+		  log.at); /* the same moment: meta-jr pairs them by it */
 	if (answer->nhits < 2 || (seen = calloc(answer->nhits, sizeof(*seen))) == NULL)
 		return;
 	for (i = 0; i < answer->nhits; i++)
@@ -120,7 +120,7 @@ static void after_get(struct memory *m, const struct pending *p, const struct ar
 	const struct msg_memory_get *msg = p->msg;
 
 	if (!msg->has_touch || msg->touch)
-		touch_all(m, answer, msg->has_toucher ? msg->toucher : wire_s(NULL));
+		touch_all(m, answer, msg->has_toucher ? msg->toucher : wire_s(NULL), tr_wall_ms());
 }
 
 /* The tribe's phase coherence is that of the memories that are there. */

@@ -1,6 +1,7 @@
 /* meta-jr: watches. It works on samples it asks for and owns no data. */
 #include "common/log/log.h"
 #include "jrs/kit/jr.h"
+#include "jrs/meta/figures.h"
 #include "jrs/meta/roles.h"
 #include "jrs/meta/sampler.h"
 
@@ -13,10 +14,20 @@ static uint64_t analysis_period_ms(const struct tr_config *cfg)
 }
 
 struct parts {
+	struct jr *jr;
 	struct decided *decided;
+	struct figures *figures;
 	struct sampler *sampler;
 	struct roles *roles;
 };
+
+static int ask_tribed(void *arg, uint32_t timeout_ms, peer_cb *cb, void *cb_arg)
+{
+	struct parts *p = arg;
+	struct msg_status msg = {0};
+
+	return jr_ask_supervisor(p->jr, MSG_status, &msg, timeout_ms, cb, cb_arg);
+}
 
 static void on_lead(void *arg, uint64_t epoch)
 {
@@ -24,6 +35,7 @@ static void on_lead(void *arg, uint64_t epoch)
 
 	(void)epoch;
 	sampler_start(p->sampler);
+	figures_start(p->figures);
 	roles_start(p->roles);
 }
 
@@ -31,21 +43,30 @@ static int make_parts(struct parts *p, struct jr *jr, const struct jr_opts *opts
 {
 	struct decided_cfg decided = {jr_loop(jr), jr_peer(jr, TR_ROLE_MEMORY), TR_ROLE_META,
 				      opts->cfg.request_timeout_ms, 0};
+	struct figures_cfg figures = {.loop = jr_loop(jr),
+				      .status = ask_tribed,
+				      .arg = p,
+				      .period_ms = analysis_period_ms(&opts->cfg),
+				      .timeout_ms = opts->cfg.request_timeout_ms};
 	struct sampler_cfg cfg = {.loop = jr_loop(jr),
 				  .memory = decided.memory,
 				  .period_ms = analysis_period_ms(&opts->cfg),
 				  .timeout_ms = opts->cfg.request_timeout_ms};
 	int r = decided.memory == NULL ? TR_ENOMEM : decided_new(&p->decided, &decided);
 
+	p->jr = jr;
 	cfg.decided = p->decided;
-	if (r == 0 && (r = sampler_new(&p->sampler, &cfg)) == 0)
+	if (r < 0 || (r = figures_new(&p->figures, &figures)) < 0)
+		return r;
+	cfg.figures = p->figures;
+	if ((r = sampler_new(&p->sampler, &cfg)) == 0)
 		r = roles_new(&p->roles, jr, p->decided);
 	return r;
 }
 
 int main(int argc, char **argv)
 {
-	struct parts parts = {NULL, NULL, NULL};
+	struct parts parts = {NULL, NULL, NULL, NULL, NULL};
 	struct jr_opts opts;
 	struct jr *jr = NULL;
 	int r;
@@ -55,6 +76,7 @@ int main(int argc, char **argv)
 	if ((r = jr_open(&jr, &opts)) < 0 || (r = make_parts(&parts, jr, &opts)) < 0)
 		goto out;
 	jr_handle(jr, MSG_meta_anomalies, sampler_anomalies, parts.sampler);
+	jr_handle(jr, MSG_meta_figures, figures_answer, parts.figures);
 	jr_on_ballot(jr, sampler_ballot, parts.sampler);
 	jr_on_lead(jr, on_lead, &parts);
 	if ((r = jr_ready(jr)) < 0)
@@ -65,6 +87,7 @@ out:
 		log_error("meta-jr: leaving: %s", tr_strerror(r));
 	roles_free(&parts.roles);
 	sampler_free(&parts.sampler);
+	figures_free(&parts.figures);
 	decided_free(&parts.decided);
 	jr_close(&jr);
 	return tr_exit_code(r);

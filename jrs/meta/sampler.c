@@ -40,6 +40,8 @@ static void failed(struct sampler *s, int r)
 	uint64_t again = least(s->cfg.period_ms, s->analyses == 0 ? FIRST_AFTER_MS : AGAIN_AFTER_MS);
 
 	s->asking = false;
+	if (s->cfg.figures != NULL)
+		figures_lost(s->cfg.figures);
 	if (!s->away)
 		log_warn("no sample from memory-jr, the findings stay as they are error=%s", tr_err_name(r));
 	s->away = true;
@@ -97,6 +99,8 @@ static void on_samples(void *arg, int r, const void *res, const struct tr_fault 
 	tell(s, &now, anomalies_news(s->told, &now));
 	s->findings = now;
 	anomalies_conclude(s->conclusion, &now);
+	if (s->cfg.figures != NULL)
+		figures_analysed(s->cfg.figures, samples, wall);
 	s->analyses++;
 	s->analysed_at = wall;
 	beat_done(&s->beat, tr_mono_ms());

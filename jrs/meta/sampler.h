@@ -3,6 +3,7 @@
 #ifndef JRS_META_SAMPLER_H
 #define JRS_META_SAMPLER_H
 #include "jrs/kit/decided.h"
+#include "jrs/meta/figures.h"
 #include "proto/chan/peer.h"
 #include "proto/chan/server.h"
 #include <uv.h>
@@ -14,6 +15,7 @@ struct sampler_cfg {
 	uint64_t period_ms;      /* between two analyses */
 	uint32_t timeout_ms;     /* of one question to memory-jr */
 	struct decided *decided; /* findings are decided upon: each kind once a day; NULL: nobody is told */
+	struct figures *figures; /* borrowed, must outlive it; NULL: none are reckoned */
 };
 int sampler_new(struct sampler **out, const struct sampler_cfg *cfg);
 /* Once: the clock begins. The first analysis comes after min(period, 5 s) and sets the beat; every further one comes n

@@ -20,7 +20,7 @@
 /* ---- items ---- (ITEMS lists them so that an item stands behind those it contains) */
 #define WIRE_ITEMS(X) \
 	X(role_flags) X(reason) X(bucket) X(recovery) X(understudy) X(drill) X(jr) X(jrs) X(sentience) X(new_memory) X(added) X(term) X(explanation) X(memory) X(source) X(stages) X(heat_bin) \
-	X(event) X(ended_fault) X(setting) X(company) X(record) X(import) X(decision) X(ballot) X(new_ballot) X(vote) X(vote_line) X(vote_counts) X(sample) X(recall_sample) X(anomaly) X(beat) X(skipped) X(backup_rows) X(backup) X(dump) X(work) X(token) X(token_key) X(new_token) X(rotation) X(audit) X(guard_count)
+	X(event) X(ended_fault) X(setting) X(company) X(record) X(import) X(decision) X(ballot) X(new_ballot) X(vote) X(vote_line) X(vote_counts) X(sample) X(recall_sample) X(anomaly) X(degradation) X(beat) X(skipped) X(backup_rows) X(backup) X(dump) X(work) X(token) X(token_key) X(new_token) X(rotation) X(audit) X(guard_count)
 
 #define ITEM_role_flags(F, I, L) \
 	F(REQ, flag, memory_jr, 0, 0) F(REQ, flag, executive_jr, 0, 0) F(REQ, flag, meta_jr, 0, 0) F(REQ, flag, integration_jr, 0, 0)
@@ -161,7 +161,8 @@
 #define ITEM_sample(F, I, L)                                                                                    \
 	F(REQ, str, id, 1, WIRE_ID_MAX) F(REQ, f64, temperature, 0, 100) F(REQ, f64, raw_temperature, 0, 0)       \
 	F(REQ, u64, access_count, 0, 0) F(REQ, f64, importance, 0, 1) F(REQ, flag, sacred, 0, 0)                  \
-	F(REQ, f64, idle_days, 0, 0) F(REQ, u32, content_bytes, 0, 0)
+	F(REQ, f64, idle_days, 0, 0) F(REQ, u32, content_bytes, 0, 0) F(OPT, time, last_access, 0, 0)
+/* at: also the last_access of what it found, unless that was accessed since */
 #define ITEM_recall_sample(F, I, L) F(REQ, time, at, 0, 0) F(REQ, u32, latency_us, 0, 0) F(REQ, u32, sources, 0, 0)
 /* kind: a machine name; severity 0..1; evidence: memory ids. What it was reckoned from, so that a reader can do it again:
  * value passed threshold (both in unit), sample: how many figures were looked at; median and mad (median absolute
@@ -171,6 +172,8 @@
 	F(REQ, u64, count, 0, 0) F(REQ, strs, evidence, 0, 16)                                                    \
 	F(OPT, f64, value, 0, 0) F(OPT, f64, threshold, 0, 0) F(OPT, str, unit, 1, 32) F(OPT, u64, sample, 1, 0)  \
 	F(OPT, f64, median, 0, 0) F(OPT, f64, mad, 0, 0)
+/* of_archive: not known while the archive is away; ratio: median of the latest window over that of the windows before */
+#define ITEM_degradation(F, I, L) F(REQ, str, metric, 1, 32) F(REQ, flag, of_archive, 0, 0) F(REQ, f64, ratio, 0, 0)
 /* overdue: requests that are still not answered hang_after_ms behind their deadline (or request_timeout_ms, if that is later) */
 #define ITEM_beat(F, I, L)                                                                                      \
 	F(REQ, str, jr, 1, 32) F(REQ, u32, pid, 1, 0) F(REQ, u32, generation, 0, 0) F(REQ, u64, epoch, 0, 0)      \
@@ -455,6 +458,10 @@
 	L(REQ, anomaly, anomalies, 0, 64) F(OPT, time, analysed_at, 0, 0) F(REQ, u64, analyses, 0, 0)             \
 	F(OPT, u64, sampled, 0, 0) F(OPT, u64, recalls_sampled, 0, 0) F(OPT, str, conclusion, 1, 300)             \
 	F(OPT, u64, missed, 0, 0)
+#define FIELDS_meta_figures(F, I, L)
+/* r_squared: of temperature on importance and recall latency in the last analysis, over regression_rows memories */
+#define RESULT_meta_figures(F, I, L)                                                                            \
+	F(OPT, f64, r_squared, 0, 1) F(OPT, u64, regression_rows, 0, 0) L(REQ, degradation, degradations, 0, 16)
 
 /* ---- executive.sock ---- */
 #define FIELDS_executive_ask(F, I, L)                                                                           \

@@ -263,6 +263,8 @@ static void sample(struct dbl *d, struct dbl_job *j, const struct dbl_row *row, 
 				    .importance = row->importance,
 				    .sacred = row->sacred,
 				    .idle_days = (double)(now - row->last_access) / DAY_MS,
+				    .last_access = row->last_access,
+				    .has_last_access = true,
 				    .content_bytes = row->content.n};
 }
 

@@ -28,7 +28,7 @@ static struct fixture {
 	struct sockaddr_in addr;
 	struct loop_timer *watchdog;
 	/* how the played Jrs behave, and what they saw */
-	enum mood memory_mood, integration_mood, status_mood;
+	enum mood memory_mood, integration_mood, meta_mood, status_mood;
 	int code;                                     /* of FAIL */
 	const char *field;                            /* of FAIL; NULL: "importance" */
 	const char *memory_state, *integration_state; /* as tribed sees them; NULL: "up" */
@@ -223,6 +223,17 @@ static void on_anomalies(void *arg, struct chan_call *call, const void *msg)
 	chan_reply(call, &res);
 }
 
+static void on_figures(void *arg, struct chan_call *call, const void *msg)
+{
+	static const struct item_degradation v[] = {{{"recall_latency", 14}, true, 1.25}, {{"loop_lag", 8}, false, .5}};
+	struct res_meta_figures res = {.has_r_squared = true, .r_squared = .125, .degradations = {v, 2}};
+
+	(void)arg;
+	(void)msg;
+	if (!moody(fx.meta_mood, call))
+		chan_reply(call, &res);
+}
+
 /* tribed's answer comes a turn later, as the promise of peer_call() wants it */
 static struct {
 	peer_cb *cb;
@@ -400,6 +411,7 @@ static int set_up(void **state)
 	chan_server_handle(fx.memory, MSG_memory_decisions, on_decisions, NULL);
 	chan_server_handle(fx.integration, MSG_integration_synthesise, on_synthesise, NULL);
 	chan_server_handle(fx.meta, MSG_meta_anomalies, on_anomalies, NULL);
+	chan_server_handle(fx.meta, MSG_meta_figures, on_figures, NULL);
 	api.memory = fx.to_memory;
 	api.integration = fx.to_integration;
 	api.meta = fx.to_meta;

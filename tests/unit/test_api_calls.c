@@ -455,9 +455,18 @@ static void scrapes(void **state)
 	assert_true(has("\ncherokee_api_requests_total{method=\"other\",endpoint=\"other\",status=\"400\"} 1\n"));
 	assert_true(has("\ncherokee_query_latency_seconds_count{endpoint=\"/healthz\"} 1\n"));
 	assert_true(has("\ncherokee_http_refused_total{status=\"400\"} 1\n") && has("\ncherokee_sse_streams 0\n"));
+	assert_true(has("\ncherokee_regression_r_squared 0.125\n"));
+	assert_true(has("\ncherokee_degradation_ratio{metric=\"recall_latency\"} 1.25\n"));
+	assert_true(has("\ncherokee_degradation_ratio{metric=\"loop_lag\"} 0.5\n"));
+	fx.meta_mood = FAIL;
+	assert_int_equal(GET("/metrics"), 200);
+	assert_true(has("\ncherokee_archive_up 1\n") && !has("cherokee_regression") && !has("cherokee_degradation"));
+	fx.meta_mood = ANSWER;
 	fx.memory_mood = fx.status_mood = FAIL;
 	fx.code = TR_EUNAVAILABLE;
 	assert_int_equal(GET("/metrics"), 200);
+	assert_true(!has("cherokee_regression") && !has("recall_latency"));
+	assert_true(has("\ncherokee_degradation_ratio{metric=\"loop_lag\"} 0.5\n"));
 	assert_true(has("\ncherokee_archive_up 0\n") && !has("\nthermal_memory") && !has("cherokee_uptime_seconds"));
 	assert_true(has("\ncherokee_archive_last_success_timestamp "));
 }

@@ -162,6 +162,8 @@ static void scrape_all(void **state)
 	struct res_memory_thermal t = {
 		.total_memories = 7, .average_temperature = 41.5, .has_average_temperature = true};
 	struct res_status s = {.uptime_s = 9, .archive_healthy = true, .has_archive_healthy = true};
+	const struct scrape_meta meta = {
+		.has_r_squared = true, .r_squared = .5, .n = 1, .degradation = {{"loop_lag", false, 2}}};
 	struct api *api = NULL;
 	struct buf b = {0};
 
@@ -185,7 +187,7 @@ static void scrape_all(void **state)
 	s.sentience.has_coherence = true;
 	api->archive_ms = 1500;
 	api_refused(api, 431);
-	assert_int_equal(scrape_write(&b, api, &s, &t), 0);
+	assert_int_equal(scrape_write(&b, api, &s, &t, &meta), 0);
 	assert_true(says(&b, "thermal_memory_total 7"));
 	assert_true(says(&b, "thermal_memory_heat_mean 41.5") && says(&b, "cherokee_thermal_memory_heat_mean 41.5"));
 	assert_true(says(&b, "thermal_memory_stage{stage=\"warm\"} 6") &&
@@ -210,20 +212,23 @@ static void scrape_all(void **state)
 	assert_null(strstr(b.p, "component=\"uptime\""));
 	assert_true(says(&b, "cherokee_archive_up 1") && says(&b, "cherokee_archive_last_success_timestamp 1.5"));
 	assert_true(says(&b, "cherokee_uptime_seconds 9"));
+	assert_true(says(&b, "cherokee_regression_r_squared 0.5"));
+	assert_true(says(&b, "cherokee_degradation_ratio{metric=\"loop_lag\"} 2"));
 	assert_true(says(&b, "cherokee_api_requests_total{method=\"other\",endpoint=\"other\",status=\"431\"} 1"));
 	assert_non_null(strstr(b.p, "cherokee_build_info{version=\""));
 
 	/* the archive is away: nothing of it stays */
 	buf_clear(&b);
-	assert_int_equal(scrape_write(&b, api, NULL, NULL), 0);
+	assert_int_equal(scrape_write(&b, api, NULL, NULL, &meta), 0);
 	assert_true(says(&b, "cherokee_archive_up 0"));
 	assert_null(strstr(b.p, "thermal_memory"));
+	assert_null(strstr(b.p, "regression"));
 	assert_null(strstr(b.p, "phase_coherence"));
 	assert_null(strstr(b.p, "cherokee_jr_"));
 	assert_null(strstr(b.p, "cherokee_uptime_seconds"));
 	buf_clear(&b);
 	s.archive_healthy = false; /* memory-jr answers from memory, but tribed knows better */
-	assert_int_equal(scrape_write(&b, api, &s, &t), 0);
+	assert_int_equal(scrape_write(&b, api, &s, &t, &meta), 0);
 	assert_true(says(&b, "cherokee_archive_up 0"));
 	assert_null(strstr(b.p, "thermal_memory"));
 	buf_free(&b);

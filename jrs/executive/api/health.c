@@ -1,6 +1,7 @@
 /* GET /, /openapi.json, /healthz, /readyz, /api/v1/status, /api/v1/drills, /metrics */
 #include "jrs/executive/api/internal.h"
 #include "jrs/executive/openapi/openapi.h"
+#include <stdlib.h>
 #include <tribe/version.h>
 
 #define READY_MS  1000 /* a memory must be recalled within */
@@ -121,12 +122,28 @@ void api_get_drills(struct api_call *call)
 		api_failf(call, r, "", "%s", tr_strerror(r));
 }
 
-/* ---- metrics: memory-jr first, then tribed, whatever either says ---- */
-static void write_metrics(struct api_call *call, const struct res_status *status)
-{
-	struct buf body = {0};
+/* ---- metrics: memory-jr and meta-jr at once, then tribed, whatever any of them says ---- */
+#define SCRAPE_GUARD 100 /* lines of the guard's counts; as many as memory.thermal has */
+struct scrape {
+	struct api_call *call;
+	unsigned waits;
+	bool has_thermal, has_meta;
+	struct res_memory_thermal thermal; /* numbers, and the guard's counts, which are kept here: an answer is gone
+					    * with its callback */
+	struct item_guard_count guard[SCRAPE_GUARD];
+	char words[SCRAPE_GUARD][2][33];
+	struct scrape_meta meta;
+};
 
-	if (scrape_write(&body, call->api, status, call->has_thermal ? &call->thermal : NULL) < 0) {
+static void write_metrics(struct scrape *s, const struct res_status *status)
+{
+	struct api_call *call = s->call;
+	struct buf body = {0};
+	int r = scrape_write(&body, call->api, status, s->has_thermal ? &s->thermal : NULL,
+			     s->has_meta ? &s->meta : NULL);
+
+	free(s);
+	if (r < 0) {
 		buf_free(&body);
 		api_failf(call, TR_ENOMEM, "", "%s", tr_strerror(TR_ENOMEM));
 		return;
@@ -140,61 +157,84 @@ static void on_scrape_status(void *arg, int r, const void *res, const struct tr_
 	write_metrics(arg, r < 0 ? NULL : res);
 }
 
-/* Not bounded by what memory-jr's silence has left of the request's time: what tribed knows is wanted then above all.
- */
-static int scrape_status(struct api_call *call)
+/* tribed is not bounded by what the others' silence has left of the request's time: what it knows is wanted then above
+ * all. */
+static void part_done(struct scrape *s)
 {
-	return call->api->cfg.status(call->api->cfg.arg, SCRAPE_MS, on_scrape_status, call);
+	const struct api_cfg *cfg = &s->call->api->cfg;
+
+	if (--s->waits > 0)
+		return;
+	if (cfg->status(cfg->arg, SCRAPE_MS, on_scrape_status, s) < 0)
+		write_metrics(s, NULL);
 }
 
-/* The answer goes; its numbers stay, and of its lists this one, which without memory is left out. */
-static void keep_thermal(struct api_call *call, const struct res_memory_thermal *res)
+static wire_str keep(char words[33], wire_str text)
 {
-	const struct list_guard_count *from = &res->guard;
-	size_t size = sizeof(*from->v) * from->n, at = size;
-	msgpack_zone *zone = api_zone(call);
-	struct item_guard_count *v;
-	char *p;
-
-	for (uint32_t i = 0; i < from->n; i++)
-		size += from->v[i].class.n + from->v[i].action.n;
-	call->thermal = *res;
-	call->has_thermal = true;
-	p = size == 0 || zone == NULL ? NULL : msgpack_zone_malloc(zone, size);
-	v = (struct item_guard_count *)(void *)p;
-	call->thermal.guard = (struct list_guard_count){v, p == NULL ? 0 : from->n};
-	for (uint32_t i = 0; p != NULL && i < from->n; i++) {
-		v[i] = from->v[i];
-		memcpy(p + at, v[i].class.p, v[i].class.n);
-		v[i].class.p = p + at;
-		at += v[i].class.n;
-		memcpy(p + at, v[i].action.p, v[i].action.n);
-		v[i].action.p = p + at;
-		at += v[i].action.n;
-	}
+	tr_copy(words, 33, text.p, text.n);
+	return wire_s(words);
 }
 
 static void on_scrape_thermal(void *arg, int r, const void *res, const struct tr_fault *fault)
 {
-	struct api_call *call = arg;
+	const struct res_memory_thermal *t = res;
+	struct scrape *s = arg;
 
 	(void)fault;
 	if (r == 0) {
-		api_archive_answered(call->api);
-		keep_thermal(call, res);
+		api_archive_answered(s->call->api);
+		s->has_thermal = true;
+		s->thermal = *t;
+		s->thermal.histogram.n = s->thermal.hottest.n = 0;
+		s->thermal.guard.v = s->guard;
+		for (uint32_t i = 0; i < t->guard.n && i < SCRAPE_GUARD; i++)
+			s->guard[i] = (struct item_guard_count){.class = keep(s->words[i][0], t->guard.v[i].class),
+								.action = keep(s->words[i][1], t->guard.v[i].action),
+								.count = t->guard.v[i].count};
 	}
-	if (scrape_status(call) < 0)
-		write_metrics(call, NULL);
+	part_done(s);
+}
+
+static void on_scrape_meta(void *arg, int r, const void *res, const struct tr_fault *fault)
+{
+	const struct res_meta_figures *f = res;
+	struct scrape *s = arg;
+	struct scrape_meta *m = &s->meta;
+
+	(void)fault;
+	if (r == 0) {
+		s->has_meta = true;
+		m->has_r_squared = f->has_r_squared;
+		m->r_squared = f->r_squared;
+		for (; m->n < f->degradations.n && m->n < SCRAPE_DEGRADATIONS; m->n++) {
+			const struct item_degradation *d = &f->degradations.v[m->n];
+
+			(void)keep(m->degradation[m->n].metric, d->metric);
+			m->degradation[m->n].of_archive = d->of_archive;
+			m->degradation[m->n].ratio = d->ratio;
+		}
+	}
+	part_done(s);
 }
 
 void api_get_metrics(struct api_call *call)
 {
-	struct msg_memory_thermal msg = {.hottest = 0, .has_hottest = true};
+	struct msg_memory_thermal thermal = {.hottest = 0, .has_hottest = true};
+	struct msg_meta_figures figures = {0};
+	struct scrape *s = calloc(1, sizeof(*s));
+	struct api *api = call->api;
 
-	msg.common.request_id = wire_s(http_request_id(call->req));
-	msg.common.has_request_id = true;
-	if (api_ask(call->api, call->api->cfg.memory, MSG_memory_thermal, &msg, SCRAPE_MS, on_scrape_thermal, call) <
-		    0 &&
-	    scrape_status(call) < 0)
-		write_metrics(call, NULL);
+	if (s == NULL) {
+		api_failf(call, TR_ENOMEM, "", "%s", tr_strerror(TR_ENOMEM));
+		return;
+	}
+	s->call = call;
+	thermal.common.request_id = figures.common.request_id = wire_s(http_request_id(call->req));
+	thermal.common.has_request_id = figures.common.has_request_id = true;
+	s->waits = 3; /* the third is this function: nothing is written before both are asked */
+	if (api_ask(api, api->cfg.memory, MSG_memory_thermal, &thermal, SCRAPE_MS, on_scrape_thermal, s) < 0)
+		s->waits--;
+	if (api_ask(api, api->cfg.meta, MSG_meta_figures, &figures, SCRAPE_MS, on_scrape_meta, s) < 0)
+		s->waits--;
+	part_done(s);
 }

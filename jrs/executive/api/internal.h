@@ -132,10 +132,8 @@ struct api_call {
 	struct peer *peer;            /* being asked by api_forward() */
 	void (*rename)(struct api_call *call, struct tr_fault *fault); /* fields of its faults; NULL: they are ours */
 	void (*done)(struct api_call *call, const void *res);
-	void *own;                         /* the handler's, in the zone */
-	const struct wire_shape *shape;    /* of res */
-	struct res_memory_thermal thermal; /* /metrics: gathered first; numbers, and what the guard did */
-	bool has_thermal;
+	void *own;                      /* the handler's, in the zone */
+	const struct wire_shape *shape; /* of res */
 };
 
 /* reply.c: each of these answers the call and ends it */
@@ -228,8 +226,19 @@ void vote_lead(struct api *api); /* this process leads: votes that were left in 
 double quote_confidence(const char *question, size_t n, const char *content, size_t content_n);
 /* events.c: streams of those who may read them no more are ended */
 void api_tokens_changed(struct api *api);
-/* scrape.c: everything /metrics says. status, thermal: NULL when they did not answer. */
+#define SCRAPE_DEGRADATIONS 16
+struct scrape_meta { /* what meta-jr reckoned, borrowing nothing */
+	bool has_r_squared;
+	double r_squared;
+	unsigned n;
+	struct {
+		char metric[33];
+		bool of_archive;
+		double ratio;
+	} degradation[SCRAPE_DEGRADATIONS];
+};
+/* scrape.c: everything /metrics says. status, thermal, meta: NULL when they did not answer. */
 int scrape_write(struct buf *out, const struct api *api, const struct res_status *status,
-		 const struct res_memory_thermal *thermal);
+		 const struct res_memory_thermal *thermal, const struct scrape_meta *meta);
 
 #endif

@@ -183,8 +183,18 @@ static void put_http(struct metrics_writer *w, const struct api *api)
 	metrics_put(w, METRIC_SSE_CUT, (double)api->streams_cut);
 }
 
+/* What was reckoned from the archive is not known while that is away: the figures of its last good day are stale. */
+static void put_meta(struct metrics_writer *w, const struct scrape_meta *m, bool archive)
+{
+	if (archive && m->has_r_squared)
+		metrics_put(w, METRIC_R_SQUARED, m->r_squared);
+	for (unsigned i = 0; i < m->n; i++)
+		if (archive || !m->degradation[i].of_archive)
+			metrics_put(w, METRIC_DEGRADATION, m->degradation[i].ratio, m->degradation[i].metric);
+}
+
 int scrape_write(struct buf *out, const struct api *api, const struct res_status *status,
-		 const struct res_memory_thermal *thermal)
+		 const struct res_memory_thermal *thermal, const struct scrape_meta *meta)
 {
 	bool archive = thermal != NULL && (status == NULL || !status->has_archive_healthy || status->archive_healthy);
 	struct metrics_writer w;
@@ -194,6 +204,8 @@ int scrape_write(struct buf *out, const struct api *api, const struct res_status
 		put_thermal(&w, thermal);
 	if (status != NULL)
 		put_status(&w, status);
+	if (meta != NULL)
+		put_meta(&w, meta, archive);
 	put_own(&w, api);
 	put_http(&w, api);
 	for (unsigned i = 0; i < HTTP_NDROPS; i++)

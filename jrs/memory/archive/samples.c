@@ -26,7 +26,9 @@ static int sample_one(struct sql_archive *a, struct job *j, int64_t *from, int64
 		out->raw_temperature = thermal_raw(&a->model, heat, (double)now);
 		out->access_count = (uint64_t)q_get_i64(&q, 4);
 		out->importance = q_get_f64(&q, 5);
-		out->idle_days = (double)(now - q_get_i64(&q, 6)) / DAY_MS;
+		out->last_access = q_get_i64(&q, 6);
+		out->has_last_access = true;
+		out->idle_days = (double)(now - out->last_access) / DAY_MS;
 		out->content_bytes = (uint32_t)q_get_i64(&q, 7);
 		if (row_text(j, &q, 1, &out->id) < 0)
 			r = TR_ENOMEM;
