@@ -111,6 +111,9 @@ static bool matches(const char *pattern, const struct http_req *req)
 {
 	unsigned i = 0;
 
+	/* most rows differ in their first letter; a path without one ends there, too */
+	if (pattern[1] != '{' && http_path(req).n > 0 && http_path(req).p[1] != pattern[1])
+		return false;
 	for (const char *p = pattern; *p == '/'; i++) {
 		size_t n = strcspn(p + 1, "/");
 		struct http_str s = http_segment(req, i);
