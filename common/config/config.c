@@ -275,6 +275,11 @@ static const char *rule_mcp(const struct tr_config *cfg, char why[CFG_RULE_MAX])
 	return cfg->mcp_conformance ? "this version serves no MCP; it must be false" : NULL;
 }
 
+static const char *rule_governance(const struct tr_config *cfg, char why[CFG_RULE_MAX])
+{
+	return governance_objection(cfg, why);
+}
+
 static const struct {
 	const char *key;
 	rule_fn *holds;
@@ -288,6 +293,7 @@ static const struct {
 	{"hang_after_ms", rule_hang, "heartbeat_ms"},
 	{"archive.url", rule_archive, NULL},
 	{"understudies", rule_understudies, NULL},
+	{"governance.war_chief", rule_governance, NULL},
 	{"log.level", rule_log, NULL},
 	{"llm.url", rule_llm, NULL},
 	{"embeddings.url", rule_embeddings, NULL},
