@@ -19,7 +19,7 @@
 /* ---- items ---- (ITEMS lists them so that an item stands behind those it contains) */
 #define WIRE_ITEMS(X) \
 	X(role_flags) X(reason) X(bucket) X(recovery) X(understudy) X(drill) X(jr) X(jrs) X(sentience) X(new_memory) X(added) X(term) X(explanation) X(memory) X(source) X(stages) X(heat_bin) \
-	X(event) X(ended_fault) X(setting) X(company) X(record) X(import) X(decision) X(sample) X(recall_sample) X(anomaly) X(beat) X(skipped) X(backup_rows) X(backup) X(dump) X(work) X(token) X(token_key) X(new_token) X(rotation)
+	X(event) X(ended_fault) X(setting) X(company) X(record) X(import) X(decision) X(sample) X(recall_sample) X(anomaly) X(beat) X(constants) X(act) X(objection) X(governed) X(skipped) X(backup_rows) X(backup) X(dump) X(work) X(token) X(token_key) X(new_token) X(rotation)
 
 #define ITEM_role_flags(F, I, L) \
 	F(REQ, flag, memory_jr, 0, 0) F(REQ, flag, executive_jr, 0, 0) F(REQ, flag, meta_jr, 0, 0) F(REQ, flag, integration_jr, 0, 0)
@@ -127,6 +127,28 @@
 #define ITEM_decision(F, I, L)                                                                                  \
 	F(REQ, str, id, 1, WIRE_ID_MAX) F(REQ, text, text, 1, 2000) F(REQ, str, by, 1, 64)                        \
 	F(REQ, str, memory_id, 1, WIRE_ID_MAX) F(REQ, time, at, 0, 0)
+/* The thermal constants (docs/THERMAL_ENTROPY_MODEL.md): those that are to change, or all of them. The names of stages: from which
+ * temperature on they are */
+#define ITEM_constants(F, I, L)                                                                                 \
+	F(OPT, f64, base, 0, 0) F(OPT, f64, k, 0, 0) F(OPT, f64, half_life_ms, 0, 0) F(OPT, f64, sacred_floor, 0, 0) \
+	F(OPT, f64, max, 0, 0) F(OPT, f64, white_hot, 0, 0) F(OPT, f64, red_hot, 0, 0) F(OPT, f64, warm, 0, 0)    \
+	F(OPT, f64, cool, 0, 0) F(OPT, f64, cold, 0, 0)
+/* What somebody asks for. act: constants, designate (make a memory sacred), unsacre, delete, object (to an act: objects_to). archive:
+ * as memory.acts tells it; id: the asker's own, carried out once ever; archive, id and expires must stand in what is signed */
+#define ITEM_act(F, I, L)                                                                                       \
+	F(REQ, str, act, 1, 16) F(OPT, str, archive, 1, 32) F(OPT, str, id, 1, 64)                                \
+	F(OPT, str, memory, 1, WIRE_ID_MAX) I(OPT, constants, constants) F(OPT, str, objects_to, 1, 64)           \
+	F(OPT, time, not_before, 0, 0) F(OPT, time, expires, 0, 0) F(REQ, text, reason, 1, 1000)
+#define ITEM_objection(F, I, L) \
+	F(REQ, str, id, 1, 64) F(REQ, str, by, 1, 64) F(REQ, text, reason, 1, 1000) F(REQ, time, at, 0, 0)
+/* state: pending (it takes effect at due_at, unless somebody objects before), done, stopped (by an objection), failed (what it was
+ * about had changed meanwhile), refused (note says why). before: the constants that held until then; envelope: as it was signed */
+#define ITEM_governed(F, I, L)                                                                                  \
+	F(REQ, str, id, 1, 64) F(REQ, str, act, 1, 16) F(REQ, str, state, 1, 16) F(OPT, str, memory, 1, WIRE_ID_MAX) \
+	I(OPT, constants, constants) I(OPT, constants, before) F(REQ, strs, signers, 0, 8)                        \
+	F(REQ, text, reason, 1, 1000) F(OPT, text, note, 1, 1200) F(REQ, time, submitted_at, 0, 0)                \
+	F(REQ, time, due_at, 0, 0) F(OPT, time, ended_at, 0, 0) L(REQ, objection, objections, 0, 64)              \
+	F(OPT, str, envelope, 1, 65536)
 /* a memory without its text, for analysis */
 #define ITEM_sample(F, I, L)                                                                                    \
 	F(REQ, str, id, 1, WIRE_ID_MAX) F(REQ, f64, temperature, 0, 100) F(REQ, f64, raw_temperature, 0, 0)       \
@@ -265,10 +287,12 @@
 /* ---- memory.sock ---- */
 /* With a request_id the answer is stored in the effect's own commit: the same call again gets the same answer, another
  * call under the same id TR_EMISMATCH. source: given to memories that name none. */
+/* rationed: who asks is no admin, and what becomes sacred counts against governance.sacred_quota of its source. */
 /* import_id, import_position, import_skipped: of an import that was begun; noted in the same commit, so that it can be resumed and undone. */
 #define FIELDS_memory_add(F, I, L)                                                                              \
 	L(REQ, new_memory, memories, 0, WIRE_BATCH_MAX) F(OPT, str, source, 1, WIRE_NAME_MAX)                     \
-	F(OPT, str, import_id, 1, WIRE_ID_MAX) F(OPT, u64, import_position, 0, 0) F(OPT, u64, import_skipped, 0, 0)
+	F(OPT, str, import_id, 1, WIRE_ID_MAX) F(OPT, u64, import_position, 0, 0) F(OPT, u64, import_skipped, 0, 0) \
+	F(OPT, flag, rationed, 0, 0)
 #define RESULT_memory_add(F, I, L) L(REQ, added, memories, 0, WIRE_BATCH_MAX)
 /* touch (default true): counts as an access, at most once per memory and toucher and hour */
 #define FIELDS_memory_get(F, I, L) F(REQ, str, id, 1, WIRE_ID_MAX) F(OPT, flag, touch, 0, 0) F(OPT, str, toucher, 1, WIRE_NAME_MAX)
@@ -300,11 +324,24 @@
 /* absent fields stay as they are; sacred false on a sacred memory is TR_EREFUSED */
 #define FIELDS_memory_patch(F, I, L)                                                                            \
 	F(REQ, str, id, 1, WIRE_ID_MAX) F(OPT, strs, tags, 0, 64) F(OPT, f64, importance, 0, 1)                   \
-	F(OPT, flag, sacred, 0, 0) F(OPT, map, metadata, 0, 65536)
+	F(OPT, flag, sacred, 0, 0) F(OPT, map, metadata, 0, 65536) F(OPT, flag, rationed, 0, 0)
 #define RESULT_memory_patch(F, I, L) I(REQ, memory, memory)
 #define FIELDS_memory_forget(F, I, L) F(REQ, str, id, 1, WIRE_ID_MAX) F(OPT, flag, now, 0, 0)
 /* now: answered when it is purged from the files too, or shortly before the deadline; purged says which */
 #define RESULT_memory_forget(F, I, L) F(REQ, str, id, 1, WIRE_ID_MAX) F(OPT, flag, purged, 0, 0)
+/* Either envelope (DSSE, payload: JSON of an act), where keys of governance are set, or act, confirm (the id of the memory; for
+ * constants the archive's) and by, where none are. */
+#define FIELDS_memory_govern(F, I, L)                                                                           \
+	F(OPT, str, envelope, 1, 65536) I(OPT, act, act) F(OPT, str, confirm, 1, WIRE_ID_MAX) F(OPT, str, by, 1, 64)
+#define RESULT_memory_govern(F, I, L) I(REQ, governed, act) F(REQ, flag, known, 0, 0)
+/* archive: its id, for what is to be signed; keys: are keys of governance set? constants: as they are now */
+#define FIELDS_memory_acts(F, I, L) F(OPT, str, id, 1, 64) F(OPT, u32, limit, 1, 200)
+#define RESULT_memory_acts(F, I, L)                                                                             \
+	L(REQ, governed, acts, 0, 200) F(REQ, str, archive, 1, 32) F(REQ, flag, keys, 0, 0) F(REQ, u64, delay_s, 0, 0) \
+	I(REQ, constants, constants)
+#define FIELDS_memory_carry_out(F, I, L)
+/* the one that was carried out, or failed; more: another one is due */
+#define RESULT_memory_carry_out(F, I, L) L(REQ, governed, acts, 0, 1) F(REQ, flag, more, 0, 0)
 #define FIELDS_memory_explain(F, I, L) F(REQ, str, id, 1, WIRE_ID_MAX) F(OPT, text, q, 0, 1000)
 /* rank: place among all memories that match q, from 1; absent without q or when it does not match */
 #define RESULT_memory_explain(F, I, L) I(REQ, memory, memory) F(OPT, u64, rank, 1, 0)

@@ -28,6 +28,8 @@ static int read_one(struct sql_archive *a, struct job *j)
 		return read_tokens(a, j);
 	case MSG_memory_token_keys:
 		return read_token_keys(a, j);
+	case MSG_memory_acts:
+		return read_acts(a, j);
 	default:
 		return read_samples(a, j);
 	}

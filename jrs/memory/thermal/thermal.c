@@ -58,6 +58,28 @@ bool thermal_ok(const struct thermal_model *m)
 	return m->stage_from[THERMAL_NSTAGES - 1] == 0.0 && clocks_ok(m);
 }
 
+bool thermal_same(const struct thermal_model *a, const struct thermal_model *b)
+{
+	unsigned i;
+
+#define X(member, key, first)       \
+	if (a->member != b->member) \
+		return false;
+	THERMAL_SETTINGS(X)
+#undef X
+	for (i = 0; i < THERMAL_NSTAGES; i++) {
+		if (a->stage_from[i] != b->stage_from[i])
+			return false;
+	}
+	for (i = 0; i < a->nclocks && i < b->nclocks; i++) {
+		const struct thermal_clock *x = &a->clock[i], *y = &b->clock[i];
+
+		if (x->at_ms != y->at_ms || x->tau != y->tau || x->half_life_ms != y->half_life_ms)
+			return false;
+	}
+	return a->nclocks == b->nclocks;
+}
+
 static bool within(double v, double lo, double hi)
 {
 	return v >= lo && v <= hi;

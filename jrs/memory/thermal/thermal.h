@@ -59,6 +59,7 @@ void thermal_first(struct thermal_model *m); /* the values a new archive starts 
 /* Usable? Everything finite, half-life >= 1 ms, 0 < k, 0 <= floor <= max, stages falling to 0. */
 bool thermal_ok(const struct thermal_model *m);
 
+bool thermal_same(const struct thermal_model *a, const struct thermal_model *b);
 /* What an act may make of the constants: NULL, or the rule that `want` breaks; *field: the member's name. The floor is
  * never under 40, nothing is hotter than 100. */
 const char *thermal_objection(const struct thermal_model *want, const char **field);
