@@ -2,6 +2,7 @@
 #include "common/base/clock.h"
 #include "common/log/log.h"
 #include "common/loop/loop.h"
+#include "jrs/memory/governor.h"
 #include "jrs/memory/opening.h"
 #include "jrs/memory/rescue.h"
 #include "jrs/memory/thermal/touch.h"
@@ -47,6 +48,7 @@ struct memory {
 	/* damage */
 	struct rescue *rescue; /* not NULL: under way */
 	uint64_t rescue_ms;    /* when it was last thought about; 0: never */
+	struct governor *governor;
 	/* figures for the heartbeat */
 	msgpack_zone *zone; /* not NULL: being asked for */
 	struct msg_memory_thermal figures_msg;
@@ -230,6 +232,7 @@ static void on_answer(void *arg, int r, const struct archive_answer *answer, con
 	case MSG_memory_forget:
 	case MSG_memory_restore:
 	case MSG_memory_import_undo:
+	case MSG_memory_carry_out:
 		follow_phases(p->m, answer, chan_call_id(p->call));
 		break;
 	default:
@@ -500,6 +503,11 @@ static void fill_beat(void *arg, struct msg_heartbeat *beat)
 	beat->archive_reason = wire_s(stats.reason);
 }
 
+static void on_carried(void *arg, const struct archive_answer *answer)
+{
+	follow_phases(arg, answer, MSG_memory_carry_out);
+}
+
 /* ---- waiting to lead ---- */
 
 /* What the lead has made of what is kept here in memory, too. */
@@ -602,10 +610,12 @@ static void each_second(void *arg)
 
 	if (m->archive == NULL || m->draining)
 		return;
-	if (m->claims)
+	if (m->claims) {
 		refresh_figures(m);
-	else if (!m->leads)
+		governor_look(m->governor);
+	} else if (!m->leads) {
 		follow(m);
+	}
 }
 
 static int new_timers(struct memory *m)
@@ -630,7 +640,7 @@ int memory_new(struct memory **out, struct jr *jr)
 		MSG_memory_samples,      MSG_memory_explain,      MSG_memory_export,       MSG_memory_restore,
 		MSG_memory_import_begin, MSG_memory_imports,      MSG_memory_import_undo,  MSG_memory_backup,
 		MSG_memory_token_create, MSG_memory_token_rotate, MSG_memory_token_revoke, MSG_memory_tokens,
-		MSG_memory_token_keys};
+		MSG_memory_token_keys,   MSG_memory_govern,        MSG_memory_acts,         MSG_memory_carry_out};
 	struct memory *m = calloc(1, sizeof(*m));
 	struct archive_stats stats;
 	struct work_cfg work;
@@ -651,7 +661,7 @@ int memory_new(struct memory **out, struct jr *jr)
 	if ((r = work_new(&m->work, &work)) < 0 ||
 	    (r = entangle_new(&m->entangle, ENTANGLED, stats.phase_known, stats.phase_sum)) < 0 ||
 	    (r = touch_new(&m->touches, TOUCHES)) < 0 || (r = warm_new(&m->warm, m->archive)) < 0 ||
-	    (r = new_timers(m)) < 0)
+	    (r = governor_new(&m->governor, m->archive, on_carried, m)) < 0 || (r = new_timers(m)) < 0)
 		goto fail;
 	jr_epoch_above(jr, stats.epoch);
 	jr_on_lead(jr, on_lead, m);
@@ -687,6 +697,7 @@ void memory_free(struct memory **mp)
 	entangle_free(&m->entangle);
 	touch_free(&m->touches);
 	warm_free(&m->warm);
+	governor_free(&m->governor);
 	free(m);
 	*mp = NULL;
 }

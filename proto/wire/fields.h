@@ -331,8 +331,10 @@
 #define RESULT_memory_forget(F, I, L) F(REQ, str, id, 1, WIRE_ID_MAX) F(OPT, flag, purged, 0, 0)
 /* Either envelope (DSSE, payload: JSON of an act), where keys of governance are set, or act, confirm (the id of the memory; for
  * constants the archive's) and by, where none are. */
+/* about: it must be an objection to this act, and nothing else */
 #define FIELDS_memory_govern(F, I, L)                                                                           \
-	F(OPT, str, envelope, 1, 65536) I(OPT, act, act) F(OPT, str, confirm, 1, WIRE_ID_MAX) F(OPT, str, by, 1, 64)
+	F(OPT, str, envelope, 1, 65536) I(OPT, act, act) F(OPT, str, confirm, 1, WIRE_ID_MAX) F(OPT, str, by, 1, 64) \
+	F(OPT, str, about, 1, 64)
 #define RESULT_memory_govern(F, I, L) I(REQ, governed, act) F(REQ, flag, known, 0, 0)
 /* archive: its id, for what is to be signed; keys: are keys of governance set? constants: as they are now */
 #define FIELDS_memory_acts(F, I, L) F(OPT, str, id, 1, 64) F(OPT, u32, limit, 1, 200)

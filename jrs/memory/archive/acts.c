@@ -351,6 +351,9 @@ int write_govern(struct sql_archive *a, struct job *j)
 	if (r < 0)
 		return r;
 	k.kind = act_kind(k.act->act);
+	if (msg->has_about &&
+	    (k.kind != ACT_OBJECT || !k.act->has_objects_to || !same_text(k.act->objects_to, msg->about)))
+		return job_fault(j, TR_EINVAL, "objects_to", "must be the act that the path names");
 	if ((r = shape(j, &k)) < 0 || (r = confirmed(a, j, msg, &k)) < 0 || (r = identify(j, &k)) < 0)
 		return r;
 	if (k.kind == ACT_OBJECT)

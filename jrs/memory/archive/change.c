@@ -65,7 +65,8 @@ int write_patch(struct sql_archive *a, struct job *j)
 	if ((r = known(a, j, msg->id, &row)) < 0)
 		return r;
 	if (row.sacred && msg->has_sacred && !msg->sacred)
-		return job_fault(j, TR_EREFUSED, "sacred", "a sacred memory stays sacred");
+		return job_fault(j, TR_EREFUSED, "sacred",
+				 "a sacred memory stays sacred, but for an act of governance");
 	/* A call that says nothing new to say changes nothing, its revision neither. */
 	if ((msg->has_tags || msg->has_importance || msg->has_sacred || msg->has_metadata) &&
 	    (r = patch_row(a, j, msg, &row)) < 0)
@@ -122,7 +123,8 @@ int write_forget(struct sql_archive *a, struct job *j)
 	if ((r = known(a, j, msg->id, &row)) < 0)
 		return r;
 	if (row.sacred)
-		return job_fault(j, TR_EREFUSED, "sacred", "a sacred memory is not forgotten");
+		return job_fault(j, TR_EREFUSED, "sacred",
+				 "a sacred memory is not forgotten, but by an act of governance");
 	if ((r = forget_row(a, &row)) < 0)
 		return r;
 	res->id = msg->id;
