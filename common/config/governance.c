@@ -33,35 +33,26 @@ static void texts_of(const struct tr_config *cfg, const char *out[CFG_NGOVERNORS
 	out[2] = cfg->governance_medicine_woman;
 }
 
-const char *governance_objection(const struct tr_config *cfg, char why[CFG_RULE_MAX])
+const char *governance_objection(const struct tr_config *cfg, unsigned i, char why[CFG_RULE_MAX])
 {
 	static const unsigned char none[CFG_KEY_LEN];
-	unsigned char key[CFG_NGOVERNORS][CFG_KEY_LEN];
+	unsigned char key[CFG_KEY_LEN], other[CFG_KEY_LEN];
 	const char *text[CFG_NGOVERNORS];
-	unsigned given = 0, i, k;
 
 	texts_of(cfg, text);
-	for (i = 0; i < CFG_NGOVERNORS; i++)
-		given += text[i][0] != '\0';
-	if (given == 0)
-		return NULL;
-	if (given < CFG_NGOVERNORS)
-		return "must be given together with governance.war_chief, governance.peace_chief and "
-		       "governance.medicine_woman, or none of them";
-	for (i = 0; i < CFG_NGOVERNORS; i++) {
-		if (!read_key(text[i], key[i]) || memcmp(key[i], none, sizeof(none)) == 0) {
-			(void)snprintf(why, CFG_RULE_MAX,
-				       "governance.%s must be an Ed25519 public key: the base64 between the lines of "
-				       "its PEM file",
-				       cfg_governors[i]);
+	if (text[i][0] == '\0')
+		return NULL; /* the others object when they are there */
+	if (!read_key(text[i], key) || memcmp(key, none, sizeof(none)) == 0)
+		return "must be an Ed25519 public key: the base64 between the lines of its PEM file";
+	for (unsigned k = 0; k < CFG_NGOVERNORS; k++) {
+		if (text[k][0] == '\0') {
+			(void)snprintf(why, CFG_RULE_MAX, "must be given together with governance.%s",
+				       cfg_governors[k]);
 			return why;
 		}
-		for (k = 0; k < i; k++) {
-			if (memcmp(key[i], key[k], CFG_KEY_LEN) == 0) {
-				(void)snprintf(why, CFG_RULE_MAX, "governance.%s and governance.%s are the same key",
-					       cfg_governors[k], cfg_governors[i]);
-				return why;
-			}
+		if (k < i && read_key(text[k], other) && memcmp(other, key, sizeof(key)) == 0) {
+			(void)snprintf(why, CFG_RULE_MAX, "is the same key as governance.%s", cfg_governors[k]);
+			return why;
 		}
 	}
 	return NULL;

@@ -3,9 +3,11 @@
 #include "memory_rig.h"
 
 #include "common/base/text.h"
+#include "jrs/memory/archive/salvage.h"
 #include "proto/dsse/dsse.h"
 #include <openssl/evp.h>
 #include <openssl/pem.h>
+#include <sys/stat.h>
 
 #define TYPE  "application/vnd.tribe.governance+json"
 #define DELAY 60000
@@ -614,6 +616,53 @@ static void whoever_follows_sees_it(void **s)
 	assert_int_equal(decisions(g), 4);
 }
 
+/* A salvaged archive is governed as the old one was: constants, clock, acts, its id. */
+static void a_salvage_takes_it_along(void **s)
+{
+	struct rig *g = *s;
+	struct salvage_cfg cfg = {.name = "new.sqlite", .reason = "a test", .now_ms = rig_now};
+	static const char *const left[] = {"salvage.json", "rejects.jsonl"};
+	char to[80], path[120], before[40];
+	struct salvage_report report;
+	struct tr_fault fault = {0};
+	double hot;
+
+	if (g->conninfo[0] != '\0')
+		skip(); /* a server's archive is not ours to salvage */
+	some_memories(g);
+	govern(g, "h", "constants", ",\"constants\":{\"half_life_ms\":43200000,\"base\":44}", WAR | PEACE);
+	govern(g, "p", "delete", ",\"memory\":\"holy 1\"", ALL);
+	rig_now += DELAY;
+	assert_true(carried(g));
+	snprintf(before, sizeof(before), "%.14s", acts(g)->archive.p);
+	hot = rig_get(g, wire_s("holy 4"))->temperature;
+	archive_close(&g->a);
+	snprintf(to, sizeof(to), "%s/2", g->dir);
+	assert_int_equal(mkdir(to, 0700), 0);
+	cfg.from = g->path;
+	cfg.to_dir = to;
+	if (salvage(&cfg, &report, &fault) < 0)
+		fail_msg("%s %s", fault.field, fault.rule);
+	assert_int_equal(report.rejected, 0);
+	snprintf(path, sizeof(path), "%s/new.sqlite", to);
+	assert_int_equal(rename(path, g->path), 0);
+	for (unsigned i = 0; i < sizeof(left) / sizeof(left[0]); i++) {
+		snprintf(path, sizeof(path), "%s/%s", to, left[i]);
+		unlink(path);
+	}
+	assert_int_equal(rmdir(to), 0);
+	assert_int_equal(rig_open_again(g, &fault), 0);
+	assert_string_equal(before, acts(g)->archive.p);
+	assert_true(acts(g)->constants.base == 44.0 && acts(g)->constants.half_life_ms == 43200000.0);
+	assert_true(fabs(rig_get(g, wire_s("holy 4"))->temperature - hot) < 1e-9);
+	assert_int_equal(acts(g)->acts.n, 2);
+	assert_int_equal(due(g), rig_now);
+	assert_true(rig_refuses(g, "UPDATE settings SET value = 1 WHERE key = 'thermal.base'"));
+	assert_true(carried(g));
+	assert_false(rig_try_get(g, wire_s("holy 1")));
+	rig_figures_hold(g);
+}
+
 /* ---- without keys ---- */
 static const struct res_memory_govern *admin(struct rig *g, struct item_act act, const char *confirm)
 {
@@ -729,6 +778,7 @@ int main(int argc, char **argv)
 		K(a_new_half_life_cools_anew),
 		K(exports_go_on),
 		K(whoever_follows_sees_it),
+		K(a_salvage_takes_it_along),
 		N(an_admin_where_there_are_no_keys),
 		N(so_many_sacred_ones_a_day),
 	};
