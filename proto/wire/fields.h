@@ -287,12 +287,10 @@
 /* ---- memory.sock ---- */
 /* With a request_id the answer is stored in the effect's own commit: the same call again gets the same answer, another
  * call under the same id TR_EMISMATCH. source: given to memories that name none. */
-/* rationed: who asks is no admin, and what becomes sacred counts against governance.sacred_quota of its source. */
 /* import_id, import_position, import_skipped: of an import that was begun; noted in the same commit, so that it can be resumed and undone. */
 #define FIELDS_memory_add(F, I, L)                                                                              \
 	L(REQ, new_memory, memories, 0, WIRE_BATCH_MAX) F(OPT, str, source, 1, WIRE_NAME_MAX)                     \
-	F(OPT, str, import_id, 1, WIRE_ID_MAX) F(OPT, u64, import_position, 0, 0) F(OPT, u64, import_skipped, 0, 0) \
-	F(OPT, flag, rationed, 0, 0)
+	F(OPT, str, import_id, 1, WIRE_ID_MAX) F(OPT, u64, import_position, 0, 0) F(OPT, u64, import_skipped, 0, 0)
 #define RESULT_memory_add(F, I, L) L(REQ, added, memories, 0, WIRE_BATCH_MAX)
 /* touch (default true): counts as an access, at most once per memory and toucher and hour */
 #define FIELDS_memory_get(F, I, L) F(REQ, str, id, 1, WIRE_ID_MAX) F(OPT, flag, touch, 0, 0) F(OPT, str, toucher, 1, WIRE_NAME_MAX)
@@ -324,7 +322,7 @@
 /* absent fields stay as they are; sacred false on a sacred memory is TR_EREFUSED */
 #define FIELDS_memory_patch(F, I, L)                                                                            \
 	F(REQ, str, id, 1, WIRE_ID_MAX) F(OPT, strs, tags, 0, 64) F(OPT, f64, importance, 0, 1)                   \
-	F(OPT, flag, sacred, 0, 0) F(OPT, map, metadata, 0, 65536) F(OPT, flag, rationed, 0, 0)
+	F(OPT, flag, sacred, 0, 0) F(OPT, map, metadata, 0, 65536)
 #define RESULT_memory_patch(F, I, L) I(REQ, memory, memory)
 #define FIELDS_memory_forget(F, I, L) F(REQ, str, id, 1, WIRE_ID_MAX) F(OPT, flag, now, 0, 0)
 /* now: answered when it is purged from the files too, or shortly before the deadline; purged says which */

@@ -325,7 +325,7 @@ class Keyless(unittest.TestCase):
             self.assertEqual(tribe.post(GOVERNANCE, {**what, "confirm": "two"}).status, 422)
             self.assertEqual(tribe.post(GOVERNANCE, {**what, "confirm": "one", "by": "somebody"}).status, 422)
             answer = tribe.post(GOVERNANCE, {**what, "confirm": "one"})
-            self.assertEqual((answer.status, answer.json()["signers"]), (202, ["admin"]), answer)
+            self.assertEqual((answer.status, answer.json()["signers"]), (202, ["loopback"]), answer)
             act = answer.json()["id"]
             self.assertEqual(tribe.post(f"{GOVERNANCE}/{act}/objections", {"reason": "r", "act": "delete"}).status, 422)
             answer = tribe.post(f"{GOVERNANCE}/{act}/objections", {"reason": "it is of use"})
@@ -345,6 +345,30 @@ class Keyless(unittest.TestCase):
             answer = tribe.post(GOVERNANCE, {"act": "delete", "memory": "one", "reason": "r", "confirm": "one"})
             self.assertEqual((answer.status, answer.json()["state"]), (202, "pending"), answer)
             wait_for(lambda: tribe.get(f"{MEMORIES}/one").status == 404, "the memory is gone")
+
+    def test_so_many_sacred_ones_a_day(self):
+        """Who is no admin has a quota for each source, and only an admin goes on."""
+        with Tribe("governance.sacred_quota=2") as tribe:
+            tokens = {}
+            for name, scope in (("root", "admin"), ("pen", "write")):
+                made = tribe.ctl("token", "create", "--name", name, "--scope", scope, "--json")
+                self.assertEqual(made.returncode, 0, made)
+                tokens[name] = {"Authorization": "Bearer " + json.loads(made.stdout)["token"]}
+            wait_for(lambda: tribe.get("/api/v1/thermal", headers=tokens["pen"]).status == 200, "the tokens are known")
+
+            def sacred(who, n, source="a"):
+                return tribe.post(MEMORIES, {"content": f"Holy {n}.", "source": source, "sacred": True}, headers=tokens[who])
+            self.assertEqual([sacred("pen", n).status for n in range(2)], [201, 201])
+            answer = sacred("pen", 2)
+            self.assertEqual((answer.status, problem(answer)), (403, "quota"), answer)
+            self.assertEqual(sacred("pen", 1).status, 200)  # it is sacred already
+            self.assertEqual(sacred("pen", 2, "b").status, 201)
+            self.assertEqual(sacred("root", 2).status, 201)
+            plain = tribe.post(MEMORIES, {"content": "Plain.", "source": "a"}, headers=tokens["pen"]).json()["memories"][0]["id"]
+            for who, status in (("pen", 403), ("root", 200)):
+                answer = tribe.http("PATCH", f"{MEMORIES}/{plain}", {"sacred": True}, headers=tokens[who])
+                self.assertEqual(answer.status, status, answer)
+            self.assertEqual(tribe.get("/api/v1/thermal", headers=tokens["root"]).json()["sacred_count"], 5)
 
     def test_keys_that_are_wrong(self):
         keys = Keys()

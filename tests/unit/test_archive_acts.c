@@ -715,7 +715,7 @@ static void an_admin_where_there_are_no_keys(void **s)
 static bool sacred_add(struct rig *g, const char *content, const char *source, bool rationed)
 {
 	struct item_new_memory m = said(content);
-	struct msg_memory_add msg = {.memories = {&m, 1}, .has_rationed = rationed, .rationed = rationed};
+	struct msg_memory_add msg = {.common = {.has_rationed = rationed, .rationed = rationed}, .memories = {&m, 1}};
 
 	m.has_sacred = m.sacred = true;
 	m.has_source = true;
@@ -726,7 +726,8 @@ static bool sacred_add(struct rig *g, const char *content, const char *source, b
 static void so_many_sacred_ones_a_day(void **s)
 {
 	struct rig *g = *s;
-	struct msg_memory_patch patch = {.has_sacred = true, .sacred = true, .has_rationed = true, .rationed = true};
+	struct msg_memory_patch patch = {
+		.common = {.has_rationed = true, .rationed = true}, .has_sacred = true, .sacred = true};
 	struct item_new_memory m = said("to be patched");
 
 	g->sacred_limited = true;

@@ -3,11 +3,9 @@
 #include "jrs/executive/api/internal.h"
 #include <string.h>
 
-/* Every principal there is so far: loopback, or the one admin token. */
 bool api_is_admin(const struct api_call *call)
 {
-	(void)call;
-	return true;
+	return principal_may(&call->who, TR_SCOPE_ADMIN, true);
 }
 
 /* The router's "id" is a memory's to everybody else. */
@@ -91,7 +89,7 @@ static int plain(struct api_call *call, json_t *doc, struct msg_memory_govern *m
 		json_object_del(doc, "confirm");
 	}
 	msg->has_act = msg->has_by = true;
-	msg->by = wire_s("admin");
+	msg->by = wire_s(api_principal_name(call));
 	return json_decode(&wire_shape_act, doc, call->zone, &msg->act, fault);
 }
 

@@ -178,7 +178,6 @@ void api_post_memories(struct api_call *call)
 	msg.common.has_request_id = true;
 	msg.memories.v = b.v;
 	msg.memories.n = (uint32_t)b.n;
-	msg.has_rationed = msg.rationed = !api_is_admin(call);
 	call->rename = name_memory;
 	call->refused_as = "source";
 	api_forward(call, call->api->cfg.memory, MSG_memory_add, &msg, UINT32_MAX, added);
@@ -238,7 +237,6 @@ void api_patch_memory(struct api_call *call)
 		return;
 	msg.common.request_id = wire_s(call->effect_id);
 	msg.common.has_request_id = true;
-	msg.has_rationed = msg.rationed = !api_is_admin(call); /* not for the body to say */
 	call->refused_as = "sacred";
 	api_forward(call, call->api->cfg.memory, MSG_memory_patch, &msg, UINT32_MAX, patched);
 }

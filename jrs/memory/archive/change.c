@@ -34,7 +34,7 @@ static int patch_row(struct sql_archive *a, struct job *j, const struct msg_memo
 	}
 	if (metadata != NULL && (r = quota_change(a, j, row, strlen(metadata))) < 0)
 		goto out;
-	if (sacred && !row->sacred && (r = sacred_use_of(a, j, !(msg->has_rationed && msg->rationed), row)) < 0)
+	if (sacred && !row->sacred && (r = sacred_use_of(a, j, job_admin(j), row)) < 0)
 		goto out;
 	ahead_clear(a);
 	q = q_begin(&a->wdb, SQL_PATCH);

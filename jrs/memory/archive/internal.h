@@ -306,7 +306,7 @@ struct entry {
 	const struct item_new_memory *m;
 	const struct item_record *taken; /* NULL, or what else the row shall be */
 	unsigned i;                      /* its place in the call */
-	bool has_source, has_import, rationed;
+	bool has_source, has_import;
 	wire_str source; /* its own or the call's */
 	wire_str import; /* id of the import that brings it */
 	char hash[2 * TR_SHA256_LEN + 1];
@@ -355,6 +355,7 @@ int write_carry_out(struct sql_archive *a, struct job *j);
 int read_acts(struct sql_archive *a, struct job *j);
 /* sacred.c: a memory of that source is about to become sacred. Who may, without an admin's word, and how often;
  * TR_EQUOTA with the fault */
+bool job_admin(const struct job *j); /* is it, by what the caller's Jr says? */
 int sacred_use(struct sql_archive *a, struct job *j, bool admin, bool has_source, wire_str source);
 int sacred_use_of(struct sql_archive *a, struct job *j, bool admin, const struct row *row);
 

@@ -3,6 +3,13 @@
 
 #define DAY_MS 86400000
 
+bool job_admin(const struct job *j)
+{
+	const struct wire_common *common = j->msg;
+
+	return !common->has_rationed || !common->rationed;
+}
+
 static int use(struct sql_archive *a, const unsigned char source[TR_SHA256_LEN], int64_t *used)
 {
 	struct query q = q_begin(&a->wdb, SQL_USE_SACRED);

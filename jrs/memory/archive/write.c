@@ -316,7 +316,7 @@ static int remember(struct sql_archive *a, struct job *j, struct entry *e, struc
 	if (r == 1 && e->m->has_id)
 		return 0; /* the same call again: an id makes it harmless, so it does not heat either */
 	if ((r == 0 || !row->sacred) && e->m->has_sacred && e->m->sacred &&
-	    (s = sacred_use(a, j, !e->rationed, e->has_source, e->source)) < 0)
+	    (s = sacred_use(a, j, job_admin(j), e->has_source, e->source)) < 0)
 		return s;
 	if (r == 1)
 		return heat(a, row, a->now_ms, e->m->has_sacred && e->m->sacred);
@@ -374,8 +374,7 @@ int write_add(struct sql_archive *a, struct job *j)
 				  .has_source = m->has_source || msg->has_source,
 				  .source = m->has_source ? m->source : msg->source,
 				  .has_import = msg->has_import_id,
-				  .import = msg->import_id,
-				  .rationed = msg->has_rationed && msg->rationed};
+				  .import = msg->import_id};
 		struct row row;
 
 		if ((r = own_source(j, &e)) < 0 || (r = remember(a, j, &e, &row)) < 0)
