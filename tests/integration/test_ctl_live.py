@@ -427,7 +427,7 @@ class ExitStatus(LiveCase):
                     ("token", "create", "x y", "--scope", "read"), ("token", "list", "x"), ("token", "revoke"), ("token", "rotate", "a", "b")),
             REFUSED: (("forget", sacred), ("forget", sacred, "--now")),
             INTERNAL: (("vote", "Shall we?", "--option", "a", "--quorum", "3"), ("mcp",), ("soak", "--hours", "1"), ("bench",),
-                       ("verify", "d"), ("sign", "d"),
+                       ("verify", "d"),
                        ("analyze", "regression"), ("analyze", "patterns")),
         }
         return [(status, words) for status, group in lines.items() for words in group]
