@@ -41,6 +41,7 @@ pkg_check_modules(YAML REQUIRED IMPORTED_TARGET yaml-0.1)
 pkg_check_modules(ZLIB REQUIRED IMPORTED_TARGET zlib>=1.2.11)
 pkg_check_modules(UTF8PROC REQUIRED IMPORTED_TARGET libutf8proc)
 pkg_check_modules(MD4C REQUIRED IMPORTED_TARGET md4c)
+pkg_check_modules(HS REQUIRED IMPORTED_TARGET libhs>=5.4)
 find_library(STEMMER_LIBRARY stemmer REQUIRED)
 
 # tribe_library(NAME [PUBLIC lib...] [PRIVATE lib...]): every .c of the calling folder becomes one static library.

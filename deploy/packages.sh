@@ -3,13 +3,14 @@
 
 BUILD_PACKAGES=(gcc libc6-dev cmake ninja-build pkg-config
 	libuv1-dev libmsgpack-dev libsystemd-dev libssl-dev libsqlite3-dev libpq-dev
-	libjansson-dev libyaml-dev libstemmer-dev libutf8proc-dev libmd4c-dev uthash-dev node-llhttp libxxhash-dev zlib1g-dev)
+	libjansson-dev libyaml-dev libstemmer-dev libutf8proc-dev libmd4c-dev uthash-dev node-llhttp libxxhash-dev zlib1g-dev libvectorscan-dev)
 # what the fast suite needs beside that
-TEST_PACKAGES=(libcmocka-dev openssl nodejs python3 python3-jsonschema python3-msgpack systemd groff git postgresql-15 postgresql-client-15 shellcheck spin)
+TEST_PACKAGES=(libcmocka-dev openssl nodejs python3 python3-jsonschema python3-msgpack systemd groff git postgresql-15 postgresql-client-15 shellcheck spin wrk)
 # what ./tests/run --full needs beside that
 FULL_PACKAGES=(clang libclang-rt-14-dev mmdebstrap systemd-container prometheus docker.io docker-compose runc iproute2 curl)
 # the peers that tests/bench measures beside ours; tests/bench/lib/packages installs them without starting a service
-BENCH_PACKAGES=(runit s6 nginx-light postgresql-15 postgresql-client-15 python3-msgpack)
+BENCH_PACKAGES=(runit s6 nginx-light postgresql-15 postgresql-client-15 python3-msgpack
+	wrk python3-fastapi python3-asyncpg python3-uvloop python3-httptools uvicorn)
 
 # need_packages NAME...: installs those that are missing, asking nothing; as root, or with sudo.
 need_packages() {

@@ -25,7 +25,8 @@
 	X(TR_EMALFORMED,   -20017, "malformed",     "it cannot be parsed")                                     \
 	X(TR_EUNSUPPORTED, -20018, "unsupported",   "this version cannot do that")                             \
 	X(TR_EQUOTA,       -20019, "quota",         "over the limit of its source")                            \
-	X(TR_ENOSPACE,     -20020, "no_space",      "the disk is nearly full")
+	X(TR_ENOSPACE,     -20020, "no_space",      "the disk is nearly full")                                 \
+	X(TR_ESECRET,      -20021, "secret",        "it holds a secret")
 
 enum tr_err {
 #define X(name, code, wire, text) name = (code),

@@ -246,6 +246,21 @@ static const char *rule_understudies(const struct tr_config *cfg, char why[CFG_R
 	return NULL;
 }
 
+static const char *rule_guard_secrets(const struct tr_config *cfg, char why[CFG_RULE_MAX])
+{
+	(void)why;
+	if (strcmp(cfg->guard_secrets, "refuse") == 0 || strcmp(cfg->guard_secrets, "redact") == 0 ||
+	    strcmp(cfg->guard_secrets, "allow") == 0)
+		return NULL;
+	return "must be refuse, redact or allow";
+}
+
+static const char *rule_guard_pii(const struct tr_config *cfg, char why[CFG_RULE_MAX])
+{
+	(void)why;
+	return strcmp(cfg->guard_pii, "flag") == 0 || strcmp(cfg->guard_pii, "off") == 0 ? NULL : "must be flag or off";
+}
+
 static const char *rule_log(const struct tr_config *cfg, char why[CFG_RULE_MAX])
 {
 	(void)why;
@@ -306,6 +321,8 @@ static const struct {
 	{"governance.war_chief", rule_war_chief, NULL},
 	{"governance.peace_chief", rule_peace_chief, NULL},
 	{"governance.medicine_woman", rule_medicine_woman, NULL},
+	{"guard.secrets", rule_guard_secrets, NULL},
+	{"guard.pii", rule_guard_pii, NULL},
 	{"log.level", rule_log, NULL},
 	{"llm.url", rule_llm, NULL},
 	{"embeddings.url", rule_embeddings, NULL},

@@ -105,7 +105,7 @@ static void wipe_secrets(struct secrets *s)
 	secret_wipe(&s->hash_text);
 }
 
-/* Other certificates. The packet's bytes are the channel's; the key lies in them until the next one comes. */
+/* Other certificates. The key lies in the packet's bytes, which are the channel's, and is wiped there. */
 static void on_note(void *arg, enum wire_msg_id id, const void *msg)
 {
 	struct face *f = arg;
@@ -127,6 +127,29 @@ static void on_note(void *arg, enum wire_msg_id id, const void *msg)
 	(void)http_server_renew(f->http, &c);
 }
 
+static struct http_server_cfg http_of(struct face *f, const struct jr_opts *opts, const struct secrets *secrets)
+{
+	return (struct http_server_cfg){.loop = jr_loop(f->jr),
+					.fd = opts->http_fd,
+					.held = true,
+					.max_conns = opts->cfg.http_max_conns,
+					.max_body = API_MAX_BODY,
+					.head_timeout_ms = opts->cfg.http_head_timeout_ms,
+					.body_timeout_ms = opts->cfg.http_body_timeout_ms,
+					.idle_timeout_ms = opts->cfg.http_idle_timeout_ms,
+					.certificate = secrets->certificate.p,
+					.certificate_n = secrets->certificate.n,
+					.private_key = secrets->key.p,
+					.private_key_n = secrets->key.n,
+					.client_ca = secrets->client_ca.p,
+					.client_ca_n = secrets->client_ca.n,
+					.on_request = api_request,
+					.on_refused = api_refused,
+					.on_dropped = api_dropped,
+					.wants_body = api_wants_body,
+					.arg = f->api};
+}
+
 static int face_open(struct face *f, const struct jr_opts *opts)
 {
 	struct api_cfg api = {.memory = jr_peer(f->jr, TR_ROLE_MEMORY),
@@ -140,37 +163,24 @@ static int face_open(struct face *f, const struct jr_opts *opts)
 			      .stream_queue = STREAM_QUEUE,
 			      .keepalive_ms = KEEPALIVE_MS,
 			      .tokens_ms = TOKENS_MS,
+			      .rate_per_s = opts->cfg.http_rate_per_s,
+			      .rate_burst = opts->cfg.http_rate_burst,
+			      .shed_target_ms = opts->cfg.http_shed_target_ms,
 			      .on_done = on_done,
 			      .arg = f,
 			      .request_timeout_ms = opts->cfg.request_timeout_ms,
 			      .synthesis_timeout_ms = SYNTHESIS_MS,
+			      .capacity = opts->cfg.http_max_conns,
 			      .postgres = cfg_archive_is_postgres(&opts->cfg),
 			      .cors_origins = opts->cfg.http_cors_origins,
 			      .listen_host = f->host};
-	struct http_server_cfg http = {.loop = jr_loop(f->jr),
-				       .fd = opts->http_fd,
-				       .held = true,
-				       .max_conns = opts->cfg.http_max_conns,
-				       .max_body = API_MAX_BODY,
-				       .head_timeout_ms = opts->cfg.http_head_timeout_ms,
-				       .body_timeout_ms = opts->cfg.http_body_timeout_ms,
-				       .idle_timeout_ms = opts->cfg.http_idle_timeout_ms,
-				       .on_request = api_request,
-				       .on_refused = api_refused,
-				       .on_dropped = api_dropped,
-				       .wants_body = api_wants_body};
+	struct http_server_cfg http;
 	struct secrets secrets = {0};
 	int r;
 
 	if ((r = take_secrets(&secrets, opts)) < 0)
 		goto out;
 	api.token_hash = secrets.hash_text.p != NULL ? secrets.hash : NULL;
-	http.certificate = secrets.certificate.p;
-	http.certificate_n = secrets.certificate.n;
-	http.private_key = secrets.key.p;
-	http.private_key_n = secrets.key.n;
-	http.client_ca = secrets.client_ca.p;
-	http.client_ca_n = secrets.client_ca.n;
 	r = opts->http_fd < 0 ? TR_EPROTO : TR_ENOMEM; /* tribed hands it over */
 	if (opts->http_fd < 0 || api.memory == NULL || api.integration == NULL || api.meta == NULL)
 		goto out;
@@ -180,11 +190,12 @@ static int face_open(struct face *f, const struct jr_opts *opts)
 		*strrchr(f->host, ':') = '\0';
 	if ((r = api_new(&f->api, &api)) < 0)
 		goto out;
-	http.arg = f->api;
+	http = http_of(f, opts, &secrets);
 	if ((r = http_server_new(&f->http, &http)) < 0)
 		goto out;
 	api_conns(f->api, &http_server_stats(f->http)->conns);
 	jr_handle(f->jr, MSG_executive_ask, api_rpc_ask, f->api);
+	jr_handle(f->jr, MSG_executive_vote, api_rpc_vote, f->api);
 	jr_handle(f->jr, MSG_executive_tokens, api_rpc_tokens, f->api);
 	jr_on_note(f->jr, on_note, f);
 	jr_on_beat(f->jr, on_beat, f);

@@ -1,9 +1,10 @@
-#include "jrs/integration/handlers.h"
+#include "jrs/integration/inside.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/clock.h"
 #include "common/base/text.h"
 #include "common/log/log.h"
 #include "common/loop/loop.h"
@@ -30,13 +31,8 @@ struct job {
 	uint32_t token;
 	uint64_t round; /* number of the request, part of its id */
 	unsigned char digest[TR_SHA256_LEN];
-	uint64_t added, known;
-};
-
-struct integration {
-	struct integration_cfg cfg;
-	struct words *words;
-	struct job *jobs;
+	uint64_t added, known, refused; /* refused: rows that the archive did not take */
+	char why[200];                  /* the first of these */
 };
 
 int integration_new(struct integration **out, const struct integration_cfg *cfg)
@@ -100,8 +96,35 @@ static void job_free(struct job *j)
 	free(j);
 }
 
+/* What was not taken in, and why, is a decision of ours. */
+static void decide(struct job *j, uint64_t refused, const char *why)
+{
+	const struct msg_integration_import *m = j->msg;
+	wire_str name = m->has_import_id ? m->import_id : m->name;
+	char topic[WIRE_NAME_MAX + 8];
+
+	if (j->in->cfg.decided == NULL || j->looking)
+		return;
+	snprintf(topic, sizeof topic, "import %.*s", (int)name.n, name.p);
+	if (refused == 0)
+		decided_say(j->in->cfg.decided, topic, DECIDED_HOUR_MS, tr_wall_ms(), "Import of %.*s refused: %s.",
+			    (int)m->name.n, m->name.p, why);
+	else
+		decided_say(j->in->cfg.decided, topic, DECIDED_HOUR_MS, tr_wall_ms(),
+			    "Import of %.*s: refused %llu of what it brought, the first because: %s.", (int)m->name.n,
+			    m->name.p, (unsigned long long)refused, why);
+}
+
+static bool refuses(int code)
+{
+	return code == TR_ECONFLICT || code == TR_EINVAL || code == TR_EREFUSED || code == TR_EQUOTA ||
+	       code == TR_ESECRET;
+}
+
 static void job_fail(struct job *j, const struct tr_fault *fault)
 {
+	if (refuses(fault->code) || fault->code == TR_EMALFORMED || fault->code == TR_ETOOBIG)
+		decide(j, 0, fault->rule[0] != '\0' ? fault->rule : tr_strerror(fault->code));
 	log_warn("import failed error=%s", tr_err_name(fault->code));
 	chan_fail(j->call, fault);
 	job_free(j);
@@ -113,6 +136,8 @@ static void job_done(struct job *j)
 	struct res_integration_import res = {.added = j->added, .known = j->known, .skipped = skips->total};
 
 	res.reasons = (struct list_skipped){skips->v, skips->n};
+	if (j->refused > 0)
+		decide(j, j->refused, j->why);
 	if (!j->looking)
 		log_info("imported added=%llu known=%llu skipped=%llu", (unsigned long long)j->added,
 			 (unsigned long long)j->known, (unsigned long long)skips->total);
@@ -169,6 +194,8 @@ static int next_id(struct job *j, char hex[2 * TR_SHA256_LEN + 1])
                                                                          \
 		(to)->common.has_request_id = true;                      \
 		(to)->common.request_id = wire_s(hex);                   \
+		(to)->common.has_who = true;                             \
+		(to)->common.who = wire_s("integration-jr");             \
 		(to)->has_import_id = from->has_import_id;               \
 		(to)->import_id = from->import_id;                       \
 		(to)->has_import_position = (j)->noting;                 \
@@ -264,14 +291,15 @@ static bool drop_refused(struct job *j, const struct tr_fault *fault)
 	char reason[256];
 	unsigned at;
 
-	if ((fault->code != TR_ECONFLICT && fault->code != TR_EINVAL && fault->code != TR_EREFUSED &&
-	     fault->code != TR_EQUOTA) ||
+	if (!refuses(fault->code) ||
 	    (sscanf(fault->field, "memories[%u]", &at) != 1 && sscanf(fault->field, "records[%u]", &at) != 1) ||
 	    at >= rows->n)
 		return false;
 	snprintf(reason, sizeof reason, "%s%s%s", field != NULL ? field + 1 : "", field != NULL ? ": " : "",
 		 fault->rule[0] != '\0' ? fault->rule : tr_strerror(fault->code));
 	import_refused(j->import, j->place[at], reason);
+	if (j->refused++ == 0)
+		tr_copy(j->why, sizeof j->why, reason, strlen(reason));
 	rows->n--;
 	memmove(&j->place[at], &j->place[at + 1], (rows->n - at) * sizeof j->place[0]);
 	if (rows->kind == IMPORT_RECORDS)
@@ -386,6 +414,7 @@ void integration_free(struct integration **in)
 	if (in == NULL || *in == NULL)
 		return;
 	tr_fault_set(&fault, TR_ECLOSED, "", "%s", tr_strerror(TR_ECLOSED));
+	integration_ballots_end(*in);
 	while ((*in)->jobs != NULL)
 		job_fail((*in)->jobs, &fault);
 	words_free(&(*in)->words);

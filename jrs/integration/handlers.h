@@ -2,6 +2,7 @@
  * synthesis/ and import/. */
 #ifndef JRS_INTEGRATION_HANDLERS_H
 #define JRS_INTEGRATION_HANDLERS_H
+#include "jrs/kit/decided.h"
 #include "proto/chan/peer.h"
 #include "proto/chan/server.h"
 #include <uv.h>
@@ -9,8 +10,9 @@
 struct integration;
 struct integration_cfg {
 	uv_loop_t *loop;
-	struct peer *memory; /* borrowed; integration_free() comes before peer_free() */
-	uint32_t timeout_ms; /* of one batch, for a caller that brings no deadline */
+	struct peer *memory;     /* borrowed; integration_free() comes before peer_free() */
+	uint32_t timeout_ms;     /* of one batch, for a caller that brings no deadline */
+	struct decided *decided; /* refused imports are decided upon: each once an hour; NULL: nobody is told */
 };
 int integration_new(struct integration **out, const struct integration_cfg *cfg);
 /* chan_handler each; arg: struct integration */
@@ -19,6 +21,8 @@ void integration_synthesise(void *arg, struct chan_call *call, const void *msg);
  * that is sent again after a crash does nothing twice. Answered when everything is durable; if one batch fails, with
  * its error and no counts, and the caller may repeat the whole piece. */
 void integration_import(void *arg, struct chan_call *call, const void *msg);
-void integration_free(struct integration **in); /* unfinished imports end with TR_ECLOSED */
+/* How integration-jr votes: by where what speaks to the proposal comes from. */
+void integration_ballot(void *arg, struct chan_call *call, const void *msg);
+void integration_free(struct integration **in); /* unfinished imports and ballots end with TR_ECLOSED */
 
 #endif

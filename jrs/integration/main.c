@@ -5,6 +5,8 @@
 
 int main(int argc, char **argv)
 {
+	struct decided_cfg decisions;
+	struct decided *decided = NULL;
 	struct integration *in = NULL;
 	struct integration_cfg cfg;
 	struct jr_opts opts;
@@ -17,11 +19,14 @@ int main(int argc, char **argv)
 		goto out;
 	cfg = (struct integration_cfg){
 		.loop = jr_loop(jr), .memory = jr_peer(jr, TR_ROLE_MEMORY), .timeout_ms = opts.cfg.request_timeout_ms};
-	r = cfg.memory == NULL ? TR_ENOMEM : integration_new(&in, &cfg);
-	if (r < 0)
+	decisions = (struct decided_cfg){cfg.loop, cfg.memory, TR_ROLE_INTEGRATION, cfg.timeout_ms, 0};
+	r = cfg.memory == NULL ? TR_ENOMEM : decided_new(&decided, &decisions);
+	cfg.decided = decided;
+	if (r < 0 || (r = integration_new(&in, &cfg)) < 0)
 		goto out;
 	jr_handle(jr, MSG_integration_synthesise, integration_synthesise, in);
 	jr_handle(jr, MSG_integration_import, integration_import, in);
+	jr_on_ballot(jr, integration_ballot, in);
 	if ((r = jr_ready(jr)) < 0)
 		goto out;
 	r = jr_run(jr);
@@ -29,6 +34,7 @@ out:
 	if (r < 0)
 		log_error("integration-jr: leaving: %s", tr_strerror(r));
 	integration_free(&in);
+	decided_free(&decided);
 	jr_close(&jr);
 	return tr_exit_code(r);
 }

@@ -63,6 +63,8 @@ struct jr {
 	void *drain_arg;
 	void (*on_lead)(void *arg, uint64_t epoch);
 	void *lead_arg;
+	chan_handler *on_ballot;
+	void *ballot_arg;
 	peer_note_cb *on_note;
 	void *note_arg;
 };
@@ -628,6 +630,31 @@ struct peer *jr_peer(struct jr *jr, enum tr_role role)
 int jr_ask_supervisor(struct jr *jr, enum wire_msg_id id, const void *msg, uint32_t timeout_ms, peer_cb *cb, void *arg)
 {
 	return packet_call(jr->channel, id, msg, timeout_ms, cb, arg);
+}
+
+static void ballot(void *arg, struct chan_call *call, const void *msg)
+{
+	const struct msg_ballot *m = msg;
+	struct jr *jr = arg;
+
+	if (jr->pulse.start_ns > m->called_ns)
+		chan_failf(call, TR_EUNAVAILABLE, "", "it died when it was called; who came behind it was not");
+	else
+		jr->on_ballot(jr->ballot_arg, call, msg);
+}
+
+void jr_on_ballot(struct jr *jr, chan_handler *fn, void *arg)
+{
+	jr->on_ballot = fn;
+	jr->ballot_arg = arg;
+	chan_server_handle(jr->server, MSG_ballot, ballot, jr);
+}
+
+void jr_tell(struct jr *jr, const char *kind, const char *detail)
+{
+	struct msg_news m = {.kind = wire_s(kind), .has_detail = true, .detail = wire_s(detail)};
+
+	(void)packet_note(jr->channel, MSG_news, &m);
 }
 
 void jr_count(struct jr *jr, uint64_t handled, uint64_t errors)

@@ -71,6 +71,11 @@ struct peer *jr_peer(struct jr *jr, enum tr_role role);
 int jr_ask_supervisor(struct jr *jr, enum wire_msg_id id, const void *msg, uint32_t timeout_ms, peer_cb *cb, void *arg);
 /* Notifications of tribed's that are not the kit's own business (event, heartbeat: for who asked to follow). msg: borrowed. */
 void jr_on_note(struct jr *jr, peer_note_cb *cb, void *arg);
+/* How this Jr votes: fn answers jr.ballot. Only of a process that was there when the Jrs were called to the vote; for one that
+ * began later the kit answers: whoever was called has died. */
+void jr_on_ballot(struct jr *jr, chan_handler *fn, void *arg);
+/* Tells tribed's followers of an event: kind is one that jr.news allows. Nobody waits for it, and a full channel loses it. */
+void jr_tell(struct jr *jr, const char *kind, const char *detail);
 /* Counts for the heartbeat that the kit cannot see: work done outside the Jr's own socket (HTTP requests). */
 void jr_count(struct jr *jr, uint64_t handled, uint64_t errors);
 void jr_gauge(struct jr *jr, uint32_t inflight, uint32_t queue_depth); /* added to what the kit knows */

@@ -5,7 +5,9 @@
 #include "jrs/memory/governor.h"
 #include "jrs/memory/opening.h"
 #include "jrs/memory/rescue.h"
+#include "jrs/memory/tell.h"
 #include "jrs/memory/thermal/touch.h"
+#include "jrs/memory/votes.h"
 #include "jrs/memory/warm.h"
 #include "jrs/memory/work.h"
 #include <stdlib.h>
@@ -22,13 +24,13 @@
 #define WARM_FIRST     10u     /* so many questions whatever happens, then one when something was committed */
 #define RESCUE_MS      600000u /* a rescue that failed, or may not be yet, is looked at again */
 #define MOVED          "another archive is in place"
-#define TELL_MS        1000u /* so long a change of tokens waits for executive-jr to know it */
-#define CLAIM_LATE_MS  1u    /* the archive is claimed so long behind the lead: the first reads have the processors */
+#define CLAIM_LATE_MS  1u /* the archive is claimed so long behind the lead: the first reads have the processors */
 
 struct memory {
 	struct jr *jr;
 	struct archive *archive;
 	struct work *work;
+	struct votes *votes;
 	struct opening opening;
 	/* NULL archive: it is closed, we leave */
 	bool leads, claims, draining; /* claims: or has claimed */
@@ -64,7 +66,6 @@ struct pending {
 	const void *msg; /* borrowed from call */
 	uint64_t began_ns;
 	struct pending *next; /* while held */
-	void *res;            /* while executive-jr is told of it */
 };
 
 /* What has happened since the last flush is fresher than the row. */
@@ -169,42 +170,9 @@ static void fail(struct memory *m, struct chan_call *call, int r, const struct t
 
 static void end_pending(struct pending *p);
 
-/* ---- tokens: who changes them hears whether the change is in force ---- */
-static bool changes_tokens(enum wire_msg_id id)
+static void on_told(void *arg)
 {
-	return id == MSG_memory_token_create || id == MSG_memory_token_rotate || id == MSG_memory_token_revoke;
-}
-
-static void on_told(void *arg, int r, const void *res, const struct tr_fault *fault)
-{
-	struct pending *p = arg;
-	enum wire_msg_id id = chan_call_id(p->call);
-
-	(void)res;
-	(void)fault;
-	if (id == MSG_memory_token_create) {
-		((struct res_memory_token_create *)p->res)->has_in_force = true;
-		((struct res_memory_token_create *)p->res)->in_force = r == 0;
-	} else if (id == MSG_memory_token_rotate) {
-		((struct res_memory_token_rotate *)p->res)->has_in_force = true;
-		((struct res_memory_token_rotate *)p->res)->in_force = r == 0;
-	} else {
-		((struct res_memory_token_revoke *)p->res)->has_in_force = true;
-		((struct res_memory_token_revoke *)p->res)->in_force = r == 0;
-	}
-	chan_reply(p->call, p->res);
-	end_pending(p);
-}
-
-static void tell_face(struct pending *p, void *res)
-{
-	struct peer *face = jr_peer(p->m->jr, TR_ROLE_EXECUTIVE);
-	struct msg_executive_tokens msg = {.common = {.has_request_id = false}};
-	int r = TR_ENOMEM;
-
-	p->res = res;
-	if (face == NULL || (r = peer_call(face, MSG_executive_tokens, &msg, TELL_MS, on_told, p, NULL)) < 0)
-		on_told(p, r, NULL, NULL);
+	end_pending(arg);
 }
 
 static void on_answer(void *arg, int r, const struct archive_answer *answer, const struct tr_fault *fault)
@@ -238,9 +206,10 @@ static void on_answer(void *arg, int r, const struct archive_answer *answer, con
 	default:
 		break;
 	}
+	votes_answered(p->m->votes, chan_call_id(p->call), answer);
 	show_phases(p->m, answer);
-	if (changes_tokens(chan_call_id(p->call))) {
-		tell_face(p, answer->res);
+	if (told_of(chan_call_id(p->call))) {
+		tell(p->m->jr, p->call, answer->res, on_told, p);
 		return;
 	}
 	chan_reply(p->call, answer->res);
@@ -298,7 +267,8 @@ static bool copies(const struct pending *p)
 static bool reads_only(enum wire_msg_id id)
 {
 	return id == MSG_memory_get || id == MSG_memory_recall || id == MSG_memory_decisions ||
-	       id == MSG_memory_explain || id == MSG_memory_tokens || id == MSG_memory_token_keys;
+	       id == MSG_memory_explain || id == MSG_memory_vote || id == MSG_memory_votes || id == MSG_memory_tokens ||
+	       id == MSG_memory_token_keys;
 }
 
 static void proceed(struct pending *p)
@@ -326,7 +296,7 @@ static void on_call(void *arg, struct chan_call *call, const void *msg)
 		chan_failf(call, r, "", "%s", tr_strerror(r));
 		return;
 	}
-	*p = (struct pending){m, call, msg, tr_mono_ns(), NULL, NULL};
+	*p = (struct pending){m, call, msg, tr_mono_ns(), NULL};
 	m->pending++;
 	if (m->claims || reads_only(chan_call_id(call))) {
 		proceed(p);
@@ -356,6 +326,7 @@ static void close_archive(void *arg)
 	if (m->archive == NULL)
 		return;
 	rescue_free(&m->rescue);
+	votes_stop(m->votes);
 	while ((p = next_held(m)) != NULL) {
 		fail(m, p->call, TR_ECLOSED, NULL);
 		end_pending(p);
@@ -568,6 +539,7 @@ static void on_claimed(void *arg, int r, uint64_t epoch, const struct tr_fault *
 			 (double)(tr_mono_ns() - m->lead_ns) / 1e6);
 		replay(m);
 		work_lead(m->work);
+		votes_lead(m->votes);
 		refresh_figures(m);
 	}
 }
@@ -640,7 +612,9 @@ int memory_new(struct memory **out, struct jr *jr)
 		MSG_memory_samples,      MSG_memory_explain,      MSG_memory_export,       MSG_memory_restore,
 		MSG_memory_import_begin, MSG_memory_imports,      MSG_memory_import_undo,  MSG_memory_backup,
 		MSG_memory_token_create, MSG_memory_token_rotate, MSG_memory_token_revoke, MSG_memory_tokens,
-		MSG_memory_token_keys,   MSG_memory_govern,        MSG_memory_acts,         MSG_memory_carry_out};
+		MSG_memory_token_keys,   MSG_memory_vote_open,    MSG_memory_vote_cast,    MSG_memory_vote_close,
+		MSG_memory_vote,         MSG_memory_votes,        MSG_memory_audit,        MSG_memory_govern,
+		MSG_memory_acts,         MSG_memory_carry_out};
 	struct memory *m = calloc(1, sizeof(*m));
 	struct archive_stats stats;
 	struct work_cfg work;
@@ -661,7 +635,8 @@ int memory_new(struct memory **out, struct jr *jr)
 	if ((r = work_new(&m->work, &work)) < 0 ||
 	    (r = entangle_new(&m->entangle, ENTANGLED, stats.phase_known, stats.phase_sum)) < 0 ||
 	    (r = touch_new(&m->touches, TOUCHES)) < 0 || (r = warm_new(&m->warm, m->archive)) < 0 ||
-	    (r = governor_new(&m->governor, m->archive, on_carried, m)) < 0 || (r = new_timers(m)) < 0)
+	    (r = governor_new(&m->governor, m->archive, on_carried, m)) < 0 ||
+	    (r = votes_new(&m->votes, jr, &m->archive)) < 0 || (r = new_timers(m)) < 0)
 		goto fail;
 	jr_epoch_above(jr, stats.epoch);
 	jr_on_lead(jr, on_lead, m);
@@ -698,6 +673,7 @@ void memory_free(struct memory **mp)
 	touch_free(&m->touches);
 	warm_free(&m->warm);
 	governor_free(&m->governor);
+	votes_free(&m->votes);
 	free(m);
 	*mp = NULL;
 }

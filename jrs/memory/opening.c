@@ -124,6 +124,7 @@ static int open_patiently(struct opening *o, struct archive_cfg *cfg, struct arc
 int opening_begin(struct opening *o, const struct jr_opts *opts, uv_loop_t *loop, struct archive **out)
 {
 	bool usual = opts->cfg.archive_url[0] == '\0';
+	struct guard_policy policy = {GUARD_REFUSE, false}; /* the settings were checked; whatever else they say is that */
 	struct archive_cfg cfg = {.loop = loop,
 				  .follow = true,
 				  .purge_after_ms = (uint64_t)opts->cfg.archive_purge_after_s * 1000,
@@ -140,6 +141,8 @@ int opening_begin(struct opening *o, const struct jr_opts *opts, uv_loop_t *loop
 
 	if (cfg_governance_keys(&opts->cfg, keys))
 		cfg.governors = (const unsigned char(*)[CFG_KEY_LEN])keys;
+	if (guard_policy_parse(opts->cfg.guard_secrets, opts->cfg.guard_pii, &policy))
+		cfg.guard = policy;
 	o->path[0] = '\0';
 	remember(o, (struct files){0, 0, 0});
 	if ((r = open_lock(o, opts->state, &fault)) == 0 && cfg_archive_is_postgres(&opts->cfg))

@@ -1,5 +1,6 @@
 #include "jrs/meta/sampler.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,6 +9,7 @@
 #include "common/loop/loop.h"
 #include "jrs/meta/analysis/anomalies.h"
 #include "jrs/meta/analysis/beat.h"
+#include "jrs/vote/judge.h"
 
 #define SAMPLES        2000
 #define FIRST_AFTER_MS 5000
@@ -51,11 +53,25 @@ static void wait_for_beat(struct sampler *s)
 	loop_timer_start(s->timer, due > now ? due - now : 0, 0);
 }
 
-static void tell(const struct findings *f, unsigned news)
+/* That it was seen and what it rests on, for who reads the log later. */
+static void acknowledge(struct sampler *s, const struct finding *f, const char *kind)
+{
+	char topic[64];
+
+	if (s->cfg.decided == NULL)
+		return;
+	snprintf(topic, sizeof(topic), "anomaly %s", kind);
+	decided_say(s->cfg.decided, topic, DECIDED_DAY_MS, tr_wall_ms(), "Anomaly acknowledged, %s: %.300s", kind,
+		    f->summary);
+}
+
+static void tell(struct sampler *s, const struct findings *f, unsigned news)
 {
 	for (unsigned i = 0; i < ANOMALY_NKINDS; i++) {
 		if (!((news >> i) & 1))
 			continue;
+		if (f->v[i].present)
+			acknowledge(s, &f->v[i], anomaly_names[i]);
 		if (f->v[i].present)
 			log_info("finding kind=%s severity=%.2f count=%llu", anomaly_names[i], f->v[i].severity,
 				 (unsigned long long)f->v[i].count);
@@ -78,7 +94,7 @@ static void on_samples(void *arg, int r, const void *res, const struct tr_fault 
 	}
 	s->asking = s->away = false;
 	anomalies_find(&now, samples, &s->thermal, s->analyses > 0 ? &s->findings : NULL, wall);
-	tell(&now, anomalies_news(s->told, &now));
+	tell(s, &now, anomalies_news(s->told, &now));
 	s->findings = now;
 	anomalies_conclude(s->conclusion, &now);
 	s->analyses++;
@@ -98,6 +114,7 @@ static void on_thermal(void *arg, int r, const void *res, const struct tr_fault 
 		s->thermal = *(const struct res_memory_thermal *)res;
 		memset(&s->thermal.histogram, 0, sizeof s->thermal.histogram); /* borrowed: gone after this call */
 		memset(&s->thermal.hottest, 0, sizeof s->thermal.hottest);
+		memset(&s->thermal.guard, 0, sizeof s->thermal.guard);
 		r = peer_call(s->cfg.memory, MSG_memory_samples, &ask, s->cfg.timeout_ms, on_samples, s, &s->token);
 	}
 	if (r < 0)
@@ -156,42 +173,44 @@ void sampler_free(struct sampler **s)
 	*s = NULL;
 }
 
-void sampler_anomalies(void *arg, struct chan_call *call, const void *msg)
-{
-	const struct sampler *s = arg;
+/* What the answer borrows beside the sampler. */
+struct shown {
 	struct item_anomaly v[ANOMALY_NKINDS];
 	wire_str evidence[ANOMALY_NKINDS][ANOMALY_EVIDENCE_MAX];
+};
+
+static struct res_meta_anomalies show(const struct sampler *s, struct shown *out)
+{
 	struct res_meta_anomalies res = {.analyses = s->analyses};
 	uint32_t n = 0;
 
-	(void)msg;
 	for (unsigned i = 0; i < ANOMALY_NKINDS; i++) {
 		const struct finding *f = &s->findings.v[i];
 
 		if (!f->present)
 			continue;
 		for (unsigned k = 0; k < f->nevidence; k++)
-			evidence[n][k] = wire_s(f->evidence[k]);
-		v[n] = (struct item_anomaly){.kind = wire_s(anomaly_names[i]),
-					     .severity = f->severity,
-					     .summary = wire_s(f->summary),
-					     .count = f->count,
-					     .evidence = {evidence[n], f->nevidence},
-					     .has_value = true,
-					     .value = f->value,
-					     .has_threshold = true,
-					     .threshold = f->threshold,
-					     .has_unit = true,
-					     .unit = wire_s(f->unit),
-					     .has_sample = true,
-					     .sample = f->sample,
-					     .has_median = f->has_middle,
-					     .median = f->median,
-					     .has_mad = f->has_middle,
-					     .mad = f->mad};
+			out->evidence[n][k] = wire_s(f->evidence[k]);
+		out->v[n] = (struct item_anomaly){.kind = wire_s(anomaly_names[i]),
+						  .severity = f->severity,
+						  .summary = wire_s(f->summary),
+						  .count = f->count,
+						  .evidence = {out->evidence[n], f->nevidence},
+						  .has_value = true,
+						  .value = f->value,
+						  .has_threshold = true,
+						  .threshold = f->threshold,
+						  .has_unit = true,
+						  .unit = wire_s(f->unit),
+						  .has_sample = true,
+						  .sample = f->sample,
+						  .has_median = f->has_middle,
+						  .median = f->median,
+						  .has_mad = f->has_middle,
+						  .mad = f->mad};
 		n++;
 	}
-	res.anomalies = (struct list_anomaly){v, n};
+	res.anomalies = (struct list_anomaly){out->v, n};
 	if (s->analyses > 0) {
 		res.has_analysed_at = res.has_sampled = res.has_recalls_sampled = res.has_conclusion = true;
 		res.analysed_at = s->analysed_at;
@@ -201,5 +220,28 @@ void sampler_anomalies(void *arg, struct chan_call *call, const void *msg)
 	}
 	res.has_missed = true;
 	res.missed = s->beat.missed;
+	return res;
+}
+
+void sampler_anomalies(void *arg, struct chan_call *call, const void *msg)
+{
+	struct shown shown;
+	struct res_meta_anomalies res = show(arg, &shown);
+
+	(void)msg;
+	chan_reply(call, &res);
+}
+
+void sampler_ballot(void *arg, struct chan_call *call, const void *msg)
+{
+	const struct msg_ballot *m = msg;
+	const struct ballot_question question = {m->proposal, m->options};
+	struct shown shown;
+	struct res_meta_anomalies last = show(arg, &shown);
+	struct ballot_judged judged;
+	struct res_ballot res;
+
+	judge_meta(&question, &last, &judged);
+	res = judge_answer(&question, &judged);
 	chan_reply(call, &res);
 }

@@ -321,7 +321,8 @@ static void on_retry(void *arg)
 /* Done twice, these would be there twice: the answering side tells a repetition by the id. */
 static bool has_effects(enum wire_msg_id id)
 {
-	return id == MSG_memory_add || id == MSG_memory_decide || id == MSG_integration_import;
+	return id == MSG_memory_add || id == MSG_memory_decide || id == MSG_memory_vote_open ||
+	       id == MSG_executive_vote || id == MSG_integration_import;
 }
 
 static int pack(struct peer *p, struct chan_asked *c, const void *msg, uint32_t timeout_ms)

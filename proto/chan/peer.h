@@ -14,7 +14,7 @@ typedef void peer_cb(void *arg, int r, const void *res, const struct tr_fault *f
 /* path: of the socket, copied. max_waiting: unanswered calls kept before peer_call() says TR_EBUSY. */
 int peer_new(struct peer **out, uv_loop_t *loop, const char *path, unsigned max_waiting);
 /* msg: struct msg_ID, packed before this returns. A request without a request_id gets one when the method has effects
- * elsewhere than in its answer (memory.add, memory.decide, integration.import). timeout_ms goes along as deadline_ms, less what has
+ * elsewhere than in its answer (memory.add, memory.decide, memory.vote_open, executive.vote, integration.import). timeout_ms goes along as deadline_ms, less what has
  * passed when it is sent again. A socket that cannot be connected (ENOENT, ECONNREFUSED) is tried again, 1 ms first, up to
  * 50 ms apart, until the deadline: never connected ends with TR_EUNAVAILABLE, connected and not answered with TR_EDEADLINE.
  * token, when not NULL, receives what peer_cancel() wants. */

@@ -38,6 +38,14 @@ static json_t *base64(const void *p, size_t n)
 	return j;
 }
 
+json_t *json_bytes(const void *slot)
+{
+	struct wire_bytes s;
+
+	memcpy(&s, slot, sizeof(s));
+	return base64(s.p, s.n);
+}
+
 static json_t *encode_list(const struct wire_field *f, const void *slot)
 {
 	struct wire_list list;
@@ -115,8 +123,7 @@ static json_t *encode_field(const struct wire_field *f, const void *slot)
 		memcpy(&s, slot, sizeof(s));
 		return string(s.p, s.n);
 	case WIRE_bin:
-		memcpy(&s, slot, sizeof(s));
-		return base64(s.p, s.n);
+		return json_bytes(slot);
 	case WIRE_strs:
 		return encode_strs(slot);
 	case WIRE_map:

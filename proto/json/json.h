@@ -17,6 +17,10 @@ int json_decode(const struct wire_shape *shape, const json_t *obj, msgpack_zone 
 
 /* Struct -> new object (caller decrefs), fields in table order, absent optional ones left out. NULL: out of memory. */
 json_t *json_encode(const struct wire_shape *shape, const void *value);
+json_t *json_bytes(const void *slot); /* a wire_bin as base64; NULL: out of memory */
+/* Struct -> text appended to out: what json_encode() and json_print() give, at a small part of their cost. nulls: names, parted by
+ * blanks, which are null behind the others where the struct has no such field; NULL: none. TR_ENOMEM / TR_ETOOBIG: out is restored. */
+int json_write(const struct wire_shape *shape, const void *value, const char *nulls, struct buf *out);
 /* Any MessagePack value -> JSON (bin as base64, ext as null). NULL: out of memory. And back, into zone. */
 json_t *json_from_msgpack(const msgpack_object *o);
 int json_to_msgpack(const json_t *j, msgpack_zone *zone, msgpack_object *out);

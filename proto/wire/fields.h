@@ -15,11 +15,12 @@
 #define WIRE_CHAIN_MAX   24000  /* PEM that fits one packet of the private channel; what is larger takes a new process */
 #define WIRE_KEY_MAX     12000
 #define WIRE_CA_MAX      28000
+#define WIRE_BALLOTS_MAX 1024   /* of one vote */
 
 /* ---- items ---- (ITEMS lists them so that an item stands behind those it contains) */
 #define WIRE_ITEMS(X) \
 	X(role_flags) X(reason) X(bucket) X(recovery) X(understudy) X(drill) X(jr) X(jrs) X(sentience) X(new_memory) X(added) X(term) X(explanation) X(memory) X(source) X(stages) X(heat_bin) \
-	X(event) X(ended_fault) X(setting) X(company) X(record) X(import) X(decision) X(sample) X(recall_sample) X(anomaly) X(beat) X(constants) X(act) X(objection) X(governed) X(skipped) X(backup_rows) X(backup) X(dump) X(work) X(token) X(token_key) X(new_token) X(rotation)
+	X(event) X(ended_fault) X(setting) X(company) X(record) X(import) X(decision) X(ballot) X(new_ballot) X(vote) X(vote_line) X(vote_counts) X(sample) X(recall_sample) X(anomaly) X(beat) X(constants) X(act) X(objection) X(governed) X(skipped) X(backup_rows) X(backup) X(dump) X(work) X(token) X(token_key) X(new_token) X(rotation) X(audit) X(guard_count)
 
 #define ITEM_role_flags(F, I, L) \
 	F(REQ, flag, memory_jr, 0, 0) F(REQ, flag, executive_jr, 0, 0) F(REQ, flag, meta_jr, 0, 0) F(REQ, flag, integration_jr, 0, 0)
@@ -75,10 +76,11 @@
 	F(OPT, str, source, 1, WIRE_NAME_MAX) F(OPT, str, session, 1, WIRE_NAME_MAX)                              \
 	F(OPT, str, speaker, 1, WIRE_NAME_MAX) F(OPT, f64, importance, 0, 1) F(OPT, flag, sacred, 0, 0)           \
 	F(OPT, time, at, 0, 0) F(OPT, str, supersedes, 1, WIRE_ID_MAX) F(OPT, map, metadata, 0, 65536)
-/* created false: it was known already (and was heated by this add) */
+/* created false: it was known already (and was heated by this add). redacted: classes of secrets that were taken out of it;
+ * flagged: classes of what is about persons in it */
 #define ITEM_added(F, I, L)                                                                                     \
 	F(REQ, str, id, 1, WIRE_ID_MAX) F(REQ, flag, created, 0, 0) F(REQ, f64, temperature, 0, 100)              \
-	F(REQ, str, stage, 1, 16)
+	F(REQ, str, stage, 1, 16) F(OPT, strs, redacted, 0, 32) F(OPT, strs, flagged, 0, 32)
 /* a word of the question: how often it stands in the memory, and its weight (rare words weigh more) */
 #define ITEM_term(F, I, L) F(REQ, str, term, 1, WIRE_NAME_MAX) F(REQ, u32, count, 0, 0) F(REQ, f64, weight, 0, 0)
 /* match: the ranker's figure before it is normalised, absent without a question; raw_temperature: before clamp and floor;
@@ -149,6 +151,34 @@
 	F(REQ, text, reason, 1, 1000) F(OPT, text, note, 1, 1200) F(REQ, time, submitted_at, 0, 0)                \
 	F(REQ, time, due_at, 0, 0) F(OPT, time, ended_at, 0, 0) L(REQ, objection, objections, 0, 64)              \
 	F(OPT, str, envelope, 1, 65536)
+/* voter: a Jr ("memory_jr") or the name of somebody outside; choice: an option, "abstain" or "absent"; evidence: ids of memories */
+#define ITEM_ballot(F, I, L)                                                                                    \
+	F(REQ, str, voter, 1, 128) F(REQ, str, choice, 1, WIRE_STRS_ITEM_MAX) F(OPT, f64, confidence, 0, 1)       \
+	F(OPT, text, reason, 1, 1000) F(OPT, strs, evidence, 0, 16) F(OPT, time, at, 0, 0)
+/* the ballot of somebody outside, as he sends it; voter: only where callers have no names of their own */
+#define ITEM_new_ballot(F, I, L)                                                                                      \
+	F(REQ, str, choice, 1, WIRE_STRS_ITEM_MAX) F(OPT, f64, confidence, 0, 1) F(OPT, text, reason, 1, 1000)    \
+	F(OPT, strs, evidence, 0, 16) F(OPT, str, voter, 1, 128)
+/* outcome: the option that won, or open, tie, no_quorum, no_majority; convened: the Jrs have been asked; closes_at: until when
+ * others may vote, absent when only the Jrs do. results: voter -> choice; tally: option, abstain, absent -> how many; minority:
+ * ballots for other options than the one that won. memory_id, decision_id: once it is closed, and decided */
+#define ITEM_vote(F, I, L)                                                                                      \
+	F(REQ, str, vote_id, 1, WIRE_ID_MAX) F(REQ, text, proposal, 1, 2000) F(REQ, strs, options, 2, 16)         \
+	F(REQ, u32, quorum, 1, 1000) F(REQ, f64, threshold, 0, 1) F(REQ, str, by, 1, 128)                         \
+	F(REQ, time, opened_at, 0, 0) F(OPT, time, closes_at, 0, 0) F(OPT, time, closed_at, 0, 0)                 \
+	F(REQ, flag, convened, 0, 0) F(REQ, flag, decided, 0, 0) F(REQ, str, outcome, 1, WIRE_STRS_ITEM_MAX)      \
+	F(REQ, map, results, 0, 1000000) L(REQ, ballot, ballots, 0, WIRE_BALLOTS_MAX) F(REQ, map, tally, 0, 65536) \
+	L(REQ, ballot, minority, 0, WIRE_BALLOTS_MAX) F(OPT, str, memory_id, 1, WIRE_ID_MAX)                       \
+	F(OPT, str, decision_id, 1, WIRE_ID_MAX) F(REQ, time, timestamp, 0, 0)
+#define ITEM_vote_line(F, I, L)                                                                                 \
+	F(REQ, str, vote_id, 1, WIRE_ID_MAX) F(REQ, text, proposal, 1, 2000) F(REQ, str, by, 1, 128)              \
+	F(REQ, time, opened_at, 0, 0) F(OPT, time, closes_at, 0, 0) F(OPT, time, closed_at, 0, 0)                 \
+	F(REQ, flag, convened, 0, 0) F(REQ, flag, decided, 0, 0) F(REQ, str, outcome, 1, WIRE_STRS_ITEM_MAX)      \
+	F(OPT, str, memory_id, 1, WIRE_ID_MAX)
+/* votes that were closed, ever, by what came of them; option: another one than yes and no won */
+#define ITEM_vote_counts(F, I, L)                                                                               \
+	F(REQ, u64, yes, 0, 0) F(REQ, u64, no, 0, 0) F(REQ, u64, option, 0, 0) F(REQ, u64, tie, 0, 0)             \
+	F(REQ, u64, no_quorum, 0, 0) F(REQ, u64, no_majority, 0, 0)
 /* a memory without its text, for analysis */
 #define ITEM_sample(F, I, L)                                                                                    \
 	F(REQ, str, id, 1, WIRE_ID_MAX) F(REQ, f64, temperature, 0, 100) F(REQ, f64, raw_temperature, 0, 0)       \
@@ -172,11 +202,12 @@
 	F(REQ, u64, handled_total, 0, 0) F(REQ, u64, errors_total, 0, 0)                                          \
 	F(OPT, f64, phase_coherence, 0, 1) F(OPT, f64, thermal_entropy, 0, 1) F(OPT, u64, recalls_total, 0, 0)    \
 	F(OPT, flag, archive_healthy, 0, 0) F(OPT, str, archive_reason, 1, 128) F(OPT, u32, overdue, 0, 0)
-/* Rows of each table. */
+/* Rows of each table; those of votes are absent below schema 6. */
 #define ITEM_backup_rows(F, I, L)                                                                               \
 	F(REQ, u64, thermal_memory_archive, 0, 0) F(REQ, u64, decisions, 0, 0) F(REQ, u64, imports, 0, 0)         \
 	F(REQ, u64, entanglements, 0, 0) F(REQ, u64, settings, 0, 0) F(REQ, u64, requests, 0, 0)                  \
-	F(REQ, u64, recall_log, 0, 0) F(REQ, u64, thermal_heat_map, 0, 0)
+	F(REQ, u64, recall_log, 0, 0) F(REQ, u64, thermal_heat_map, 0, 0)                                         \
+	F(OPT, u64, votes, 0, 0) F(OPT, u64, ballots, 0, 0)
 /* The manifest of a backup: the JSON on the last line of its file. kind: sqlite (a database file), dump (pg_dump's custom
  * format) or sql (plain SQL); bytes, sha256: of what stands before that line; memories: those that recall can find;
  * content_sha256: of the rows in canonical order, the same whichever database holds them; version: of the program */
@@ -210,6 +241,13 @@
 #define ITEM_token_key(F, I, L)                                                                                 \
 	F(REQ, str, name, 1, 64) F(REQ, u32, scopes, 1, 15) F(OPT, str, source, 1, WIRE_NAME_MAX)                 \
 	F(REQ, bin, hash, 1, 32) F(OPT, time, expires_at, 0, 0) F(OPT, bin, old_hash, 1, 32) F(OPT, time, old_until, 0, 0)
+/* One thing that the guard did. action: refused, redacted, flagged; class: jrs/memory/guard/classes.def; who: the caller; field: where
+ * in the call. memory_id: in whose text; absent: nothing was stored. Never a byte of what was found. */
+#define ITEM_audit(F, I, L)                                                                                     \
+	F(REQ, time, at, 0, 0) F(REQ, str, action, 1, 16) F(REQ, str, class, 1, 32) F(REQ, str, method, 1, 64)    \
+	F(REQ, str, who, 1, 128) F(OPT, str, memory_id, 1, WIRE_ID_MAX) F(OPT, str, request_id, 1, WIRE_ID_MAX)   \
+	F(OPT, str, source, 1, WIRE_NAME_MAX) F(OPT, str, field, 1, 64)
+#define ITEM_guard_count(F, I, L) F(REQ, str, class, 1, 32) F(REQ, str, action, 1, 16) F(REQ, u64, count, 0, 0)
 
 /* ---- the private channel ---- */
 #define FIELDS_hello(F, I, L) \
@@ -226,6 +264,8 @@
 #define FIELDS_tls(F, I, L)                                                                                     \
 	F(REQ, u32, generation, 0, 0) F(REQ, bin, certificate, 1, WIRE_CHAIN_MAX)                                 \
 	F(REQ, bin, private_key, 1, WIRE_KEY_MAX) F(OPT, bin, client_ca, 1, WIRE_CA_MAX)
+/* kind: of the events that a Jr may tell of: vote */
+#define FIELDS_news(F, I, L) F(REQ, str, kind, 1, 32) F(OPT, str, detail, 0, 256)
 /* monotonic_ns: when it began to answer; since_ns: when it knew that the mutex was free, 0: it never waited. An epoch holds for a
  * connection: older ones lead to who answered before. */
 #define FIELDS_lead(F, I, L)                                                                                    \
@@ -236,6 +276,15 @@
 #define FIELDS_ping(F, I, L)
 #define RESULT_ping(F, I, L) \
 	F(REQ, str, jr, 1, 32) F(REQ, u32, pid, 1, 0) F(REQ, u32, generation, 0, 0) F(REQ, u64, epoch, 0, 0) F(REQ, u64, monotonic_ns, 0, 0)
+
+/* called_ns: when the Jrs were called to this vote, by the monotonic clock. Who was started later has no voice in it: whoever was
+ * called has died. reason: what the evidence was, or why there is none */
+#define FIELDS_ballot(F, I, L)                                                                                  \
+	F(REQ, str, vote_id, 1, WIRE_ID_MAX) F(REQ, text, proposal, 1, 2000) F(REQ, strs, options, 2, 16)         \
+	F(REQ, u64, called_ns, 0, 0)
+#define RESULT_ballot(F, I, L)                                                                                  \
+	F(REQ, str, choice, 1, WIRE_STRS_ITEM_MAX) F(OPT, f64, confidence, 0, 1) F(REQ, text, reason, 1, 1000)    \
+	F(REQ, strs, evidence, 0, 16)
 
 /* ---- control.sock ---- */
 #define FIELDS_status(F, I, L)
@@ -311,11 +360,16 @@
 	F(REQ, u64, sacred_count, 0, 0) F(OPT, f64, sacred_min_temperature, 0, 100)                               \
 	F(OPT, f64, phase_coherence_avg, 0, 1) F(OPT, f64, thermal_entropy, 0, 1) I(REQ, stages, stages)          \
 	L(REQ, heat_bin, histogram, 0, 20) L(REQ, memory, hottest, 0, 100) F(REQ, time, timestamp, 0, 0)          \
-	F(OPT, u64, quota_refused_total, 0, 0) F(OPT, u64, purge_due_s, 0, 0)
+	F(OPT, u64, quota_refused_total, 0, 0) F(OPT, u64, purge_due_s, 0, 0) I(OPT, vote_counts, votes) L(OPT, guard_count, guard, 0, 100)
 #define FIELDS_memory_decide(F, I, L) F(REQ, text, text, 1, 2000) F(REQ, str, by, 1, 64)
 #define RESULT_memory_decide(F, I, L) I(REQ, decision, decision)
 #define FIELDS_memory_decisions(F, I, L) F(OPT, time, since, 0, 0) F(OPT, u32, limit, 1, 200)
 #define RESULT_memory_decisions(F, I, L) L(REQ, decision, decisions, 0, 200)
+/* memory: only what concerns this one */
+#define FIELDS_memory_audit(F, I, L)                                                                            \
+	F(OPT, time, since, 0, 0) F(OPT, u32, limit, 1, 1000) F(OPT, str, action, 1, 16) F(OPT, str, class, 1, 32) \
+	F(OPT, str, memory, 1, WIRE_ID_MAX)
+#define RESULT_memory_audit(F, I, L) L(REQ, audit, audit, 0, 1000)
 #define FIELDS_memory_samples(F, I, L) F(OPT, u32, memories, 0, 2000) F(OPT, u32, recalls, 0, 2000)
 #define RESULT_memory_samples(F, I, L)                                                                          \
 	L(REQ, sample, memories, 0, 2000) L(REQ, recall_sample, recalls, 0, 2000) F(REQ, u64, total_memories, 0, 0)
@@ -360,6 +414,29 @@
 /* removed: in this call, at most 200; more: call again; kept: sacred ones, which stay */
 #define FIELDS_memory_import_undo(F, I, L) F(REQ, str, id, 1, WIRE_ID_MAX)
 #define RESULT_memory_import_undo(F, I, L) F(REQ, u64, removed, 0, 0) F(REQ, u64, kept, 0, 0) F(REQ, flag, more, 0, 0)
+/* vote_id: of the caller's own choice; the same one again with the same words is the same vote (created false). options: yes and no by
+ * default; quorum: so many ballots must name an option; threshold: share of these that the first option needs; deadline_s: others
+ * than the Jrs may vote so long; closes_at: when it is closed at the latest. Nothing of it is in the answer, which is kept: it may have to be forgotten. */
+#define FIELDS_memory_vote_open(F, I, L)                                                                        \
+	F(OPT, str, vote_id, 1, WIRE_ID_MAX) F(REQ, text, proposal, 1, 2000) F(OPT, strs, options, 2, 16)         \
+	F(OPT, u32, quorum, 1, 1000) F(OPT, f64, threshold, 0, 1) F(OPT, u32, deadline_s, 1, 2592000)             \
+	F(REQ, str, by, 1, 128)
+#define RESULT_memory_vote_open(F, I, L) F(REQ, str, vote_id, 1, WIRE_ID_MAX) F(REQ, flag, created, 0, 0) F(REQ, time, closes_at, 0, 0)
+/* convened: these are the ballots of the Jrs, who were asked; for a vote that has them already, or is closed, it does nothing. Without it:
+ * one ballot of somebody else, who may change it until the vote is closed. closed: by this call; changed: so was something */
+#define FIELDS_memory_vote_cast(F, I, L) \
+	F(REQ, str, vote_id, 1, WIRE_ID_MAX) L(REQ, ballot, ballots, 1, 8) F(OPT, flag, convened, 0, 0)
+#define RESULT_memory_vote_cast(F, I, L) \
+	F(REQ, str, vote_id, 1, WIRE_ID_MAX) F(REQ, flag, closed, 0, 0) F(REQ, flag, changed, 0, 0) F(OPT, str, outcome, 1, WIRE_STRS_ITEM_MAX)
+/* closed: so many, at most 8 in one call; ids, outcomes: these; next_at: when the next one is due, absent when none is open */
+#define FIELDS_memory_vote_close(F, I, L)
+#define RESULT_memory_vote_close(F, I, L) \
+	F(REQ, u32, closed, 0, 0) F(REQ, strs, ids, 0, 8) F(REQ, strs, outcomes, 0, 8) F(OPT, time, next_at, 0, 0)
+#define FIELDS_memory_vote(F, I, L) F(REQ, str, id, 1, WIRE_ID_MAX)
+#define RESULT_memory_vote(F, I, L) I(REQ, vote, vote)
+/* unconvened: only open ones whose Jrs have not been asked yet */
+#define FIELDS_memory_votes(F, I, L) F(OPT, u32, limit, 1, 200) F(OPT, flag, unconvened, 0, 0)
+#define RESULT_memory_votes(F, I, L) L(REQ, vote_line, votes, 0, 200)
 
 /* work: chosen by the caller, a UUID; a file that goes along is STATE/backups/WORK.part. Only one work at a time; one whose
  * caller asks no more is given up. The answer comes at once; memory.work tells how it goes on. */
@@ -429,5 +506,11 @@
 	F(REQ, str, request_id, 1, 128)
 #define FIELDS_executive_tokens(F, I, L)
 #define RESULT_executive_tokens(F, I, L)
+/* as memory.vote_open; by: who puts it to the vote, "operator" by default */
+#define FIELDS_executive_vote(F, I, L)                                                                          \
+	F(OPT, str, vote_id, 1, WIRE_ID_MAX) F(REQ, text, proposal, 1, 2000) F(OPT, strs, options, 2, 16)         \
+	F(OPT, u32, quorum, 1, 1000) F(OPT, f64, threshold, 0, 1) F(OPT, u32, deadline_s, 1, 2592000)             \
+	F(OPT, str, by, 1, 128)
+#define RESULT_executive_vote(F, I, L) I(REQ, vote, vote)
 
 #endif

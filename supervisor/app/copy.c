@@ -242,6 +242,20 @@ static void take_beat(struct copy *c, const struct msg_heartbeat *m)
 		judge_beat(c, now);
 }
 
+/* Of the kinds of events a Jr may tell only its own. */
+static void take_news(struct copy *c, const struct msg_news *m)
+{
+	char text[96];
+	size_t n;
+
+	if (m->kind.n != strlen(event_words[EVENT_VOTE]) || memcmp(m->kind.p, event_words[EVENT_VOTE], m->kind.n) != 0)
+		return;
+	tr_copy(text, sizeof(text), m->has_detail ? m->detail.p : "", m->has_detail ? m->detail.n : 0);
+	for (n = strlen(text); n > 0 && !tr_utf8_ok(text, n, NULL); n--) /* cut within a character */
+		text[n - 1] = '\0';
+	copy_tell(c, EVENT_VOTE, text);
+}
+
 static void on_message(void *arg, struct packet *ch, enum wire_msg_id id, uint32_t msgid, const void *msg)
 {
 	struct copy *c = arg;
@@ -255,6 +269,8 @@ static void on_message(void *arg, struct packet *ch, enum wire_msg_id id, uint32
 		take_lead(c, msg);
 	else if (id == MSG_heartbeat)
 		take_beat(c, msg);
+	else if (id == MSG_news)
+		take_news(c, msg);
 	else if (wire_methods[id].kind == WIRE_REQUEST)
 		c->w->env->ops->on_ask(c->w->env->arg, c, id, msgid, msg);
 }

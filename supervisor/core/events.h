@@ -24,6 +24,7 @@
 	X(FAILED, "failed", "crashed too often; tried again at the longest interval")          \
 	X(DRILL, "drill", "harmed on purpose by fault.inject")                                 \
 	X(HEAL, "heal", "what fault.inject had begun was ended before it cost anything")       \
+	X(VOTE, "vote", "it tells: a vote was opened, or closed and what came of it")          \
 	/* of the whole */                                                                     \
 	X(RELOAD, "reload", "the configuration was read again; detail: what came of it")       \
 	X(OPERATIONAL, "operational", "every Jr serves and the archive is healthy")            \

@@ -229,7 +229,7 @@ static int check_one(struct parser *p, const struct ctl_command *c)
 	if (c->operands == CTL_WORD && read_choice(p, c->operand, arg) < 0)
 		return refuse(p, "%s: '%.64s' is unknown; there is %s", c->name, arg,
 			      list_words(c->operand, words, sizeof(words)));
-	if (c->operands == CTL_ID && (*arg == '\0' || !tr_utf8_ok(arg, strlen(arg), NULL)))
+	if ((c->operands == CTL_ID || c->operands == CTL_MAYBE_ID) && (*arg == '\0' || !tr_utf8_ok(arg, strlen(arg), NULL)))
 		return refuse(p, "%s: an id is UTF-8 text and not empty", c->name);
 	return 0;
 }
@@ -248,6 +248,8 @@ static int check_operands(struct parser *p)
 		return 0;
 	case CTL_SOME_PATHS:
 		return 0;
+	case CTL_MAYBE_ID:
+		return n == 0 ? 0 : check_one(p, c);
 	case CTL_MAYBE_PATH:
 		return n <= 1 ? 0
 			      : refuse(p, "%s: takes one argument; '%.64s' is one too many", c->name,

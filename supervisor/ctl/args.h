@@ -39,6 +39,7 @@ enum ctl_operands {
 	CTL_SOME_PATHS, /* none or more; the command itself says when it wants one */
 	CTL_MAYBE_PATH, /* none or one; "-": standard output */
 	CTL_ID,         /* exactly one id */
+	CTL_MAYBE_ID,   /* none or one */
 	CTL_WORD        /* exactly one of the words in `operand`, written as those of CTL_CHOICE */
 };
 struct ctl;

@@ -123,6 +123,20 @@ enum ctl_exit cmd_decisions(struct ctl *c, const struct ctl_args *a)
 	return ctl_ask(c, MSG_memory_decisions, &msg, show_decisions);
 }
 
+enum ctl_exit cmd_audit(struct ctl *c, const struct ctl_args *a)
+{
+	struct msg_memory_audit msg = {.action = wire_s(ctl_str(a, "action")),
+				       .class = wire_s(ctl_str(a, "class")),
+				       .memory = wire_s(ctl_str(a, "memory"))};
+
+	msg.has_since = ctl_time(a, "since", &msg.since);
+	msg.has_limit = ctl_u32(a, "limit", &msg.limit);
+	msg.has_action = msg.action.p != NULL;
+	msg.has_class = msg.class.p != NULL;
+	msg.has_memory = msg.memory.p != NULL;
+	return ctl_ask(c, MSG_memory_audit, &msg, show_audit);
+}
+
 struct forgetting {
 	const struct ctl *c;
 	struct buf out;

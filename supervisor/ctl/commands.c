@@ -62,6 +62,26 @@ static const struct ctl_option decisions_options[] = {
 	{"limit", 0,   CTL_U32,  "N",    1, 200, 0, "at most so many"},
 	END
 };
+static const struct ctl_option vote_options[] = {
+	{"option",    'o', CTL_STR, "O",    1, 256,     CTL_MANY, "what may be voted for, at least two; yes and no by default"},
+	{"quorum",    0,   CTL_U32, "N",    1, 1000,    0,        "so many ballots must name an option; 2 by default"},
+	{"threshold", 0,   CTL_F64, "0..1", 0, 1,       0,        "share of these that the first one needs; 0.5 by default"},
+	{"deadline",  0,   CTL_U32, "S",    1, 2592000, 0,        "others than the Jrs may vote for so many seconds (over HTTP)"},
+	{"id",        0,   CTL_STR, "ID",   1, 128,     0,        "an id of your own; the same id again is the same vote"},
+	END
+};
+static const struct ctl_option votes_options[] = {
+	{"limit", 0, CTL_U32, "N", 1, 200, 0, "at most so many; 50 by default"},
+	END
+};
+static const struct ctl_option audit_options[] = {
+	{"since",  0, CTL_TIME,   "TIME", 0, 0,    0, "not older than that, RFC 3339"},
+	{"limit",  0, CTL_U32,    "N",    1, 1000, 0, "at most so many"},
+	{"action", 0, CTL_CHOICE, "refused|redacted|flagged", 0, 0, 0, "only these"},
+	{"class",  0, CTL_STR,    "C",    1, 32,   0, "only this class, such as email"},
+	{"memory", 0, CTL_STR,    "ID",   1, 128,  0, "only what concerns this memory"},
+	END
+};
 static const struct ctl_option import_options[] = {
 	{"format", 0, CTL_CHOICE, "jsonl|markdown|text|git|mcp-memory", 0, 0, 0, "read every file as this, whatever its name"},
 	{"source", 0, CTL_STR,    "S",                   1, 256, 0, "the source of memories that name none; by default the file's name, git:NAME or mcp-memory"},
@@ -144,7 +164,7 @@ const struct ctl_command ctl_commands[] = {
 	{"heartbeats", CTL_NO_OPERANDS, NULL, heartbeats_options, cmd_heartbeats,
 	 "the last heartbeat of each Jr, one a line", NULL, NULL},
 	{"events", CTL_NO_OPERANDS, NULL, events_options, cmd_events,
-	 "what happened to the tribe: spawn, ready, exit, hang, backoff, drill", NULL, NULL},
+	 "what happened to the tribe: spawn, ready, exit, hang, backoff, drill, vote", NULL, NULL},
 	{"restart", CTL_ROLE, "JR", NULL, cmd_restart, "drain a Jr and start it again", NULL, NULL},
 	{"stop", CTL_ROLE, "JR", NULL, cmd_stop, "drain a Jr and leave it down", NULL, NULL},
 	{"start", CTL_ROLE, "JR", NULL, cmd_start, "start a Jr that was stopped", NULL, NULL},
@@ -170,6 +190,18 @@ const struct ctl_command ctl_commands[] = {
 	 "write a decision into the log", "A decision is a memory too. TEXT may be - to read it from standard input.", NULL},
 	{"decisions", CTL_NO_OPERANDS, NULL, decisions_options, cmd_decisions,
 	 "the decision log, newest first", NULL, NULL},
+	{"vote", CTL_TEXT, "PROPOSAL", vote_options, cmd_vote,
+	 "put a proposal to the vote of the four Jrs",
+	 "Each votes from its own evidence and says what it was, or abstains; one that does not answer is absent. The outcome is\n"
+	 "remembered, and when it is decided it is a decision. Leaves with 1 when no option wins: no quorum, a tie, or too small\n"
+	 "a share. With --deadline others may vote until then, and the answer is the open vote. PROPOSAL may be - to read it\n"
+	 "from standard input.", NULL},
+	{"votes", CTL_MAYBE_ID, "[ID]", votes_options, cmd_votes,
+	 "the votes, newest first, or one with its ballots and reasons", NULL, NULL},
+	{"audit", CTL_NO_OPERANDS, NULL, audit_options, cmd_audit,
+	 "what the guard refused, redacted and flagged, newest first",
+	 "Texts that are to be remembered are looked through for secrets (guard.secrets) and for what is about persons\n"
+	 "(guard.pii). A line says what was found, where and by whom it came; never the text.", NULL},
 	{"import", CTL_SOME_PATHS, "FILE|DIR...", import_options, cmd_import,
 	 "remember what files or a git history hold",
 	 "Formats by name: .jsonl .ndjson (a memory a line), .md .markdown, .txt .text; others are skipped and\n"
@@ -234,7 +266,6 @@ const struct ctl_command ctl_commands[] = {
 	 "reload or a restart. Where none answers, or with --config or --set: what a start would read, the file and then\n"
 	 "--set. The first line says which. Passwords and keys are never shown.", NULL},
 	/* of later versions */
-	{"vote", CTL_TEXT, "PROPOSAL", NULL, NULL, "put a proposal to the Jrs' vote", NULL, "the votes of the Jrs"},
 	{"soak", CTL_NO_OPERANDS, NULL, NULL, NULL, "the Fibonacci stress test, for hours", NULL, "the long drills"},
 	{"bench", CTL_NO_OPERANDS, NULL, NULL, NULL, "measure the endpoints against a baseline", NULL, "the measuring of endpoints"},
 	{"verify", CTL_PATHS, "RELEASE_DIR", NULL, NULL, "check a release: signatures, digests, provenance", NULL, "signed releases"},

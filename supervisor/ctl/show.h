@@ -15,8 +15,10 @@ enum show_colour { SHOW_PLAIN, SHOW_GOOD, SHOW_WARN, SHOW_BAD, SHOW_DIM, SHOW_BO
 typedef void show_fn(struct buf *out, const struct show_style *s, const void *res);
 
 show_fn show_status, show_state, show_events, show_reloaded, show_anomalies;
-show_fn show_thermal, show_added, show_added_by_id, show_recall, show_answer, show_decided, show_decisions,
+show_fn show_thermal, show_added, show_added_by_id, show_recall, show_answer, show_decided, show_decisions, show_audit,
 	show_forgotten, show_explained;
+show_fn show_votes;
+void show_vote(struct buf *out, const struct show_style *s, const struct item_vote *v);
 /* Further lines of the status screen, when memory-jr could be asked. */
 void show_temperature(struct buf *out, const struct show_style *s, const struct res_memory_thermal *t);
 void show_beat(struct buf *out, const struct item_beat *beat);                                /* one line */

@@ -182,3 +182,32 @@ void show_decisions(struct buf *out, const struct show_style *s, const void *res
 	for (uint32_t i = 0; i < r->decisions.n; i++)
 		show_decision(out, s, &r->decisions.v[i]);
 }
+
+static void show_audited(struct buf *out, const struct show_style *s, const struct item_audit *l)
+{
+	bool refused = l->action.n == strlen("refused") && memcmp(l->action.p, "refused", l->action.n) == 0;
+	char when[SHOW_SHORT];
+
+	show_time(when, l->at);
+	show_paint(out, s, SHOW_DIM, "%s", when);
+	show_paint(out, s, refused ? SHOW_WARN : SHOW_PLAIN, "  %-8.*s", (int)l->action.n, l->action.p);
+	show_paint(out, s, SHOW_PLAIN, "  %-13.*s", (int)l->class.n, l->class.p);
+	if (l->has_memory_id)
+		line_of(out, "  memory ", &l->memory_id);
+	if (l->has_field)
+		line_of(out, "  field ", &l->field);
+	if (l->has_source)
+		line_of(out, "  source ", &l->source);
+	line_of(out, "  by ", &l->who);
+	(void)buf_puts(out, "\n");
+}
+
+void show_audit(struct buf *out, const struct show_style *s, const void *res)
+{
+	const struct res_memory_audit *r = res;
+
+	if (r->audit.n == 0)
+		(void)buf_puts(out, "nothing\n");
+	for (uint32_t i = 0; i < r->audit.n; i++)
+		show_audited(out, s, &r->audit.v[i]);
+}

@@ -25,6 +25,7 @@ import prepared  # noqa: E402
 import takeovers  # noqa: E402
 import targets  # noqa: E402
 import wal  # noqa: E402
+import wrk  # noqa: E402
 
 
 class Others(unittest.TestCase):
@@ -131,6 +132,13 @@ class Programs(unittest.TestCase):
             frame.run_program(["/bin/sleep", "60"], timeout=0.05)
 
 
+class Wrk(unittest.TestCase):
+    def test_its_figures(self):
+        self.assertEqual(wrk.parse("Running 1s test\nfigures 10 1000000 5 7 9 0 1\n"), [10, 1000000, 5, 7, 9, 0, 1])
+        with self.assertRaisesRegex(frame.Failed, "no figures: connection refused"):
+            wrk.parse("connection refused\n")
+
+
 class Targets(unittest.TestCase):
     def test_met_missed_and_not_measured(self):
         rows = {row[0]: row for row in targets.rows({"first": {"ask_p50": 5.0, "add_p50": 2.001}, "recovery": {"refused": 0}, "lives": {"growth_fds": 1}})}
@@ -161,7 +169,8 @@ class Targets(unittest.TestCase):
                 text = f.read()
             written = {figure.replace("_", " ")} if bench == "first" else {
                 figure, re.sub(r"^(ask|add)_c\d+_", "", figure), re.sub(r"^(memory_read|executive_read|meta|integration|stopped|spin_\d+|block_\d+)_", "_", figure),
-                re.sub(r"_\d+$", "_%d", figure),
+                re.sub(r"_\d+$", "_%d", figure), re.sub(r"^(healthz|thermal|add)_(?=p99_ms|cpu_beyond)", "_", figure),
+                re.sub(r"^(healthz|thermal|add)_(p99_)?over_\w+$", r"%s_\2over_%s", figure),
                 re.sub(r"^(nginx|runit)_over_(memory|executive)_read_", "%s_over_%s_", figure)}
             self.assertTrue(any('"%s"' % name in text for name in written), figure)
 

@@ -15,6 +15,7 @@ from openapi import Contract  # noqa: E402
 from tribe import Response, Tribe, TribeCase, main, problem_of, wait_for  # noqa: E402
 
 MEMORIES, ASK, DECISIONS, GOVERNANCE = "/api/v1/memories", "/api/v1/ask", "/api/v1/decisions", "/api/v1/governance"
+VOTE, VOTES = "/api/v1/vote", "/api/v1/votes"
 JSON, LINES = {"Content-Type": "application/json"}, {"Content-Type": "application/x-ndjson"}
 ONE = '{"content":"one"}'
 
@@ -22,7 +23,11 @@ ONE = '{"content":"one"}'
 ROUTES = {
     "/": "GET", "/openapi.json": "GET", "/healthz": "GET", "/readyz": "GET", "/metrics": "GET", MEMORIES: "GET POST", MEMORIES + "/{id}": "GET PATCH DELETE",
     ASK: "POST", DECISIONS: "GET POST", "/api/v1/status": "GET", "/api/v1/thermal": "GET", "/api/v1/analysis/anomalies": "GET",
-    "/api/v1/events": "GET", "/api/v1/drills": "GET", GOVERNANCE: "GET POST", GOVERNANCE + "/{id}": "GET", GOVERNANCE + "/{id}/objections": "POST",
+    VOTE: "POST", VOTES: "GET", VOTES + "/{id}": "GET", VOTES + "/{id}/ballots": "POST",
+    "/api/v1/events": "GET", "/api/v1/drills": "GET", "/api/v1/tokens": "GET POST", "/api/v1/tokens/{name}": "DELETE",
+    "/api/v1/tokens/{name}/rotate": "POST",
+    "/api/v1/audit": "GET",
+    GOVERNANCE: "GET POST", GOVERNANCE + "/{id}": "GET", GOVERNANCE + "/{id}/objections": "POST",
 }
 
 # method, path, headers, body -> status, problem, what the detail names
@@ -131,6 +136,16 @@ REFUSED = (
     ("POST", DECISIONS, JSON, '{"by":"b"}', 422, "invalid", '"text"'),
     ("GET", DECISIONS + "?since=never", {}, None, 422, "invalid", '"since"'),
     ("GET", DECISIONS + "?limit=-1", {}, None, 422, "invalid", '"limit"'),
+    ("POST", VOTE, JSON, "{}", 422, "invalid", '"proposal"'),
+    ("POST", VOTE, JSON, '{"proposal":"p","options":["a"]}', 422, "invalid", '"options"'),
+    ("POST", VOTE, JSON, '{"proposal":"p","options":["a","open"]}', 422, "invalid", '"options" must not be a word'),
+    ("POST", VOTE, JSON, '{"proposal":"p","threshold":2}', 422, "invalid", '"threshold" must be a number from 0 to 1'),
+    ("POST", VOTE, JSON, '{"proposal":"p","by":"b"}', 422, "invalid", '"by" is the name of whoever calls'),
+    ("GET", VOTES + "?limit=201", {}, None, 422, "invalid", '"limit"'),
+    ("GET", VOTES + "/no-such-id", {}, None, 404, "not_found", "there is no vote with this id"),
+    ("POST", VOTES + "/no-such-id/ballots", JSON, '{"choice":"yes"}', 404, "not_found", "there is no vote with this id"),
+    ("POST", VOTES + "/x/ballots", JSON, '{"voter":"v"}', 422, "invalid", '"choice"'),
+    ("PUT", VOTES + "/x", JSON, "{}", 405, "method_not_allowed", "PUT"),
     ("GET", "/api/v1/status?verbose=1", {}, None, 422, "invalid", '"verbose"'),
     ("GET", "/api/v1/events", {"Last-Event-ID": "abc"}, None, 422, "invalid", '"Last-Event-ID"'),
 )
@@ -202,8 +217,9 @@ class Table(Case):
     def test_head_and_options_everywhere(self):
         memory_id, = self.tribe.remember("Somebody looks at the head only.")
         act = self.tribe.post(GOVERNANCE, {"act": "designate", "memory": memory_id, "confirm": memory_id, "reason": "r"}).json()["id"]
+        vote_id = self.tribe.post(VOTE, {"proposal": "Shall somebody look?"}).json()["vote_id"]
         for pattern, methods in ROUTES.items():
-            path = pattern.replace("{id}", act if pattern.startswith(GOVERNANCE) else memory_id)
+            path = pattern.replace("{id}", vote_id if "votes" in pattern else act if pattern.startswith(GOVERNANCE) else memory_id)
             with self.subTest(path=pattern):
                 allowed = methods.replace("GET", "GET HEAD").split() + ["OPTIONS"]
                 answer = send(self.tribe, "OPTIONS", path, {}, None)
@@ -351,7 +367,8 @@ class Ask(Case):
 
 
 class Documented(Case):
-    """docs/API.md: each curl line is run, in its order; the status and every field it shows must be there."""
+    """docs/API.md: each curl line is run, in its order; the status and every field it shows must be there. $TOKEN is the first that was made."""
+    token = ""
 
     def run_line(self, line):
         method, headers, body, target, words = None, {}, None, None, shlex.split(line)[1:]
@@ -361,7 +378,7 @@ class Documented(Case):
                 method = words.pop(0)
             elif word == "-H":
                 name, _, value = words.pop(0).partition(": ")
-                headers[name] = value
+                headers[name] = value.replace("$TOKEN", self.token)
             elif word == "-d":
                 body = words.pop(0)
             elif word not in ("-s", "-sN"):
@@ -393,6 +410,8 @@ class Documented(Case):
                 paths.add(path.split("?")[0])
                 self.assertEqual(answer.status, int(status), answer)
                 got = answer.body.decode()
+                if path == "/api/v1/tokens" and answer.status == 201:
+                    self.token = self.token or answer.json()["token"]
                 shown = re.search(r"```(json|text)\n(.*?)```", rest, re.DOTALL)
                 if shown:
                     for name in re.findall(r'"(\w+)":', shown.group(2)):
@@ -400,7 +419,7 @@ class Documented(Case):
                 if shown and shown.group(1) == "text":
                     for word in re.findall(r"^(retry: 1000|event: start|id: 1|# TYPE .*)$", shown.group(2), re.MULTILINE):
                         self.assertIn(word, got)
-        self.assertEqual(paths, {route.replace("{id}", "oath-act" if route.startswith(GOVERNANCE) else "kettle-1") for route in ROUTES})
+        self.assertEqual(paths, {route.replace("{id}", "oath-act" if route.startswith(GOVERNANCE) else "kettle-1").replace("{name}", "agent-7") for route in ROUTES})
 
 
 class Away(unittest.TestCase):
@@ -413,7 +432,8 @@ class Away(unittest.TestCase):
                                        ("GET", f"{MEMORIES}/{memory_id}", None), ("PATCH", f"{MEMORIES}/{other}", '{"tags":[]}'),
                                        ("DELETE", f"{MEMORIES}/{other}", None), ("POST", MEMORIES, ONE),
                                        ("POST", ASK, '{"question":"Who?"}'), ("POST", DECISIONS, '{"text":"t","by":"b"}'),
-                                       ("GET", DECISIONS, None), ("GET", "/api/v1/thermal", None)):
+                                       ("GET", DECISIONS, None), ("GET", "/api/v1/thermal", None), ("POST", VOTE, '{"proposal":"p"}'),
+                                       ("GET", VOTES, None), ("GET", VOTES + "/v", None), ("POST", VOTES + "/v/ballots", '{"choice":"yes"}')):
                 with self.subTest(method=method, path=path):
                     start = time.monotonic()
                     answer = send(tribe, method, path, JSON if body else {}, body)

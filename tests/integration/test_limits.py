@@ -1,15 +1,17 @@
-"""Forgetting for good, quotas of sources, and a disk that is nearly full."""
+"""Forgetting for good, quotas of sources, a disk that is nearly full; how often one may call, and when there is too much."""
 import glob
+import http.client
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import unittest
 import uuid
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "kit"))
-from tribe import Tribe, main, problem_of, wait_for  # noqa: E402
+from tribe import Response, Tribe, main, problem_of, wait_for  # noqa: E402
 
 MEMORIES = "/api/v1/memories"
 REFUSED = 4
@@ -164,6 +166,117 @@ class LowDisk(unittest.TestCase):
                                  check=False, capture_output=True, text=True).stdout + tribe.logs()
             self.assertEqual(log.count("the disk is nearly full, writing stops"), 1, "said once a change")
             self.assertEqual(log.count("there is room on the disk again"), 1)
+
+
+def labelled(tribe, line):
+    """The value of a metric with its labels as they are written; 0 when it is not there."""
+    for text in tribe.get("/metrics").body.decode().splitlines():
+        if text.startswith(line + " "):
+            return float(text.split(" ")[1])
+    return 0
+
+
+class Rates(unittest.TestCase):
+    """http.rate_per_s and http.rate_burst."""
+
+    def call(self, tribe, path, address="127.0.0.1", token=None):
+        connection = http.client.HTTPConnection(*tribe.address(), timeout=30, source_address=(address, 0))
+        try:
+            connection.request("GET", path, headers={"Authorization": "Bearer " + token} if token else {})
+            answer = connection.getresponse()
+            return Response(answer.status, answer.headers, answer.read())
+        finally:
+            connection.close()
+
+    def limited(self, answer, who):
+        problem = problem_of(answer)
+        self.assertEqual((answer.status, problem["type"]), (429, "urn:tribe:problem:rate"), answer)
+        self.assertIn(who, problem["detail"])
+        self.assertEqual(int(answer.headers["Retry-After"]), 1)
+
+    def test_an_address(self):
+        with Tribe("http.rate_per_s=5", "http.rate_burst=10") as tribe:
+            answers = [self.call(tribe, "/api/v1/thermal").status for _ in range(40)]
+            self.assertEqual(answers[:10], [200] * 10)
+            self.assertGreater(answers.count(429), 20)
+            self.limited(self.call(tribe, "/api/v1/thermal"), "this address")
+            self.limited(self.call(tribe, "/no/such/path"), "this address")
+            self.assertEqual(self.call(tribe, "/api/v1/thermal", "127.0.0.2").status, 200)  # another one
+            for path in ("/healthz", "/readyz", "/metrics"):  # are for looking after it
+                self.assertEqual([self.call(tribe, path).status for _ in range(15)], [200] * 15, path)
+            self.assertGreater(labelled(tribe, 'cherokee_http_rate_limited_total{by="address"}'), 20)
+            wait_for(lambda: self.call(tribe, "/api/v1/thermal").status == 200, "it may call again", 10)
+
+    def test_a_token_from_wherever(self):
+        with Tribe("http.rate_per_s=5", "http.rate_burst=10") as tribe:
+            tokens = [json.loads(tribe.ctl("token", "create", name, "--scope", scope, "--json").stdout)["token"]
+                      for name, scope in (("a", "read"), ("b", "read"), ("m", "metrics"))]
+            answers = [self.call(tribe, "/api/v1/thermal", f"127.0.1.{i}", tokens[0]) for i in range(1, 41)]
+            self.assertEqual([a.status for a in answers[:10]], [200] * 10)
+            self.limited(answers[-1], "this token")
+            self.assertEqual(self.call(tribe, "/api/v1/thermal", "127.0.2.1", tokens[1]).status, 200)
+            page = self.call(tribe, "/metrics", token=tokens[2]).body.decode()
+            self.assertRegex(page, r'cherokee_http_rate_limited_total\{by="token"\} [1-9]')
+            # whoever guesses is held up by the address
+            guesses = [self.call(tribe, "/api/v1/thermal", "127.0.3.1", "tribe_guess").status for _ in range(30)]
+            self.assertEqual((guesses[:10], guesses[-1]), ([401] * 10, 429))
+
+    def test_without_a_limit(self):
+        with Tribe() as tribe:
+            self.assertEqual({self.call(tribe, "/api/v1/thermal").status for _ in range(200)}, {200})
+
+
+class Shedding(unittest.TestCase):
+    """http.shed_target_ms: with a memory-jr each turn of whose loop takes a fifth of a second."""
+
+    def rush(self, tribe, until, users=60):
+        """Users who ask again as soon as they have an answer, until until() is true: their answers."""
+        answers, end = [], threading.Event()
+
+        def user():
+            while not end.is_set():
+                answers.append(tribe.get(MEMORIES + "?q=harbour&touch=false"))
+        threads = [threading.Thread(target=user) for _ in range(users)]
+        for thread in threads:
+            thread.start()
+        try:
+            wait_for(lambda: until(answers), "the rush has come so far", 60)
+        finally:
+            end.set()
+            for thread in threads:
+                thread.join(60)
+        return answers
+
+    def test_answers_come_in_time_or_not_at_all(self):
+        with Tribe("http.shed_target_ms=100", "drills=true", "hang_after_ms=60000") as tribe, tribe.rpc() as drill:
+            tribe.remember("the harbour master keeps the keys")
+            self.rush(tribe, lambda answers: len(answers) > 300)
+            self.assertEqual(labelled(tribe, 'cherokee_http_shed_total{kind="read"}'), 0)
+            drill.call("fault.inject", {"jr": "memory", "fault": "slow", "amount": 200})
+            seen = []
+
+            def shed(answers):
+                seen.append([tribe.get(path).status for path in ("/healthz", "/readyz", "/metrics")])
+                return sum(a.status == 503 for a in answers) > 100
+            answers = self.rush(tribe, shed)
+            self.assertEqual({a.status for a in answers}, {200, 503})
+            self.assertEqual({s for statuses in seen for s in statuses}, {200}, "probes and /metrics are never refused")
+            refused = next(a for a in answers if a.status == 503)
+            self.assertEqual(problem_of(refused)["type"], "urn:tribe:problem:busy")
+            self.assertGreaterEqual(int(refused.headers["Retry-After"]), 1)
+            self.assertGreater(labelled(tribe, 'cherokee_http_shed_total{kind="read"}'), 100)
+            self.assertEqual(tribe.post(MEMORIES, {"content": "writes are another queue"}).status, 201)
+            drill.call("fault.heal", {})
+            self.rush(tribe, lambda answers: len(answers) > 200 and all(a.status == 200 for a in answers[-200:]))
+
+    def test_nobody_is_refused_for_a_jr_that_is_replaced(self):
+        with Tribe("http.shed_target_ms=300", "understudies=memory=0,executive=0") as tribe:
+            for _ in range(3):
+                pid = tribe.pids()["memory"]
+                os.kill(pid, signal.SIGKILL)
+                self.rush(tribe, lambda answers: len(answers) > 150, users=30)
+                tribe.wait_new("memory", pid)
+            self.assertEqual(labelled(tribe, 'cherokee_http_shed_total{kind="read"}'), 0)
 
 
 if __name__ == "__main__":

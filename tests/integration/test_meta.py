@@ -40,7 +40,7 @@ class Meta(TribeCase):
         now = self.after(self.anomalies()["analyses"] + 2)
         finding, = now["anomalies"]
         self.assertEqual((finding["kind"], finding["count"], finding["unit"]), ("outlying_size", 1, "log2 bytes"))
-        self.assertEqual(finding["sample"], 61)
+        self.assertIn(finding["sample"], (61, 62))  # that it was acknowledged is a memory, too
         self.assertGreater(finding["value"], finding["threshold"])
         sigma = max(1.4826 * finding["mad"], 0.5)
         self.assertAlmostEqual(finding["threshold"], finding["median"] + 6 * sigma, places=9)

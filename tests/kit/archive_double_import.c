@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-#define UNDO_MAX 200     /* memories removed by one call */
+#define UNDO_MAX 200      /* memories removed by one call */
 #define SKEW_MS  86400000 /* so far the clock of whoever wrote an export may have been ahead */
 #define ROUNDING 1e-6     /* of heat_key: it went through text */
 
@@ -126,7 +126,7 @@ int dbl_import_undo(struct dbl *d, struct dbl_job *j)
 	import->has_undone = true;
 	import->undone = d->now;
 	res->removed = n;
-	j->answer = (struct archive_answer){res, hits, n};
+	j->answer = (struct archive_answer){.res = res, .hits = hits, .nhits = n};
 	return 0;
 }
 
@@ -253,7 +253,7 @@ int dbl_restore(struct dbl *d, struct dbl_job *j)
 			hits[nhits++] = (struct archive_hit){.memory = row->number,
 							     .seen = {row->number, t->phase_coherence, 1}};
 	}
-	j->answer = (struct archive_answer){res, hits, nhits};
+	j->answer = (struct archive_answer){.res = res, .hits = hits, .nhits = nhits};
 	dbl_import_brought(d, &note, res->added, res->known);
 	return 0;
 }

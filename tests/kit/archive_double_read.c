@@ -92,7 +92,7 @@ static int get(struct dbl *d, struct dbl_job *j)
 
 	if (row == NULL)
 		return dbl_fault(j, TR_ENOTFOUND, "id", "no memory has this id");
-	j->answer = (struct archive_answer){res, hit, 1};
+	j->answer = (struct archive_answer){.res = res, .hits = hit, .nhits = 1};
 	return dbl_memory(d, j, row, d->wall_ms(), &res->memory, hit);
 }
 
@@ -178,6 +178,7 @@ static int thermal(struct dbl *d, struct dbl_job *j)
 	res->has_sacred_min_temperature = res->sacred_count > 0;
 	res->sacred_min_temperature = res->sacred_count > 0 ? least : 0.0;
 	res->timestamp = now;
+	res->has_votes = true; /* it holds none */
 	j->answer.res = res;
 	return hottest(d, j, res, msg->has_hottest ? msg->hottest : HOTTEST_N, now);
 }

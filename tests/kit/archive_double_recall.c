@@ -304,7 +304,7 @@ static int page(struct dbl *d, struct dbl_job *j, const struct found *f, size_t 
 	res->memories.n = n;
 	if (i < f->n && (q == NULL || i <= DEEPEST))
 		write_cursor(j, res, q != NULL, q != NULL ? (int64_t)i : i > at ? f->v[i - 1].memory : f->v[at].memory);
-	j->answer = (struct archive_answer){res, hits, n};
+	j->answer = (struct archive_answer){.res = res, .hits = hits, .nhits = n};
 	return 0;
 }
 
@@ -348,7 +348,7 @@ int dbl_explain(struct dbl *d, struct dbl_job *j)
 	if ((r = dbl_memory(d, j, row, now, &res->memory, hit)) < 0)
 		return r;
 	explain_heat(d, row, now, &res->memory);
-	j->answer = (struct archive_answer){res, hit, 1};
+	j->answer = (struct archive_answer){.res = res, .hits = hit, .nhits = 1};
 	if (!msg->has_q || (r = read_question(d, msg->q, &q)) < 0 || q.words.n == 0)
 		goto out;
 	explain_match(j, &q, row, &res->memory.explanation);

@@ -294,7 +294,7 @@ static int patch(struct dbl *d, struct dbl_job *j)
 		row->revision++;
 		dbl_changed(d->book, row->number, ARCHIVE_CHANGED);
 	}
-	j->answer = (struct archive_answer){res, hit, 1};
+	j->answer = (struct archive_answer){.res = res, .hits = hit, .nhits = 1};
 	return dbl_memory(d, j, row, d->now, &res->memory, hit);
 }
 
@@ -378,7 +378,7 @@ static int forget(struct dbl *d, struct dbl_job *j)
 	*hit = dbl_hit(row);
 	dbl_forget(d, row->number);
 	res->id = dbl_copy(j, msg->id);
-	j->answer = (struct archive_answer){res, hit, 1};
+	j->answer = (struct archive_answer){.res = res, .hits = hit, .nhits = 1};
 	return 0;
 }
 

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "common/base/clock.h"
 #include "tests/unit/api_fake.h"
 #include "tests/unit/http_client.h"
 
@@ -112,6 +113,7 @@ static void a_failure_is_everybodys(void **state)
 static void who_came_later_has_time_left(void **state)
 {
 	struct client first, later;
+	uint64_t start;
 
 	(void)state;
 	fx.memory_mood = SILENT;
@@ -119,6 +121,8 @@ static void who_came_later_has_time_left(void **state)
 	dial(&later, &fx.loop, &fx.addr);
 	SAY(&first, THERMAL);
 	WAIT(fx.nsilent == 1);
+	start = tr_mono_ms();
+	WAIT(tr_mono_ms() - start > 2500); /* half of its time; api/others.c turns the loop every 200 ms */
 	SAY(&later, THERMAL);
 	settle();
 	WAIT(has(&first, "503 ") && fx.nsilent == 2);
@@ -133,12 +137,31 @@ static void who_came_later_has_time_left(void **state)
 	hang_up(&later, false);
 }
 
+/* The fixture's end is that of executive-jr: the peers go first, and everybody has been answered before the api goes. */
+static void leaving_answers_who_waits(void **state)
+{
+	struct client first, later;
+
+	(void)state;
+	fx.memory_mood = SILENT;
+	dial(&first, &fx.loop, &fx.addr);
+	dial(&later, &fx.loop, &fx.addr);
+	SAY(&first, THERMAL);
+	WAIT(fx.nsilent == 1);
+	SAY(&later, THERMAL);
+	settle();
+	assert_int_equal(api_inflight(fx.api), 2);
+	hang_up(&first, false);
+	hang_up(&later, false);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(one_question_for_all_who_wait, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_failure_is_everybodys, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(who_came_later_has_time_left, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(leaving_answers_who_waits, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -18,6 +18,7 @@ static void the_tables(void **s)
 		"roles",
 		"schema_migrations",
 		"imports",
+		"guard_audit",
 		"thermal_memory_now",
 	};
 	static const char *const columns[] = {

@@ -5,6 +5,7 @@
 #include "jrs/memory/archive/backup.h"
 #include "jrs/memory/archive/canon.h"
 #include "jrs/memory/archive/pagesum.h"
+#include "jrs/memory/archive/schema.h"
 #include <fcntl.h>
 #include <pthread.h>
 #include <sys/stat.h>
@@ -441,6 +442,31 @@ static void newer_and_foreign_files(void **s)
 	assert_string_equal(fault.field, "schema");
 }
 
+/* What an older program left without votes is proved as what it is. */
+static void an_older_archive(void **s)
+{
+	struct rig *g = *s;
+	struct tr_fault fault;
+	sqlite3 *db = NULL;
+	struct taken t;
+	struct backup b;
+
+	archive_close(&g->a);
+	unlink(g->path);
+	assert_int_equal(sqlite3_open_v2(g->path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, pagesum_vfs()),
+			 SQLITE_OK);
+	assert_int_equal(schema_make_ours(db, NULL), 0);
+	assert_int_equal(schema_migrate_to(db, SCHEMA_VOTES - 1, rig_now, NULL), 0);
+	sqlite3_close(db);
+	take(g, "one", &t);
+	open_up(&t, &b);
+	assert_true(b.item.schema == SCHEMA_VOTES - 1 && !b.item.rows.has_votes && !b.item.rows.has_ballots);
+	assert_int_equal(prove(t.path, &b, &fault), 0);
+	b.item.rows.has_votes = true;
+	assert_int_equal(prove(t.path, &b, &fault), TR_EINVAL);
+	assert_string_equal(fault.field, "rows");
+}
+
 /* ---- under load ---- */
 
 struct load {
@@ -548,6 +574,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(company_is_content, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(flipped_bytes, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(newer_and_foreign_files, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(an_older_archive, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(one_moment, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(given_up, rig_setup, rig_teardown),
 	};

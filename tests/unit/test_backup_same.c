@@ -72,6 +72,32 @@ static void fill(struct rig *g)
 	rig_call(g, MSG_memory_decide, &decide);
 }
 
+/* Open ones: what a closed one is remembered as has an id of its own. */
+static void vote(struct rig *g)
+{
+	static const wire_str options[] = {{"z\xc3\xa9", 3}, {"a \"b\"", 5}}, ids[] = {{"m1", 2}, {"\xc3\x84", 2}};
+	static const char *const names[] = {"plain", "\xc3\x84 umlaut", "Z"};
+
+	for (int i = 0; i < 3; i++) {
+		struct msg_memory_vote_open open = {
+			.has_vote_id = true, .vote_id = wire_s(names[i]), .by = wire_s("me")};
+		struct item_ballot b = {.voter = wire_s(names[2 - i]), .choice = options[1], .has_reason = i > 0};
+		struct msg_memory_vote_cast cast = {.vote_id = open.vote_id, .ballots = {&b, 1}};
+
+		open.proposal = wire_s("Which \xf0\x9f\x90\xa6?");
+		open.has_options = open.has_deadline_s = open.has_threshold = true;
+		open.options = (wire_strs){options, 2};
+		open.deadline_s = 60;
+		open.threshold = i / 3.0;
+		rig_call(g, MSG_memory_vote_open, &open);
+		b.reason = wire_s("because\n\"so\"");
+		b.has_confidence = b.has_evidence = i == 2;
+		b.confidence = 0.1;
+		b.evidence = (wire_strs){ids, 2};
+		rig_call(g, MSG_memory_vote_cast, &cast);
+	}
+}
+
 static void take_back(struct rig *from, struct rig *to)
 {
 	struct list_record all = rig_export(from, 200);
@@ -128,6 +154,8 @@ static void same_in_both(void **s)
 	assert_int_equal(rig_open_again(h, NULL), 0);
 	fill(g);
 	take_back(g, h);
+	vote(g);
+	vote(h);
 	assert_false(rig_refuses(g, pairs));
 	assert_false(rig_refuses(h, pairs));
 	of_sqlite(g, &a);
@@ -135,11 +163,15 @@ static void same_in_both(void **s)
 	assert_true(a.item.rows.entanglements > 50);
 	assert_int_equal(a.item.rows.entanglements, b.item.rows.entanglements);
 	assert_int_equal(a.item.memories, b.item.memories);
+	assert_true(a.item.rows.has_votes && a.item.rows.votes == 3 && b.item.rows.ballots == 3);
 	assert_string_equal(a.content_sha256, b.content_sha256);
 	assert_false(rig_refuses(
 		h, "UPDATE thermal_memory_archive SET importance = importance + 1e-15 WHERE seq = "
 		   "(SELECT min(seq) FROM thermal_memory_archive WHERE importance < 0.5 AND importance > 0.25)"));
 	of_postgres(h, &b);
+	assert_string_not_equal(a.content_sha256, b.content_sha256);
+	assert_false(rig_refuses(g, "UPDATE ballots SET confidence = 0.2 WHERE confidence IS NOT NULL"));
+	of_sqlite(g, &b);
 	assert_string_not_equal(a.content_sha256, b.content_sha256);
 	rig_free(g);
 	rig_free(h);

@@ -189,8 +189,8 @@ static void later(const char *line, const char *what)
 static void knows_what_comes_later(void **state)
 {
 	(void)state;
-	later("vote|Shall we?|--option|a|--option|b|--quorum|3|--threshold|0.5", "vote");
-	later("vote", "vote");
+	later("vote|Shall we?|--option|a|--option|b|--quorum|3|--threshold|0.5", NULL);
+	later("votes|id", NULL);
 	later("verify|d", "verify");
 	later("bench|--endpoint|/api/v1/ask|-u|3", "bench");
 	later("drill|--storm|10|--every|50", NULL);

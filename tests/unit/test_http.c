@@ -287,8 +287,7 @@ static void test_expect(void **state)
 	WAIT(has(&c, "200 OK"));
 	WAIT(has(&c, "\r\n\r\nbody"));
 	buf_clear(&c.in);
-	SAY(&c,
-	    "POST /echo HTTP/1.1\r\nHost: a\r\nExpect: 100-CONTINUE\r\nContent-Length: 4\r\n\r\nhere"); /* in one go */
+	SAY(&c, "POST /echo HTTP/1.1\r\nHost: a\r\nExpect: 100-CONTINUE\r\nContent-Length: 4\r\n\r\nhere");
 	WAIT(has(&c, "here"));
 	assert_false(has(&c, "100 Continue"));
 	buf_clear(&c.in);

@@ -202,6 +202,95 @@ static void round_trip(void **state)
 	}
 }
 
+/* ---- without a tree ---- */
+static void written_alike(const struct wire_shape *shape, const void *value)
+{
+	struct buf tree = {0}, straight = {0};
+	json_t *j = json_encode(shape, value);
+
+	assert_non_null(j);
+	assert_int_equal(json_print(j, &tree), 0);
+	buf_puts(&straight, "before");
+	assert_int_equal(json_write(shape, value, NULL, &straight), 0);
+	if (straight.len != tree.len + 6 || memcmp(straight.p + 6, tree.p, tree.len) != 0)
+		fail_msg("%s:\n%s\n%s", shape->name, tree.p, straight.p + 6);
+	json_decref(j);
+	buf_free(&tree);
+	buf_free(&straight);
+}
+
+static void writing_is_printing(void **state)
+{
+	struct item_source item = {.id = wire_s("\x01\x1f \"\\/\b\f\n\r\t\x7f\u00e4\U0001F525"),
+				   .content = wire_s("x")};
+	static const double reals[] = {0,
+				       -0.0,
+				       1,
+				       -1,
+				       0.1,
+				       1e-6,
+				       1e-300,
+				       1e300,
+				       1e14,
+				       1e15,
+				       1e16,
+				       123456789012345678.0,
+				       40.000000000000001,
+				       99.99999999999999999,
+				       0.30000000000000004,
+				       5e-324,
+				       1.7976931348623157e308,
+				       1e21,
+				       999999999999999.9};
+	struct sample s = {.state = 9};
+	uint64_t bits;
+
+	(void)state;
+	for (unsigned i = 0; i < nshapes; i++) {
+		for (uint64_t seed = 1; seed <= 12; seed++) {
+			struct sample one = {.state = seed, .zone = msgpack_zone_new(8192), .full = seed % 3 == 0};
+			void *value = malloc(shapes[i]->size);
+
+			assert_true(one.zone != NULL && value != NULL);
+			sample_fill(&one, shapes[i], value);
+			written_alike(shapes[i], value);
+			free(value);
+			msgpack_zone_free(one.zone);
+		}
+	}
+	for (unsigned i = 0; i < sizeof(reals) / sizeof(*reals); i++) {
+		item.score = reals[i];
+		written_alike(&wire_shape_source, &item);
+	}
+	for (unsigned i = 0; i < 20000; i++) {
+		bits = sample_next(&s);
+		memcpy(&item.score, &bits, sizeof(bits));
+		written_alike(&wire_shape_source, &item);
+		item.score = (double)(int64_t)(bits >> 34) / 1000.0;
+		written_alike(&wire_shape_source, &item);
+	}
+	item.content = (wire_str){NULL, 0};
+	written_alike(&wire_shape_source, &item);
+}
+
+static void nulls_are_written(void **state)
+{
+	struct item_sentience item = {.uptime = 0.5, .has_uptime = true};
+	struct item_sentience none = {.uptime = 0};
+	struct buf out = {0};
+
+	(void)state;
+	assert_int_equal(json_write(&wire_shape_sentience, &item, "index uptime coherence", &out), 0);
+	assert_string_equal(out.p, "{\"uptime\":0.5,\"index\":null,\"coherence\":null}");
+	buf_clear(&out);
+	assert_int_equal(json_write(&wire_shape_sentience, &none, "index", &out), 0);
+	assert_string_equal(out.p, "{\"index\":null}");
+	out.max = 20;
+	assert_true(json_write(&wire_shape_sentience, &item, NULL, &out) < 0);
+	assert_string_equal(out.p, "{\"index\":null}");
+	buf_free(&out);
+}
+
 /* text -> struct of that shape -> what is wrong, as "field rule"; "" when nothing is. */
 static const char *verdict(const struct wire_shape *shape, const char *text, void *out)
 {
@@ -469,13 +558,21 @@ static void mutations(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(malformed),   cmocka_unit_test(nesting),
-		cmocka_unit_test(accepted),    cmocka_unit_test(round_trip),
-		cmocka_unit_test(rules),       cmocka_unit_test(same_words),
-		cmocka_unit_test(times),       cmocka_unit_test(long_names),
-		cmocka_unit_test(numbers),     cmocka_unit_test(limits_of_printing),
-		cmocka_unit_test(any_msgpack), cmocka_unit_test(base64_both_ways),
+		cmocka_unit_test(malformed),
+		cmocka_unit_test(nesting),
+		cmocka_unit_test(accepted),
+		cmocka_unit_test(round_trip),
+		cmocka_unit_test(rules),
+		cmocka_unit_test(same_words),
+		cmocka_unit_test(times),
+		cmocka_unit_test(long_names),
+		cmocka_unit_test(numbers),
+		cmocka_unit_test(limits_of_printing),
+		cmocka_unit_test(any_msgpack),
+		cmocka_unit_test(base64_both_ways),
 		cmocka_unit_test(mutations),
+		cmocka_unit_test(writing_is_printing),
+		cmocka_unit_test(nulls_are_written),
 	};
 
 	return cmocka_run_group_tests(tests, list_shapes, NULL);

@@ -27,10 +27,14 @@ struct api_cfg {
 	void *arg;
 	uint32_t request_timeout_ms;
 	uint32_t synthesis_timeout_ms; /* integration-jr's share; without its answer the best source is quoted */
-	bool postgres;                 /* the archive is PostgreSQL */
+	uint32_t capacity; /* HTTP requests that may be worked on at once, for its own ballot; 0: no limit */
+	bool postgres;     /* the archive is PostgreSQL */
 	/* Of the admin token that tribed made beyond loopback: TR_SHA256_LEN bytes, copied. NULL: as long as there is
 	 * no token in the archive nobody needs one. */
 	const unsigned char *token_hash;
+	uint32_t rate_per_s,
+		rate_burst;       /* requests of a token, and of an address; 0: no limit, as many as in a second */
+	uint32_t shed_target_ms;  /* shed.h; 0: never */
 	uint32_t tokens_ms;       /* how often memory-jr is asked whether the tokens are others; 0: there are none */
 	const char *cors_origins; /* copied; as http.cors_origins has them; NULL: none */
 	const char *listen_host;  /* copied; accepted in Host beside localhost, 127.0.0.1 and [::1]; may be NULL */
@@ -48,13 +52,17 @@ void api_conns(struct api *api, const uint32_t *conns);
  */
 int api_token_hash(const char *p, size_t n, unsigned char out[32]);
 void api_rpc_ask(void *arg, struct chan_call *call, const void *msg);    /* a chan_handler of MSG_executive_ask */
+void api_rpc_vote(void *arg, struct chan_call *call, const void *msg);   /* the same of MSG_executive_vote */
 void api_rpc_tokens(void *arg, struct chan_call *call, const void *msg); /* the same of MSG_executive_tokens */
-void api_lead(struct api *api); /* this process leads from now on: before it takes requests */
-void api_stop(struct api *api); /* nothing of it stays on its loop; NULL is fine */
+/* This process leads from now on: before it takes requests. Votes that another one left in the middle are convened
+ * anew. */
+void api_lead(struct api *api);
+void api_stop(struct api *api);                                 /* nothing of it stays on its loop; NULL is fine */
 void api_note(void *arg, enum wire_msg_id id, const void *msg); /* arg: struct api; event or heartbeat from tribed */
 /* For a drill: requests are taken and nothing happens with them, until it is said to be over. */
 void api_mute(void *arg, bool mute); /* arg: struct api */
-/* Ends every stream of events, takes no new one. Before http_server_drain(), which waits for them. */
+/* Ends every stream of events, takes no new one, and leaves votes to whoever leads next. Before http_server_drain(),
+ * which waits for them. */
 void api_drain(struct api *api);
 uint32_t api_inflight(const struct api *api); /* HTTP requests being worked on */
 /* Of those, how many have had late_ms more than request_timeout_ms. */

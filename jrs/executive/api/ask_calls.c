@@ -8,7 +8,6 @@ static void on_http_answer(void *arg, int r, const struct res_executive_ask *res
 {
 	struct api_call *call = arg;
 	struct buf body = {0};
-	json_t *doc;
 
 	if (r < 0) {
 		if (call->has_key)
@@ -16,10 +15,7 @@ static void on_http_answer(void *arg, int r, const struct res_executive_ask *res
 		api_fail(call, fault);
 		return;
 	}
-	doc = json_encode(wire_methods[MSG_executive_ask].result, res);
-	api_nulls(doc, "phase_coherence");
-	r = doc == NULL ? TR_ENOMEM : json_print(doc, &body);
-	json_decref(doc);
+	r = json_write(wire_methods[MSG_executive_ask].result, res, "phase_coherence", &body);
 	if (call->has_key && r == 0)
 		replay_done(call->api->answers, call->effect_id, &body, tr_mono_ms());
 	else if (call->has_key)

@@ -170,7 +170,8 @@ static bool welcome(const struct api *api, const struct http_req *req)
 	if (anybody(route))
 		return true;
 	r = auth_who(api, req, &who);
-	return r == TR_EBUSY || (r == 0 && (route == NULL || principal_may(&who, route->scope, route->whole)));
+	return r == TR_EBUSY || (r == 0 && (route == NULL || principal_may(&who, route->scope, route->whole)) &&
+				 admit_would(api, route));
 }
 
 /* A client that waits for "100 Continue" hears at once what its head alone is refused for. */

@@ -1,14 +1,15 @@
-/* GET and POST /api/v1/decisions, GET /api/v1/analysis/... */
+/* GET and POST /api/v1/decisions, GET /api/v1/audit, GET /api/v1/analysis/... */
 #include "jrs/executive/api/internal.h"
+#include <string.h>
 
 static void listed(struct api_call *call, const void *res)
 {
-	api_reply_json(call, 200, api_encode(call, res));
+	api_reply_struct(call, 200, call->shape, res, NULL);
 }
 
 static void decided(struct api_call *call, const void *res)
 {
-	api_reply_json(call, 201, api_encode(call, res));
+	api_reply_struct(call, 201, call->shape, res, NULL);
 }
 
 void api_get_decisions(struct api_call *call)
@@ -19,6 +20,12 @@ void api_get_decisions(struct api_call *call)
 		api_forward(call, call->api->cfg.memory, MSG_memory_decisions, &msg, UINT32_MAX, listed);
 }
 
+static void by_its_source(struct api_call *call, struct tr_fault *fault)
+{
+	if (call->who.has_source && fault->code == TR_EREFUSED && strcmp(fault->field, "by") == 0)
+		call->refused_as = "source";
+}
+
 void api_post_decisions(struct api_call *call)
 {
 	struct msg_memory_decide msg;
@@ -27,8 +34,16 @@ void api_post_decisions(struct api_call *call)
 		return;
 	msg.common.request_id = wire_s(call->effect_id);
 	msg.common.has_request_id = true;
-	call->refused_as = "source";
+	call->rename = by_its_source;
 	api_forward(call, call->api->cfg.memory, MSG_memory_decide, &msg, UINT32_MAX, decided);
+}
+
+void api_get_audit(struct api_call *call)
+{
+	struct msg_memory_audit msg;
+
+	if (api_query(call, wire_methods[MSG_memory_audit].params, NULL, (struct http_str){NULL, 0}, &msg) == 0)
+		api_forward(call, call->api->cfg.memory, MSG_memory_audit, &msg, UINT32_MAX, listed);
 }
 
 static void analysed(struct api_call *call, const void *res)

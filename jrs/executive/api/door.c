@@ -113,12 +113,16 @@ int door_open(struct api *api)
 
 void api_stop(struct api *api)
 {
-	if (api != NULL)
-		loop_timer_free(&api->door.timer);
+	if (api == NULL)
+		return;
+	loop_timer_free(&api->door.timer);
+	loop_timer_free(&api->resume);
+	thermal_free(api);
 }
 
 void api_lead(struct api *api)
 {
+	vote_lead(api);
 	if (api->cfg.tokens_ms == 0)
 		return;
 	api->door.stale = true;

@@ -356,6 +356,7 @@ void api_get_events(struct api_call *call)
 void api_drain(struct api *api)
 {
 	api->draining = true;
+	loop_timer_free(&api->resume);
 	while (api->watchers != NULL)
 		watcher_free(api->watchers);
 }

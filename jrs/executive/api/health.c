@@ -10,10 +10,10 @@
 void api_get_welcome(struct api_call *call)
 {
 	api_reply_json(call, 200,
-		       json_pack("{s:s,s:s,s:{s:s,s:s,s:s,s:s,s:s,s:s,s:s}}", "name", "tribe", "version", TRIBE_VERSION,
-				 "links", "memories", "/api/v1/memories", "ask", "/api/v1/ask", "status",
+		       json_pack("{s:s,s:s,s:{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s}}", "name", "tribe", "version",
+				 TRIBE_VERSION, "links", "memories", "/api/v1/memories", "ask", "/api/v1/ask", "status",
 				 "/api/v1/status", "thermal", "/api/v1/thermal", "decisions", "/api/v1/decisions",
-				 "events", "/api/v1/events", "metrics", "/metrics"));
+				 "votes", "/api/v1/votes", "events", "/api/v1/events", "metrics", "/metrics"));
 }
 
 void api_get_healthz(struct api_call *call)
@@ -147,6 +147,33 @@ static int scrape_status(struct api_call *call)
 	return call->api->cfg.status(call->api->cfg.arg, SCRAPE_MS, on_scrape_status, call);
 }
 
+/* The answer goes; its numbers stay, and of its lists this one, which without memory is left out. */
+static void keep_thermal(struct api_call *call, const struct res_memory_thermal *res)
+{
+	const struct list_guard_count *from = &res->guard;
+	size_t size = sizeof(*from->v) * from->n, at = size;
+	msgpack_zone *zone = api_zone(call);
+	struct item_guard_count *v;
+	char *p;
+
+	for (uint32_t i = 0; i < from->n; i++)
+		size += from->v[i].class.n + from->v[i].action.n;
+	call->thermal = *res;
+	call->has_thermal = true;
+	p = size == 0 || zone == NULL ? NULL : msgpack_zone_malloc(zone, size);
+	v = (struct item_guard_count *)(void *)p;
+	call->thermal.guard = (struct list_guard_count){v, p == NULL ? 0 : from->n};
+	for (uint32_t i = 0; p != NULL && i < from->n; i++) {
+		v[i] = from->v[i];
+		memcpy(p + at, v[i].class.p, v[i].class.n);
+		v[i].class.p = p + at;
+		at += v[i].class.n;
+		memcpy(p + at, v[i].action.p, v[i].action.n);
+		v[i].action.p = p + at;
+		at += v[i].action.n;
+	}
+}
+
 static void on_scrape_thermal(void *arg, int r, const void *res, const struct tr_fault *fault)
 {
 	struct api_call *call = arg;
@@ -154,8 +181,7 @@ static void on_scrape_thermal(void *arg, int r, const void *res, const struct tr
 	(void)fault;
 	if (r == 0) {
 		api_archive_answered(call->api);
-		call->thermal = *(const struct res_memory_thermal *)res;
-		call->has_thermal = true;
+		keep_thermal(call, res);
 	}
 	if (scrape_status(call) < 0)
 		write_metrics(call, NULL);

@@ -6,9 +6,11 @@
 #include "common/loop/loop.h"
 #include "common/metrics/metrics.h"
 #include "jrs/executive/api/api.h"
+#include "jrs/executive/api/bucket.h"
 #include "jrs/executive/api/check.h"
 #include "jrs/executive/api/cors.h"
 #include "jrs/executive/api/replay.h"
+#include "jrs/executive/api/shed.h"
 #include "jrs/executive/api/tokens.h"
 #include "jrs/executive/http/problem.h"
 #include "proto/json/json.h"
@@ -64,24 +66,32 @@ struct door {
 
 TAILQ_HEAD(call_list, api_call);
 
+struct decided;
 struct api {
 	struct api_cfg cfg;
 	struct tokens tokens;
 	struct door door;
+	struct buckets *rates; /* NULL: no limit */
+	struct shed shed[SHED_NCLASSES];
+	uint64_t rate_limited[2], shed_total[SHED_NCLASSES]; /* by address, by token */
 	char listen_host[256];
 	bool has_token;
 	unsigned char token_hash[TR_SHA256_LEN];
-	struct cors *cors;     /* owned; NULL: no page of another origin */
-	const uint32_t *conns; /* borrowed; NULL: not told */
+	struct decided *decided; /* owned; NULL: nothing was decided yet */
+	struct cors *cors;       /* owned; NULL: no page of another origin */
+	const uint32_t *conns;   /* borrowed; NULL: not told */
 	uint64_t dropped[HTTP_NDROPS];
 	unsigned inflight;                  /* HTTP calls */
 	struct call_list calls;             /* those, the oldest first */
 	struct {                            /* thermal.c */
 		struct call_list next, now; /* calls for the next question, and for that which is being asked */
 		bool asking;
+		struct turn *turn; /* owned; NULL until it is needed */
 	} thermal;
 	struct api_call *keyed;       /* those of them that have a client's Idempotency-Key */
 	unsigned asks;                /* RPC questions */
+	struct vote_run *runs;        /* convene.c: votes under way */
+	struct loop_timer *resume;    /* while votes may have been left in the middle */
 	bool without_integration;     /* said once, when it begins and when it ends */
 	int64_t archive_ms;           /* wall clock of memory-jr's last good answer; 0: none yet */
 	struct replay *answers;       /* of POST /ask, by Idempotency-Key */
@@ -121,14 +131,17 @@ struct api_call {
 	struct peer *peer;            /* being asked by api_forward() */
 	void (*rename)(struct api_call *call, struct tr_fault *fault); /* fields of its faults; NULL: they are ours */
 	void (*done)(struct api_call *call, const void *res);
-	void *own; /* the handler's, in the zone */
+	void *own;                         /* the handler's, in the zone */
 	const struct wire_shape *shape;    /* of res */
-	struct res_memory_thermal thermal; /* /metrics: gathered first; numbers only */
+	struct res_memory_thermal thermal; /* /metrics: gathered first; numbers, and what the guard did */
 	bool has_thermal;
 };
 
 /* reply.c: each of these answers the call and ends it */
 void api_reply_json(struct api_call *call, int status, json_t *doc); /* takes the reference; NULL: out of memory */
+/* A struct of that shape, as json_write() writes it. */
+void api_reply_struct(struct api_call *call, int status, const struct wire_shape *shape, const void *value,
+		      const char *nulls);
 void api_reply_text(struct api_call *call, int status, const char *type, struct buf *body);
 /* The same with a body that stays the caller's. */
 void api_reply_fixed(struct api_call *call, int status, const char *type, const char *body, size_t n);
@@ -146,6 +159,15 @@ int api_reply_stream(struct api_call *call, const char *type, const struct http_
 		     struct http_stream **out);
 void api_reply_empty(struct api_call *call, const char *extra); /* 204 */
 
+/* admit.c: of those who may call, is there room now? false: it is answered (429, 503). */
+bool admit_address(struct api_call *call);
+bool admit_principal(struct api_call *call);
+bool admit_would(const struct api *api, const struct route *route); /* not be shed */
+/* decided.c: a decision of executive-jr's own, such as ("shed begins", "why ..."): of one topic one is written in each
+ * hour. Never blocks and never fails: who is shedding load has other cares. */
+void api_decided(struct api *api, const char *topic, const char *text);
+/* thermal.c */
+void thermal_free(struct api *api);
 /* router.c: who calls, and may they? Then the route's handler. */
 void api_admit(struct api_call *call);
 /* door.c */
@@ -197,6 +219,12 @@ bool api_is_admin(const struct api_call *call);
 typedef void ask_done(void *arg, int r, const struct res_executive_ask *res, const struct tr_fault *fault);
 int ask_start(struct api *api, const struct msg_executive_ask *q, const struct principal *who, uint32_t timeout_ms,
 	      const char *request_id, ask_done *done, void *arg, struct tr_fault *fault);
+/* convene.c: puts a proposal to the vote, durably, asks each Jr for its ballot, and brings them to the archive. done as
+ * above; created: it was not known before. An open vote is one that waits for others until its deadline. */
+typedef void vote_done(void *arg, int r, const struct item_vote *vote, bool created, const struct tr_fault *fault);
+int vote_start(struct api *api, const struct msg_memory_vote_open *msg, uint32_t timeout_ms, vote_done *done,
+	       void *arg);
+void vote_lead(struct api *api); /* this process leads: votes that were left in the middle are convened anew */
 /* quote.c: how sure an answer is that only quotes a source: half the share of the question's words found in it. */
 double quote_confidence(const char *question, size_t n, const char *content, size_t content_n);
 /* events.c: streams of those who may read them no more are ended */

@@ -130,6 +130,8 @@ static void name_memory(struct api_call *call, struct tr_fault *fault)
 	unsigned long n;
 	size_t i = 0;
 
+	if (call->who.has_source && fault->code == TR_EREFUSED && strstr(fault->field, "source") != NULL)
+		call->refused_as = "source";
 	if (strncmp(fault->field, "memories[", 9) != 0)
 		return;
 	n = strtoul(fault->field + 9, &end, 10);
@@ -153,7 +155,7 @@ static void added(struct api_call *call, const void *res)
 
 	for (uint32_t i = 0; i < r->memories.n; i++)
 		created = created || r->memories.v[i].created;
-	api_reply_json(call, created ? 201 : 200, api_encode(call, res));
+	api_reply_struct(call, created ? 201 : 200, call->shape, res, NULL);
 }
 
 void api_post_memories(struct api_call *call)
@@ -179,17 +181,13 @@ void api_post_memories(struct api_call *call)
 	msg.memories.v = b.v;
 	msg.memories.n = (uint32_t)b.n;
 	call->rename = name_memory;
-	call->refused_as = "source";
 	api_forward(call, call->api->cfg.memory, MSG_memory_add, &msg, UINT32_MAX, added);
 }
 
 /* ---- GET ---- */
 static void recalled(struct api_call *call, const void *res)
 {
-	json_t *doc = api_encode(call, res);
-
-	api_nulls(doc, "next_cursor");
-	api_reply_json(call, 200, doc);
+	api_reply_struct(call, 200, call->shape, res, "next_cursor");
 }
 
 void api_get_memories(struct api_call *call)
@@ -207,7 +205,7 @@ static void got(struct api_call *call, const void *res)
 {
 	const struct res_memory_get *r = res;
 
-	api_reply_json(call, 200, json_encode(&wire_shape_memory, &r->memory));
+	api_reply_struct(call, 200, &wire_shape_memory, &r->memory, NULL);
 }
 
 void api_get_memory(struct api_call *call)
@@ -226,7 +224,7 @@ static void patched(struct api_call *call, const void *res)
 {
 	const struct res_memory_patch *r = res;
 
-	api_reply_json(call, 200, json_encode(&wire_shape_memory, &r->memory));
+	api_reply_struct(call, 200, &wire_shape_memory, &r->memory, NULL);
 }
 
 void api_patch_memory(struct api_call *call)

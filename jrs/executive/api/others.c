@@ -14,6 +14,7 @@ struct waiting {
 	struct peer *peer;
 	uint32_t token;
 	uint64_t since_ms;
+	int shed; /* its class, -1: it is not watched */
 	peer_cb *cb;
 	void *arg;
 };
@@ -30,6 +31,37 @@ static const char *name_of(const struct api *api, const struct peer *peer)
 void api_absent(struct tr_fault *fault, int r, const char *who)
 {
 	(void)tr_fault_set(fault, r, "", r == TR_EDEADLINE ? "%s did not answer in time" : "%s is not there", who);
+}
+
+/* ---- how long memory-jr takes ---- */
+static int class_of(const struct api *api, const struct peer *peer, enum wire_msg_id id)
+{
+	if (peer != api->cfg.memory)
+		return -1;
+	switch (id) {
+	case MSG_memory_add:
+	case MSG_memory_patch:
+	case MSG_memory_forget:
+	case MSG_memory_decide:
+		return SHED_WRITE;
+	case MSG_memory_get:
+	case MSG_memory_recall:
+	case MSG_memory_thermal:
+	case MSG_memory_decisions:
+		return SHED_READ;
+	default:
+		return -1;
+	}
+}
+
+/* A refusal is an answer too; that it is away, or has no place for more, is none. */
+static void watched(const struct waiting *w, int r)
+{
+	bool good = r != TR_EDEADLINE && r != TR_EUNAVAILABLE && r != TR_ECLOSED && r != TR_EBUSY && r != TR_ESTORE;
+	uint64_t now = tr_mono_ms();
+
+	if (w->shed >= 0)
+		shed_end(&w->api->shed[w->shed], good, now - w->since_ms, now);
 }
 
 static void unlink_waiting(struct waiting *w)
@@ -53,6 +85,7 @@ static void end(struct waiting *w, int r, const void *res, const struct tr_fault
 	struct waiting was = *w;
 
 	unlink_waiting(w);
+	watched(w, r);
 	free(w);
 	was.cb(was.arg, r, res, fault);
 }
@@ -145,6 +178,8 @@ int api_ask(struct api *api, struct peer *peer, enum wire_msg_id id, const void 
 	}
 	*(w->prev != NULL ? &w->prev->next : &api->first) = w;
 	api->last = w;
+	if ((w->shed = class_of(api, peer, id)) >= 0)
+		shed_begin(&api->shed[w->shed]);
 	if (api->patience == NULL && loop_timer_new(&api->patience, api->cfg.loop, on_patience, api) == 0)
 		(void)loop_timer_start(api->patience, PATIENCE_MS, 0); /* else its deadline ends it */
 	return 0;

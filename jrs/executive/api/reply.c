@@ -19,7 +19,7 @@ static const struct {
 	{TR_EREFUSED, 403, true},  {TR_EBUSY, 503, false},       {TR_EUNAVAILABLE, 503, true},
 	{TR_EDEADLINE, 503, true}, {TR_ECLOSED, 503, false},     {TR_ESTORE, 503, false},
 	{TR_ENOMEM, 503, false},   {TR_EUNSUPPORTED, 501, true}, {TR_EQUOTA, 403, true},
-	{TR_ENOSPACE, 503, true},
+	{TR_ENOSPACE, 503, true},  {TR_ESECRET, 422, true},
 };
 
 static void send_problem(struct api_call *call, int status, const char *problem, const char *title, const char *extra,
@@ -129,6 +129,19 @@ void api_reply_json(struct api_call *call, int status, json_t *doc)
 		return;
 	}
 	json_decref(doc);
+	http_respond_buf(api_call_end(call, status), status, "application/json", NO_STORE, &body);
+}
+
+void api_reply_struct(struct api_call *call, int status, const struct wire_shape *shape, const void *value,
+		      const char *nulls)
+{
+	struct buf body = {0};
+
+	if (json_write(shape, value, nulls, &body) < 0) {
+		buf_free(&body);
+		api_failf(call, TR_ENOMEM, "", "%s", tr_strerror(TR_ENOMEM));
+		return;
+	}
 	http_respond_buf(api_call_end(call, status), status, "application/json", NO_STORE, &body);
 }
 

@@ -2,6 +2,7 @@
 #include "common/base/text.h"
 #include "jrs/executive/api/auth.h"
 #include "jrs/executive/api/internal.h"
+#include "jrs/kit/decided.h"
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,7 +41,10 @@ int api_new(struct api **out, const struct api_cfg *cfg)
 	}
 	for (unsigned i = 0; i <= NROUTES; i++)
 		metrics_latency_init(&api->latency[i]);
-	if ((r = door_open(api)) < 0) {
+	for (int i = 0; i < SHED_NCLASSES; i++)
+		shed_init(&api->shed[i], cfg->shed_target_ms, tr_mono_ms());
+	r = cfg->rate_per_s == 0 ? 0 : buckets_new(&api->rates, cfg->rate_per_s, cfg->rate_burst, 0);
+	if (r < 0 || (r = door_open(api)) < 0) {
 		api_free(&api);
 		return r;
 	}
@@ -52,10 +56,14 @@ void api_free(struct api **api)
 {
 	if (*api == NULL)
 		return;
-	assert((*api)->inflight == 0 && (*api)->asks == 0 && (*api)->streams == 0);
+	assert((*api)->inflight == 0 && (*api)->asks == 0 && (*api)->runs == NULL && (*api)->streams == 0);
+	loop_timer_free(&(*api)->resume);
 	replay_free(&(*api)->answers);
 	tokens_free(&(*api)->tokens);
 	cors_free(&(*api)->cors);
+	buckets_free(&(*api)->rates);
+	decided_free(&(*api)->decided);
+	thermal_free(*api);
 	free(*api);
 	*api = NULL;
 }
@@ -311,7 +319,7 @@ static void route_call(struct api_call *call)
 /* A browser sends no token with its question what a page may send; it learns nothing that Allow would not say. */
 void api_admit(struct api_call *call)
 {
-	if (cors_preflight(call->api->cors, call->req) || auth_check(call))
+	if (cors_preflight(call->api->cors, call->req) || (auth_check(call) && admit_principal(call)))
 		route_call(call);
 }
 
@@ -329,7 +337,7 @@ void api_request(void *arg, struct http_req *req)
 	if (call->api->mute) {
 		call->unheard = call->api->unheard;
 		call->api->unheard = call;
-	} else {
+	} else if (admit_address(call)) {
 		api_admit(call);
 	}
 }
@@ -342,6 +350,7 @@ void api_mute(void *arg, bool mute)
 	api->mute = mute;
 	while (!api->mute && (call = api->unheard) != NULL) {
 		api->unheard = call->unheard;
-		api_admit(call);
+		if (admit_address(call))
+			api_admit(call);
 	}
 }

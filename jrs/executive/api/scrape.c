@@ -28,8 +28,25 @@ static void put_thermal(struct metrics_writer *w, const struct res_memory_therma
 		metrics_put(w, METRIC_PHASE, t->phase_coherence_avg);
 		metrics_put(w, METRIC_PHASE_ALIAS, t->phase_coherence_avg);
 	}
+#define VOTES(name) metrics_put(w, METRIC_VOTES, (double)t->votes.name, #name)
+	if (t->has_votes) {
+		VOTES(yes);
+		VOTES(no);
+		VOTES(option);
+		VOTES(tie);
+		VOTES(no_quorum);
+		VOTES(no_majority);
+	}
+#undef VOTES
 	if (t->has_quota_refused_total)
 		metrics_put(w, METRIC_QUOTA_REFUSED, (double)t->quota_refused_total);
+	for (uint32_t i = 0; i < t->guard.n; i++) {
+		char class[33], action[17];
+
+		tr_copy(class, sizeof(class), t->guard.v[i].class.p, t->guard.v[i].class.n);
+		tr_copy(action, sizeof(action), t->guard.v[i].action.p, t->guard.v[i].action.n);
+		metrics_put(w, METRIC_GUARD, (double)t->guard.v[i].count, class, action);
+	}
 	if (t->has_purge_due_s)
 		metrics_put(w, METRIC_PURGE_DUE, (double)t->purge_due_s);
 }
@@ -158,6 +175,10 @@ static void put_http(struct metrics_writer *w, const struct api *api)
 		if (api->refused[s] > 0)
 			metrics_put(w, METRIC_HTTP_REFUSED, (double)api->refused[s], status);
 	}
+	metrics_put(w, METRIC_HTTP_RATE_LIMITED, (double)api->rate_limited[0], "address");
+	metrics_put(w, METRIC_HTTP_RATE_LIMITED, (double)api->rate_limited[1], "token");
+	metrics_put(w, METRIC_HTTP_SHED, (double)api->shed_total[SHED_READ], "read");
+	metrics_put(w, METRIC_HTTP_SHED, (double)api->shed_total[SHED_WRITE], "write");
 	metrics_put(w, METRIC_SSE_STREAMS, (double)api->streams);
 	metrics_put(w, METRIC_SSE_CUT, (double)api->streams_cut);
 }

@@ -1,18 +1,62 @@
 /* GET /api/v1/thermal. Whoever asks while memory-jr is being asked waits for the next question, which is then asked
  * once for all of them: each answer is of a moment behind its request, and a hundred clients cost what one costs. */
 #include "jrs/executive/api/internal.h"
+#include <stdlib.h>
 #include <string.h>
 
 #define HOTTEST 10
 
 static void ask(struct api *api);
 
-/* Those fields are always there: null when nobody knows them. */
-static json_t *complete(json_t *doc)
+/* ---- the end of the loop's turn ---- */
+struct turn {
+	uv_check_t check;
+	struct api *api;
+};
+
+static void on_closed(uv_handle_t *h)
 {
-	api_nulls(doc, "average_temperature sacred_min_temperature phase_coherence_avg thermal_entropy");
-	return doc;
+	free(h->data);
 }
+
+static void on_turn(uv_check_t *check)
+{
+	struct turn *t = check->data;
+
+	uv_check_stop(check);
+	ask(t->api);
+}
+
+/* Asks the next question when the sockets that are ready have been read: who stands there joins it. */
+static void gather(struct api *api)
+{
+	struct turn *t = api->thermal.turn;
+
+	if (TAILQ_EMPTY(&api->thermal.next)) {
+		api->thermal.asking = false;
+		return;
+	}
+	if (t == NULL && (t = calloc(1, sizeof(*t))) != NULL) {
+		t->api = api;
+		uv_check_init(api->cfg.loop, &t->check);
+		t->check.data = t;
+		api->thermal.turn = t;
+	}
+	if (t == NULL)
+		ask(api);
+	else
+		uv_check_start(&t->check, on_turn);
+}
+
+void thermal_free(struct api *api)
+{
+	if (api->thermal.turn != NULL)
+		uv_close((uv_handle_t *)&api->thermal.turn->check, on_closed);
+	api->thermal.turn = NULL;
+}
+
+/* Those fields are always there: null when nobody knows them. */
+#define NULLS "average_temperature sacred_min_temperature phase_coherence_avg thermal_entropy"
 
 /* ---- one for all ---- */
 static void fail_all(struct api *api, struct call_list *calls, int r, const struct tr_fault *fault)
@@ -33,18 +77,16 @@ static void fail_all(struct api *api, struct call_list *calls, int r, const stru
 
 static void answer_all(struct api *api, struct call_list *calls, const struct res_memory_thermal *res)
 {
-	json_t *doc = complete(json_encode(wire_methods[MSG_memory_thermal].result, res));
 	static const struct tr_fault no_memory = {.code = TR_ENOMEM};
 	struct buf body = {0};
 	struct api_call *call;
 
-	if (doc == NULL || json_print(doc, &body) < 0)
+	if (json_write(wire_methods[MSG_memory_thermal].result, res, NULLS, &body) < 0)
 		fail_all(api, calls, TR_ENOMEM, &no_memory);
 	while ((call = TAILQ_FIRST(calls)) != NULL) {
 		TAILQ_REMOVE(calls, call, in_turn);
 		api_reply_fixed(call, 200, "application/json", body.p, body.len);
 	}
-	json_decref(doc);
 	buf_free(&body);
 }
 
@@ -54,13 +96,15 @@ static void on_answer(void *arg, int r, const void *res, const struct tr_fault *
 	struct call_list calls = TAILQ_HEAD_INITIALIZER(calls);
 
 	TAILQ_CONCAT(&calls, &api->thermal.now, in_turn);
+	if (r == TR_ECLOSED) /* this process leaves: there is nobody to ask any more */
+		TAILQ_CONCAT(&calls, &api->thermal.next, in_turn);
 	if (r < 0) {
 		fail_all(api, &calls, r, fault);
 	} else {
 		api_archive_answered(api);
 		answer_all(api, &calls, res);
 	}
-	ask(api);
+	gather(api);
 }
 
 /* Answering may bring a connection's next request: until the last of them has its answer it waits in next. */
@@ -91,7 +135,7 @@ static void ask(struct api *api)
 /* ---- one for one: other memories exist for whoever is bound to a source ---- */
 static void measured(struct api_call *call, const void *res)
 {
-	api_reply_json(call, 200, complete(api_encode(call, res)));
+	api_reply_struct(call, 200, call->shape, res, NULLS);
 }
 
 void api_get_thermal(struct api_call *call)

@@ -84,7 +84,7 @@ void api_rotate_token(struct api_call *call)
 	struct msg_memory_token_rotate msg = {.has_overlap_s = false};
 	struct item_rotation want;
 
-	if (api_query(call, &wire_shape_rotation, "name", http_segment(call->req, 3), &want) < 0 ||
+	if (api_body_at(call, &wire_shape_rotation, "name", http_segment(call->req, 3), &want) < 0 ||
 	    make(call, &msg.hash) == NULL)
 		return;
 	msg.common.request_id = wire_s(call->effect_id);

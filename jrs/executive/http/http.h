@@ -113,6 +113,9 @@ bool http_expects_continue(const struct http_req *req);
 /* The address that was dialled, as a Host header names it: "10.0.0.1", "[::1]". false: lost. */
 #define HTTP_ADDRESS_MAX 64
 bool http_local_address(const struct http_req *req, char out[HTTP_ADDRESS_MAX]);
+/* Who calls, for counting: the bytes of an IPv4 address, or of the network (/64) of an IPv6 one. How many; 0: lost. */
+#define HTTP_PEER_MAX 8
+size_t http_peer(const struct http_req *req, unsigned char out[HTTP_PEER_MAX]);
 /* Does the server's certificate speak for this host (name, address, "[IPv6]")? false without TLS. */
 bool http_certified(const struct http_req *req, const char *host);
 /* The i-th name of the client's certificate, if it has shown one that is signed by a CA of ours; NULL: there are no more. */

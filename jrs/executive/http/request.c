@@ -215,6 +215,27 @@ bool http_local_address(const struct http_req *req, char out[HTTP_ADDRESS_MAX])
 	return true;
 }
 
+size_t http_peer(const struct http_req *req, unsigned char out[HTTP_PEER_MAX])
+{
+	struct sockaddr_storage ss;
+	const struct sockaddr_in *v4 = (const struct sockaddr_in *)(const void *)&ss;
+	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)(const void *)&ss;
+	int n = sizeof(ss);
+
+	if (req->conn == NULL || uv_tcp_getpeername(&req->conn->tcp, (struct sockaddr *)&ss, &n) < 0)
+		return 0;
+	if (ss.ss_family == AF_INET) {
+		memcpy(out, &v4->sin_addr, 4);
+		return 4;
+	}
+	if (IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr)) {
+		memcpy(out, &v6->sin6_addr.s6_addr[12], 4);
+		return 4;
+	}
+	memcpy(out, &v6->sin6_addr, 8);
+	return 8;
+}
+
 bool http_certified(const struct http_req *req, const char *host)
 {
 	return http_secure(req) && req->conn->srv != NULL && tls_ctx_covers(req->conn->srv->tls, host);

@@ -131,6 +131,77 @@ static const struct call_doc doc_api_post_decisions = {
 		     .example = "{\"decision\":" DECISION "}"}},
 };
 
+/* ---- votes ---- */
+#define VOTE                                                                                                          \
+	"\"vote_id\":\"kettle-1\",\"proposal\":\"Which kettle goes to the north "                                     \
+	"kitchen?\",\"options\":[\"red\",\"blue\"],"                                                                  \
+	"\"quorum\":1,\"threshold\":0.5,\"by\":\"loopback\",\"opened_at\":\"2026-11-28T23:28:08.980Z\",\"convened\":" \
+	"true,"                                                                                                       \
+	"\"decided\":false,\"outcome\":\"open\",\"results\":{\"memory_jr\":\"abstain\"},\"ballots\":[{\"voter\":"     \
+	"\"memory_jr\",\"choice\":\"abstain\",\"reason\":\"no precedent: nothing that is remembered speaks to "       \
+	"it\",\"evidence\":[],\"at\":\"2026-11-28T23:28:08.982Z\"}],\"tally\":{\"red\":0,\"blue\":0,\"abstain\":4,"   \
+	"\"absent\":0},\"minority\":[],\"timestamp\":\"2026-11-28T23:28:08.985Z\",\"closes_at\":"                     \
+	"\"2026-11-29T00:28:08.980Z\",\"closed_at\":null,\"memory_id\":null,\"decision_id\":null"
+
+static const struct call_doc doc_api_post_vote = {
+	.tag = "Votes",
+	.summary = "Put a proposal to the vote",
+	.text = "Of the four Jrs, each from its own evidence, and until deadline_s is over of whoever else has a name. "
+		"Without a deadline the answer is the closed vote. The same vote_id, or Idempotency-Key, is the same "
+		"vote. "
+		"`by` is whoever calls and must not be given.",
+	.body = MSG_executive_vote,
+	.example = "{\"vote_id\":\"kettle-1\",\"proposal\":\"Which kettle goes to the north kitchen?\","
+		   "\"options\":[\"red\",\"blue\"],\"deadline_s\":3600,\"quorum\":1}",
+	.answers = {{.status = 201,
+		     .what = "The vote, closed, or open until its deadline",
+		     .item = &wire_shape_vote,
+		     .example = "{" VOTE "}"},
+		    {.status = 200, .what = "It was there already", .item = &wire_shape_vote}},
+};
+static const struct call_doc doc_api_get_votes = {
+	.tag = "Votes",
+	.summary = "The votes",
+	.text = "Newest first, without ballots.",
+	.query = MSG_memory_votes,
+	.asks = "limit=1",
+	.answers = {{.status = 200, .what = "Votes, perhaps none", .result = MSG_memory_votes}},
+};
+static const struct call_doc doc_api_get_vote = {
+	.tag = "Votes",
+	.summary = "One vote as it stands",
+	.query = MSG_memory_vote,
+	.path = "kettle-1",
+	.answers = {{.status = 200, .what = "The vote", .item = &wire_shape_vote}},
+};
+static const struct call_doc doc_api_post_ballot = {
+	.tag = "Votes",
+	.summary = "Vote",
+	.text = "Under the name of the token; `voter` only where no token is asked for. The same ballot again changes "
+		"nothing, another choice before the deadline replaces it.",
+	.body_schema = "{\"$ref\":\"#/components/schemas/new_ballot\"}",
+	.body_item = &wire_shape_new_ballot,
+	.query = MSG_memory_vote,
+	.path = "kettle-1",
+	.example = "{\"voter\":\"ada\",\"choice\":\"blue\",\"reason\":\"The red one is too small.\"}",
+	.answers = {{.status = 201, .what = "It counts", .item = &wire_shape_vote},
+		    {.status = 200, .what = "It was there already", .item = &wire_shape_vote}},
+};
+static const struct call_doc doc_api_get_audit = {
+	.tag = "Decisions",
+	.summary = "What the guard refused, redacted and flagged",
+	.text = "Newest first. At most 10,000 lines of each action are kept; what was flagged in a memory is forgotten "
+		"with it.",
+	.query = MSG_memory_audit,
+	.asks = "limit=1&action=refused",
+	.answers = {{.status = 200,
+		     .what = "Lines",
+		     .result = MSG_memory_audit,
+		     .example = "{\"audit\":[{\"at\":\"2026-11-28T18:00:00.000Z\",\"action\":\"refused\",\"class\":"
+				"\"password\",\"method\":\"memory.add\",\"who\":\"loopback\",\"field\":\"memories[0]."
+				"content\"}]}"}},
+};
+
 /* ---- the tribe ---- */
 static const struct call_doc doc_api_get_status = {
 	.tag = "Tribe",
@@ -215,9 +286,12 @@ static const struct call_doc doc_api_rotate_token = {
 	.tag = "Tokens",
 	.summary = "Another token in the place of one",
 	.text = "The one before stays good for overlap_s seconds more, 300 when not said.",
-	.query = MSG_memory_token_rotate,
+	.query = MSG_memory_token_rotate, /* of which the path has the name */
 	.path = "desk",
-	.asks = "overlap_s=60",
+	.body_schema = "{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{\"overlap_s\":{\"type\":"
+		       "\"integer\",\"minimum\":0,"
+		       "\"maximum\":86400,\"description\":\"the one before stays good for so many seconds\"}}}",
+	.example = "{\"overlap_s\":60}",
 	.answers = {{.status = 201, .what = "It is there", .item = &wire_shape_token, TOKEN_SHOWN},
 		    {.status = 200,
 		     .what = "Asked again under the same Idempotency-Key: without the token",

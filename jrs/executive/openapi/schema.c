@@ -218,9 +218,11 @@ json_t *schema_shape(json_t *components, const struct wire_shape *shape, const c
 	return s;
 }
 
-/* Items whose fields are always there, as on_status() has it. */
+/* Items whose fields are always there, as on_status() and vote_json() have it. */
 static const char *nulls_of(const struct wire_shape *item)
 {
+	if (item == &wire_shape_vote)
+		return "memory_id decision_id closes_at closed_at";
 	return item == &wire_shape_sentience ? "index uptime coherence thermal_balance" : NULL;
 }
 

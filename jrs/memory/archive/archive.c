@@ -90,6 +90,9 @@ static bool lane_of(struct sql_archive *a, enum wire_msg_id id, struct lane **ou
 	case MSG_memory_token_revoke:
 	case MSG_memory_govern:
 	case MSG_memory_carry_out:
+	case MSG_memory_vote_open:
+	case MSG_memory_vote_cast:
+	case MSG_memory_vote_close:
 		*out = &a->writer;
 		return true;
 	case MSG_memory_get:
@@ -103,6 +106,9 @@ static bool lane_of(struct sql_archive *a, enum wire_msg_id id, struct lane **ou
 	case MSG_memory_tokens:
 	case MSG_memory_token_keys:
 	case MSG_memory_acts:
+	case MSG_memory_vote:
+	case MSG_memory_votes:
+	case MSG_memory_audit:
 		*out = &a->reading;
 		return true;
 	default:
@@ -330,6 +336,7 @@ static void take_down(struct sql_archive *a)
 	quota_free(a);
 	space_free(a);
 	constants_free(a);
+	guard_free(&a->guard);
 	free(a->heat.v);
 	free(a->words.v);
 	free(a->missed.v);
@@ -497,6 +504,7 @@ int sql_archive_open(struct archive **out, const struct db_driver *driver, const
 	a->wall_ms = cfg->wall_ms == NULL ? tr_wall_ms : cfg->wall_ms;
 	a->wanted_epoch = cfg->epoch;
 	a->following = cfg->follow;
+	a->policy = cfg->guard;
 	a->scrub_first_ms = cfg->scrub_first_ms;
 	a->scrub_every_ms = cfg->scrub_every_ms;
 	a->scrub_rest_ms = cfg->scrub_rest_ms;

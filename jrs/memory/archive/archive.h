@@ -12,6 +12,7 @@
 #ifndef JRS_MEMORY_ARCHIVE_ARCHIVE_H
 #define JRS_MEMORY_ARCHIVE_ARCHIVE_H
 #include "common/base/version.h"
+#include "jrs/memory/guard/guard.h"
 #include "jrs/memory/thermal/entangle.h"
 #include "jrs/memory/thermal/thermal.h"
 #include "proto/wire/wire.h"
@@ -39,6 +40,7 @@ struct archive_cfg {
 	uint32_t scrub_first_ms, scrub_every_ms, scrub_rest_ms;
 	uint64_t purge_after_ms; /* what is forgotten begins to be purged from the files so late at most. 0: 50 minutes
 				  */
+	struct guard_policy guard; /* zeroed: the strictest */
 	/* Memories, and bytes of their content and metadata, that one source may have; 0: no limit */
 	uint64_t source_rows_max, source_bytes_max;
 	/* SQLite: below so many free bytes on the disk nothing is written but what frees room; 0: not looked at.
@@ -80,6 +82,7 @@ struct archive_answer {
 	 * removed, and what restore brought along a known phase coherence */
 	const struct archive_hit *hits;
 	unsigned nhits;
+	bool fresh; /* a write: this call did it; else it is the stored answer of an earlier one */
 };
 /* r == 0: answer; else fault says why. Both borrowed during the call. */
 typedef void archive_cb(void *arg, int r, const struct archive_answer *answer, const struct tr_fault *fault);
@@ -148,8 +151,8 @@ struct archive_stats {
 	uint64_t quota_refused; /* since the start */
 	int64_t purge_due_ms;   /* wall clock: since when something that was forgotten waits to be purged; 0: nothing */
 	int64_t act_due_ms;     /* wall clock: when an act is due (memory.carry_out); 0: none is pending */
-	uint64_t recalls_total; /* over all lives of this archive */
-	uint64_t changes;       /* grows with every commit */
+	uint64_t recalls_total;          /* over all lives of this archive */
+	uint64_t changes;                /* grows with every commit */
 	uint64_t commits, committed_calls, notes_dropped;
 	uint64_t epoch; /* the archive's, of the newest lead, as it was read last */
 	/* from the rows, at the start, by archive_refresh() and when the lead was taken: memories whose phase coherence

@@ -3,6 +3,7 @@
  * of requests, recall_log, thermal_heat_map, counters. docs/DISASTER_RECOVERY.md has it in words. */
 #include "jrs/memory/archive/backup_inside.h"
 #include "jrs/memory/archive/canon.h"
+#include "jrs/memory/archive/schema.h"
 #include <string.h>
 
 #define LOOK_ROWS 256u /* between two looks at watch->stop */
@@ -17,7 +18,12 @@ static const struct {
 	{SQL_CONTENT_IMPORTS, "import", "TTIIIIIIII"},
 	{SQL_CONTENT_PAIRS, "pair", "TTII"},
 	{SQL_CONTENT_SETTINGS, "setting", "TR"},
+	/* from here on of an archive that has votes */
+	{SQL_CONTENT_VOTES, "vote", "TTJIRTIIIIITITT"},
+	{SQL_CONTENT_BALLOTS, "ballot", "TTTRTJII"},
 };
+#define NTABLES       ((unsigned)(sizeof(tables) / sizeof(tables[0])))
+#define WITHOUT_VOTES (NTABLES - 2)
 
 void watch_phase(struct backup_watch *w, const char *phase, uint64_t total)
 {
@@ -78,9 +84,24 @@ static int counts(struct db *db, struct item_backup *out)
 					&rows->requests,        &rows->recall_log,
 					&rows->thermal_heat_map};
 
+		memset(rows, 0, sizeof(*rows));
 		out->schema = (uint32_t)q_get_i64(&q, 0);
 		for (int i = 0; i < (int)(sizeof(to) / sizeof(to[0])); i++)
 			*to[i] = (uint64_t)q_get_i64(&q, i + 1);
+	}
+	q_end(&q);
+	return r == 1 ? 0 : r < 0 ? r : TR_ESTORE;
+}
+
+static int count_votes(struct db *db, struct item_backup_rows *rows)
+{
+	struct query q = q_begin(db, SQL_CONTENT_VOTE_COUNTS);
+	int r = q_row(&q);
+
+	if (r == 1) {
+		rows->has_votes = rows->has_ballots = true;
+		rows->votes = (uint64_t)q_get_i64(&q, 0);
+		rows->ballots = (uint64_t)q_get_i64(&q, 1);
 	}
 	q_end(&q);
 	return r == 1 ? 0 : r < 0 ? r : TR_ESTORE;
@@ -94,11 +115,12 @@ int backup_content(struct db *db, struct backup_watch *w, struct backup *out, st
 	int r;
 
 	canon_init(&c);
-	if ((r = tr_sha256_new(&sum)) == 0 && (r = counts(db, &out->item)) == 0)
+	if ((r = tr_sha256_new(&sum)) == 0 && (r = counts(db, &out->item)) == 0 &&
+	    (out->item.schema < SCHEMA_VOTES || (r = count_votes(db, &out->item.rows)) == 0))
 		watch_phase(w, "reading",
 			    rows->thermal_memory_archive + rows->decisions + rows->imports + rows->entanglements +
-				    rows->settings);
-	for (unsigned t = 0; r == 0 && t < sizeof(tables) / sizeof(tables[0]); t++)
+				    rows->settings + rows->votes + rows->ballots);
+	for (unsigned t = 0; r == 0 && t < (rows->has_votes ? NTABLES : WITHOUT_VOTES); t++)
 		r = table(db, t, w, &c, sum);
 	if (r == 0)
 		r = tr_sha256_end(&sum, out->content_sha256);
@@ -112,6 +134,16 @@ int backup_content(struct db *db, struct backup_watch *w, struct backup *out, st
 	return r < 0 && w->stop ? TR_ECLOSED : r;
 }
 
+static bool same_rows(const struct item_backup_rows *a, const struct item_backup_rows *b)
+{
+	return a->thermal_memory_archive == b->thermal_memory_archive && a->decisions == b->decisions &&
+	       a->imports == b->imports && a->entanglements == b->entanglements && a->settings == b->settings &&
+	       a->requests == b->requests && a->recall_log == b->recall_log &&
+	       a->thermal_heat_map == b->thermal_heat_map && a->has_votes == b->has_votes &&
+	       a->has_ballots == b->has_ballots && (!a->has_votes || a->votes == b->votes) &&
+	       (!a->has_ballots || a->ballots == b->ballots);
+}
+
 int backup_compare(const struct backup *want, const struct backup *got, struct tr_fault *fault)
 {
 	const struct item_backup *a = &want->item, *b = &got->item;
@@ -122,7 +154,7 @@ int backup_compare(const struct backup *want, const struct backup *got, struct t
 	if (a->memories != b->memories)
 		return tr_fault_set(fault, TR_EINVAL, "memories", "are %llu in the file, %llu in its manifest",
 				    (unsigned long long)b->memories, (unsigned long long)a->memories);
-	if (memcmp(&a->rows, &b->rows, sizeof(a->rows)) != 0)
+	if (!same_rows(&a->rows, &b->rows))
 		return tr_fault_set(fault, TR_EINVAL, "rows", "of a table are not as many as the manifest says");
 	if (strcmp(want->content_sha256, got->content_sha256) != 0)
 		return tr_fault_set(fault, TR_EINVAL, "content_sha256", "of the rows is not what the manifest says");

@@ -249,7 +249,7 @@ int backup_pg_hold(struct backup_pg *b, char snapshot[BACKUP_SNAPSHOT], struct t
 	int r;
 
 	watch_phase(b->watch, "dumping", 0);
-	if ((r = pg_open_lone(&b->held, b->conninfo, &b->watch->stop, fault)) < 0)
+	if ((r = pg_open_lone(&b->held, b->conninfo, true, &b->watch->stop, fault)) < 0)
 		return r;
 	if ((r = b->held.driver->look(&b->held)) == 0) {
 		q = q_begin(&b->held, SQL_EXPORT_SNAPSHOT);
@@ -302,7 +302,7 @@ int backup_pg_drop(struct backup_pg *b, struct tr_fault *fault)
 	return r;
 }
 
-/* Is there an archive in it that this program can read? */
+/* Is there an archive in it that this program can read? Its version. */
 static int check_version(PGconn *pg, struct tr_fault *fault)
 {
 	char version[BACKUP_DB_NAME] = "";
@@ -313,7 +313,7 @@ static int check_version(PGconn *pg, struct tr_fault *fault)
 	if (atoi(version) > schema_version())
 		return tr_fault_set(fault, TR_EUNSUPPORTED, "schema", "is %s, of a newer program; this one knows %d",
 				    version, schema_version());
-	return 0;
+	return atoi(version);
 }
 
 /* Rows name the transaction that made them, for whoever follows; those of another server may name one that is still to
@@ -334,17 +334,17 @@ int backup_pg_prove(struct backup_pg *b, const struct backup *want, struct tr_fa
 	struct db db = {.driver = NULL};
 	struct backup got = {.version = ""};
 	char *conninfo = NULL;
-	int r;
+	int r, version;
 
 	if (pg == NULL)
 		return TR_EUNAVAILABLE;
-	if ((r = check_version(pg, fault)) < 0)
+	if ((r = version = check_version(pg, fault)) < 0)
 		goto out;
 	if ((conninfo = with_database(b->conninfo, b->scratch)) == NULL) {
 		r = tr_fault_set(fault, TR_ENOMEM, "", "%s", tr_strerror(TR_ENOMEM));
 		goto out;
 	}
-	if ((r = pg_open_lone(&db, conninfo, &b->watch->stop, fault)) < 0)
+	if ((r = pg_open_lone(&db, conninfo, version >= SCHEMA_VOTES, &b->watch->stop, fault)) < 0)
 		goto out;
 	if ((r = db.driver->look(&db)) < 0)
 		r = tr_fault_set(fault, r, "archive", "cannot be read (%s)", db.reason);

@@ -173,7 +173,7 @@ static int check(sqlite3 *h, struct backup_watch *w, struct tr_fault *fault)
 	return 0;
 }
 
-/* Are its tables those that this program knows how to read? */
+/* Are its tables those that this program knows how to read? Their version. */
 static int check_version(sqlite3 *h, struct backup_watch *w, struct tr_fault *fault)
 {
 	sqlite3_stmt *st = NULL;
@@ -190,7 +190,7 @@ static int check_version(sqlite3 *h, struct backup_watch *w, struct tr_fault *fa
 	if (version > schema_version())
 		return tr_fault_set(fault, TR_EUNSUPPORTED, "schema", "is %d, of a newer program; this one knows %d",
 				    version, schema_version());
-	return 0;
+	return version;
 }
 
 /* A database file that nobody uses -> a connection with the statements of lane B. */
@@ -208,7 +208,8 @@ static int open_still(struct db *db, const char *path, struct backup_watch *w, s
 		return r;
 	}
 	*db = (struct db){.driver = &db_sqlite, .conn = c};
-	if ((r = check_version(c->h, w, fault)) < 0 || (r = sqlite_prepare(db, DB_B, fault)) < 0)
+	if ((r = check_version(c->h, w, fault)) < 0 ||
+	    (r = sqlite_prepare(db, r >= SCHEMA_VOTES ? DB_B | DB_BV : DB_B, fault)) < 0)
 		db_close(db);
 	return r;
 }

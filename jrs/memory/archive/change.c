@@ -69,14 +69,14 @@ int write_patch(struct sql_archive *a, struct job *j)
 				 "a sacred memory stays sacred, but for an act of governance");
 	/* A call that says nothing new to say changes nothing, its revision neither. */
 	if ((msg->has_tags || msg->has_importance || msg->has_sacred || msg->has_metadata) &&
-	    (r = patch_row(a, j, msg, &row)) < 0)
+	    ((r = patch_row(a, j, msg, &row)) < 0 || (r = audit_stored(a, j, 0, &row, true, false, wire_s(NULL))) < 0))
 		return r;
 	q = q_begin(&a->wdb, SQL_PATCHED);
 	q_i64(&q, row.seq);
 	if ((r = q_row(&q)) == 1)
 		r = row_memory(a, j, &q, a->now_ms, &res->memory, hit);
 	q_end(&q);
-	j->answer = (struct archive_answer){res, hit, 1};
+	j->answer = (struct archive_answer){.res = res, .hits = hit, .nhits = 1};
 	return r;
 }
 
@@ -98,10 +98,14 @@ int forget_row(struct sql_archive *a, const struct row *row)
 
 	assert(a->words.n == 0); /* words_needed() */
 	ahead_clear(a);
-	/* A decision goes with its memory: it *is* that memory. The words go before the row: they are taken from it. */
+	/* A decision, and a vote, goes with its memory: it *is* that memory. The words go before the row: they are
+	 * taken from it. */
 	if ((r = purge_mark(a)) < 0 || (r = quota_remove(a, row)) < 0 ||
 	    (r = about(a, SQL_FORGET_DECISIONS, false, true, row)) < 0 ||
+	    (r = about(a, SQL_FORGET_BALLOTS, false, true, row)) < 0 ||
+	    (r = about(a, SQL_FORGET_VOTE, false, true, row)) < 0 ||
 	    (r = about(a, SQL_FORGET_ANSWERS, false, true, row)) < 0 ||
+	    (r = about(a, SQL_FORGET_FLAGS, false, true, row)) < 0 ||
 	    (r = about(a, SQL_FORGET_WORDS, true, false, row)) < 0 ||
 	    (r = about(a, SQL_FORGET_OLDER, true, true, row)) < 0 ||
 	    (r = about(a, SQL_FORGET_NEWER, true, true, row)) < 0 ||
@@ -129,6 +133,6 @@ int write_forget(struct sql_archive *a, struct job *j)
 		return r;
 	res->id = msg->id;
 	*hit = (struct archive_hit){.memory = row.seq, .seen = row.seen};
-	j->answer = (struct archive_answer){res, hit, 1};
+	j->answer = (struct archive_answer){.res = res, .hits = hit, .nhits = 1};
 	return 0;
 }

@@ -20,6 +20,7 @@ enum db_lane {
 	DB_K = 4,
 	DB_B = 8,
 	DB_L = 16, /* the loop's: reads that are quicker than waking a reader */
+	DB_BV = 32, /* a backup's, of an archive that has votes: schema 6 */
 	DB_WR = DB_W | DB_R,
 	DB_RK = DB_R | DB_K,
 	DB_RL = DB_R | DB_L,

@@ -28,6 +28,12 @@ static int carry_out(struct sql_archive *a, struct job *j)
 		return write_govern(a, j);
 	case MSG_memory_carry_out:
 		return write_carry_out(a, j);
+	case MSG_memory_vote_open:
+		return write_vote_open(a, j);
+	case MSG_memory_vote_cast:
+		return write_vote_cast(a, j);
+	case MSG_memory_vote_close:
+		return write_vote_close(a, j);
 	default: /* lane_of() lets no other through */
 		return TR_EMETHOD;
 	}
@@ -36,11 +42,12 @@ static int carry_out(struct sql_archive *a, struct job *j)
 int write_effect(struct sql_archive *a, struct job *j)
 {
 	unsigned char fingerprint[TR_SHA256_LEN];
-	int r = request_replay(a, j, fingerprint);
+	int r = guard_passed(a, j) ? request_replay(a, j, fingerprint) : TR_EINTERNAL;
 
 	if (r != 0)
 		return r < 0 ? r : 0;
 	if ((r = carry_out(a, j)) < 0)
 		return r;
+	j->answer.fresh = true;
 	return request_store(a, j, fingerprint);
 }

@@ -214,5 +214,8 @@ int read_thermal(struct sql_archive *a, struct job *j)
 	fill(res, &f, bins, model->max);
 	res->timestamp = now;
 	j->answer.res = res;
+	res->has_votes = true;
+	if ((r = read_vote_counts(j, &res->votes)) < 0 || (r = audit_counts(a, j, res)) < 0)
+		return r;
 	return hottest(a, j, res, most, now);
 }

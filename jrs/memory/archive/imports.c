@@ -206,7 +206,7 @@ int write_import_undo(struct sql_archive *a, struct job *j)
 	if ((r = timed(a, SQL_UNDO_IMPORT, msg->id)) < 0 || (r = count_kept(a, msg->id, &res->kept)) < 0)
 		return r;
 	res->removed = (uint64_t)n;
-	j->answer = (struct archive_answer){res, hits, (unsigned)n};
+	j->answer = (struct archive_answer){.res = res, .hits = hits, .nhits = (unsigned)n};
 	return 0;
 }
 

@@ -29,6 +29,11 @@ struct job {
 	int r;
 	struct tr_fault fault;
 	struct archive_answer answer;
+	/* JOB_CALL of the writer's: audit.c */
+	bool looked;                  /* the guard has looked at it; msg is what may be stored */
+	int guard;                    /* what it said: 0, TR_ESECRET, or why it could not look */
+	struct guard_verdict verdict; /* v NULL: nothing was looked for */
+	struct tr_fault guard_fault;
 };
 struct jobs { /* first in, first out */
 	struct job *head, *tail;
@@ -160,6 +165,12 @@ struct sql_archive {
 	struct quota *quota; /* NULL: no limit; quota.h */
 	struct space *space; /* NULL: not looked at; space.h */
 	char no_space[128];  /* why nothing is written while `low`; written at the start only */
+	struct guard *guard; /* NULL: not made yet */
+	uint64_t guard_ms;   /* writer's: when it is to be loaded; UINT64_MAX: not by itself */
+	struct guard_policy policy;
+	struct guard_counts {
+		uint32_t n[GUARD_NCLASSES][GUARD_NACTIONS];
+	} guarded;           /* by this transaction */
 	int64_t now_ms;      /* commit time of the batch, never falling */
 	unsigned last_calls; /* in the last batch that had any */
 	uint64_t housekeeping_ms, probe_ms;
@@ -206,6 +217,7 @@ struct sql_archive {
 	_Atomic double phase_sum;
 	atomic_ullong recalls_total, changes, commits, committed_calls, notes_dropped;
 	atomic_ullong quota_refused;
+	atomic_ullong guard_counts[GUARD_NCLASSES][GUARD_NACTIONS];
 	atomic_llong purge_due_ms; /* purge.c: as in archive_stats */
 	atomic_llong act_due_ms;   /* acts.c: as in archive_stats */
 	_Atomic double archive_id;
@@ -307,6 +319,7 @@ struct entry {
 	const struct item_record *taken; /* NULL, or what else the row shall be */
 	unsigned i;                      /* its place in the call */
 	bool has_source, has_import;
+	bool unbounded;  /* its source's limit does not hold for it */
 	wire_str source; /* its own or the call's */
 	wire_str import; /* id of the import that brings it */
 	char hash[2 * TR_SHA256_LEN + 1];
@@ -345,6 +358,10 @@ int write_token_rotate(struct sql_archive *a, struct job *j);
 int write_token_revoke(struct sql_archive *a, struct job *j);
 int read_tokens(struct sql_archive *a, struct job *j);
 int read_token_keys(struct sql_archive *a, struct job *j);
+/* votes.c */
+int write_vote_open(struct sql_archive *a, struct job *j);
+int write_vote_cast(struct sql_archive *a, struct job *j);
+int write_vote_close(struct sql_archive *a, struct job *j);
 
 /* write.c: a decision is a memory and a line in the log. */
 int write_decision(struct sql_archive *a, struct job *j, wire_str text, wire_str by, const wire_strs *tags,
@@ -401,6 +418,24 @@ int write_touch(struct sql_archive *a, int64_t memory, int64_t at_ms);
 int heat_changed(struct sql_archive *a, const struct heat_change *c); /* of this batch */
 int heat_note(struct heat_changes *to, const struct heat_change *c);
 
+/* audit.c: the guard, in front of whatever the writer does. A call that it refuses has one effect: its line in the
+ * audit. */
+/* Writer's thread. It is loaded when somebody needs it, or a moment behind the start, when who starts has the processors
+ * no more. */
+void guard_later(struct sql_archive *a);
+uint64_t guard_wake(const struct sql_archive *a); /* tr_mono_ms(): when it is to be loaded; UINT64_MAX: not */
+void guard_begin(struct sql_archive *a);          /* if that is now */
+void guard_look(struct sql_archive *a, struct job *j); /* once, before anything of the call is used */
+bool guard_passed(const struct sql_archive *a, const struct job *j);
+int audit_refused(struct sql_archive *a, struct job *j);
+/* Within an effect that has stored something: item: its place in the call; created: it was not there before */
+int audit_stored(struct sql_archive *a, const struct job *j, uint32_t item, const struct row *row, bool created,
+		 bool has_source, wire_str source);
+int audit_told(struct job *j, uint32_t item, struct item_added *out); /* what is said of it to who brought it */
+void audit_committed(struct sql_archive *a);                          /* under hist_lock */
+int audit_counts(struct sql_archive *a, struct job *j, struct res_memory_thermal *res); /* what there is, since the start */
+int read_audit(struct sql_archive *a, struct job *j);
+
 /* requests.c: 1 and the stored answer in j, 0 when the request is new, < 0 */
 int request_replay(struct sql_archive *a, struct job *j, unsigned char fingerprint[32]);
 int request_store(struct sql_archive *a, struct job *j, const unsigned char fingerprint[32]);
@@ -414,6 +449,10 @@ int read_thermal(struct sql_archive *a, struct job *j);
 int read_explain(struct sql_archive *a, struct job *j);
 int read_export(struct sql_archive *a, struct job *j);
 int read_imports(struct sql_archive *a, struct job *j);
+/* votes_read.c */
+int read_vote(struct sql_archive *a, struct job *j);
+int read_votes(struct sql_archive *a, struct job *j);
+int read_vote_counts(struct job *j, struct item_vote_counts *out);
 #define ANSWER_BYTES_MAX (8u << 20) /* of one answer: half of what a frame may hold */
 void figures_begin(struct sql_archive *a);
 int figures_count(struct sql_archive *a);  /* keeper's: the first count */
@@ -431,6 +470,7 @@ void row_explain(struct sql_archive *a, struct query *q, int64_t now_ms, struct 
 int64_t row_compared(struct query *q);
 enum { ROW_NCOLUMNS = 20 }; /* of MEMORY_COLUMNS */
 int row_opt_text(struct job *j, struct query *q, int col, bool *has, wire_str *out);
-int row_text(struct job *j, struct query *q, int col, wire_str *out); /* copies into the zone; NULL column: n == 0 */
+int row_strs(struct job *j, struct query *q, int col, wire_strs *out); /* of a JSON array of strings */
+int row_text(struct job *j, struct query *q, int col, wire_str *out);  /* copies into the zone; NULL column: n == 0 */
 
 #endif

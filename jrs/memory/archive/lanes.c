@@ -30,6 +30,12 @@ static int read_one(struct sql_archive *a, struct job *j)
 		return read_token_keys(a, j);
 	case MSG_memory_acts:
 		return read_acts(a, j);
+	case MSG_memory_vote:
+		return read_vote(a, j);
+	case MSG_memory_votes:
+		return read_votes(a, j);
+	case MSG_memory_audit:
+		return read_audit(a, j);
 	default:
 		return read_samples(a, j);
 	}

@@ -7,6 +7,7 @@
 #define RECALL_LOG_MAX  10000 /* lines kept */
 #define HEAT_MAP_MAX    10000
 #define CHANGES_MAX     100000     /* a follower further behind begins anew */
+#define AUDIT_MAX       10000      /* of each action: flags do not push out refusals */
 #define REQUEST_KEEP_MS 86400000LL /* 24 h */
 
 void notes_free(struct notes *n)
@@ -228,7 +229,9 @@ int write_housekeeping(struct sql_archive *a)
 	int r;
 
 	if ((r = count(a, "housekeepings", 1)) < 0 || (r = trim(a, SQL_TRIM_RECALLS, RECALL_LOG_MAX)) < 0 ||
-	    (r = trim(a, SQL_TRIM_HEAT_MAP, HEAT_MAP_MAX)) < 0 || (r = trim(a, SQL_TRIM_CHANGES, CHANGES_MAX)) < 0)
+	    (r = trim(a, SQL_TRIM_HEAT_MAP, HEAT_MAP_MAX)) < 0 || (r = trim(a, SQL_TRIM_CHANGES, CHANGES_MAX)) < 0 ||
+	    (r = trim(a, SQL_TRIM_REFUSED, AUDIT_MAX)) < 0 || (r = trim(a, SQL_TRIM_REDACTED, AUDIT_MAX)) < 0 ||
+	    (r = trim(a, SQL_TRIM_FLAGS, AUDIT_MAX)) < 0)
 		return r;
 	return trim(a, SQL_OLD_REQUESTS, now - REQUEST_KEEP_MS);
 }

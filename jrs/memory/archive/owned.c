@@ -245,7 +245,7 @@ static int show_hottest(struct counting *c, struct job *j)
 	}
 	c->res->hottest.v = v;
 	c->res->hottest.n = n;
-	j->answer = (struct archive_answer){c->res, hits, n};
+	j->answer = (struct archive_answer){.res = c->res, .hits = hits, .nhits = n};
 	return r < 0 ? r : 0;
 }
 

@@ -56,7 +56,8 @@ static int vacuum(struct db *db, enum sql id)
 
 int postgres_clean(struct sql_archive *a)
 {
-	static const enum sql tables[] = {SQL_VACUUM_MEMORIES, SQL_VACUUM_REQUESTS, SQL_VACUUM_DECISIONS};
+	static const enum sql tables[] = {SQL_VACUUM_MEMORIES, SQL_VACUUM_REQUESTS, SQL_VACUUM_DECISIONS,
+					  SQL_VACUUM_VOTES, SQL_VACUUM_BALLOTS};
 	struct db *db = &a->kdb;
 	size_t i;
 	int r = await_lookers(a);

@@ -268,7 +268,8 @@ int quota_add(struct sql_archive *a, struct job *j, const struct entry *e, size_
 
 	if (a->quota == NULL)
 		return 0;
-	r = change(a, j, e->has_source, e->source, 1, (int64_t)(e->m->content.n + metadata), fields);
+	r = change(a, e->unbounded ? NULL : j, e->has_source, e->source, 1, (int64_t)(e->m->content.n + metadata),
+		   fields);
 	if (r != TR_EQUOTA)
 		return r;
 	said = j->fault;

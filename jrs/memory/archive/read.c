@@ -21,7 +21,7 @@ int read_get(struct sql_archive *a, struct job *j)
 	else if (r == 0)
 		r = job_fault(j, TR_ENOTFOUND, "id", "no memory has this id");
 	q_end(&q);
-	j->answer = (struct archive_answer){res, hit, 1};
+	j->answer = (struct archive_answer){.res = res, .hits = hit, .nhits = 1};
 	return r;
 }
 

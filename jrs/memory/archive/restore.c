@@ -121,6 +121,7 @@ int write_restore(struct sql_archive *a, struct job *j)
 	struct res_memory_restore *res = job_alloc(j, sizeof(*res));
 	struct archive_hit *hits = job_alloc(j, sizeof(*hits) * msg->records.n);
 	unsigned i, nhits = 0;
+	bool fresh;
 	int r;
 
 	if (res == NULL || hits == NULL)
@@ -143,10 +144,13 @@ int write_restore(struct sql_archive *a, struct job *j)
 			return r;
 		res->added += r == 1;
 		res->known += r == 0;
-		if (r == 1 && t->has_phase_coherence)
+		fresh = r == 1;
+		if ((r = audit_stored(a, j, i, &row, fresh, e.has_source, e.source)) < 0)
+			return r;
+		if (fresh && t->has_phase_coherence)
 			hits[nhits++] =
 				(struct archive_hit){.memory = row.seq, .seen = {row.seq, t->phase_coherence, 1}};
 	}
-	j->answer = (struct archive_answer){res, hits, nhits};
+	j->answer = (struct archive_answer){.res = res, .hits = hits, .nhits = nhits};
 	return import_brought(a, &note, res->added, res->known);
 }

@@ -43,16 +43,16 @@ static int parse(struct query *q, int col, json_t **out)
 	return json_parse(out, q_get(q, col), q_len(q, col), NULL);
 }
 
-static int row_tags(struct job *j, struct query *q, wire_strs *out)
+int row_strs(struct job *j, struct query *q, int col, wire_strs *out)
 {
 	json_t *list = NULL;
 	wire_str *v = NULL;
 	size_t i, n;
 	int r;
 
-	if (q_len(q, COL_TAGS) <= 2) /* "[]" */
+	if (q_len(q, col) <= 2) /* "[]" */
 		return 0;
-	if ((r = parse(q, COL_TAGS, &list)) < 0)
+	if ((r = parse(q, col, &list)) < 0)
 		return r == TR_ENOMEM ? r : TR_ESTORE;
 	n = json_array_size(list);
 	if ((v = job_alloc(j, sizeof(*v) * n)) == NULL)
@@ -117,7 +117,7 @@ int row_memory(struct sql_archive *a, struct job *j, struct query *q, int64_t no
 	    (r = row_opt_text(j, q, COL_SPEAKER, &out->has_speaker, &out->speaker)) < 0 ||
 	    (r = row_opt_text(j, q, COL_SUPERSEDES, &out->has_supersedes, &out->supersedes)) < 0 ||
 	    (r = row_opt_text(j, q, COL_SUPERSEDED_BY, &out->has_superseded_by, &out->superseded_by)) < 0 ||
-	    (r = row_tags(j, q, &out->tags)) < 0 || (r = row_metadata(j, q, out)) < 0 ||
+	    (r = row_strs(j, q, COL_TAGS, &out->tags)) < 0 || (r = row_metadata(j, q, out)) < 0 ||
 	    (r = owned_links(j, q->db, out)) < 0)
 		return r;
 	out->sacred = q_get_i64(q, COL_SACRED) != 0;

@@ -148,11 +148,40 @@ static const char version_5[] =
 	"CREATE TABLE tokens(seq INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE CHECK(length(name) BETWEEN 1 AND 64),"
 	" hash BLOB NOT NULL UNIQUE CHECK(length(hash) = 32), scopes INTEGER NOT NULL CHECK(scopes BETWEEN 1 AND 15), source TEXT,"
 	" created_at INTEGER NOT NULL, expires_at INTEGER, old_hash BLOB CHECK(length(old_hash) = 32), old_until INTEGER) STRICT;";
+/* Votes. closes_at: with outside = 1 others than the Jrs may vote until then, else so long the Jrs have; behind it whoever leads closes the
+ * vote. convened: the Jrs have been asked. memory_id: what remembers the outcome; forgetting it forgets the vote. A closed one stays as it is. */
+static const char version_6[] =
+	"CREATE TABLE votes(seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE CHECK(length(id) BETWEEN 1 AND 128),"
+	" proposal TEXT NOT NULL, options TEXT NOT NULL," /* JSON */
+	" quorum INTEGER NOT NULL CHECK(quorum >= 1), threshold REAL NOT NULL CHECK(threshold BETWEEN 0 AND 1), called_by TEXT NOT NULL,"
+	" opened_at INTEGER NOT NULL, closes_at INTEGER NOT NULL, outside INTEGER NOT NULL CHECK(outside IN (0, 1)),"
+	" convened INTEGER NOT NULL DEFAULT 0 CHECK(convened IN (0, 1)), closed_at INTEGER, outcome TEXT,"
+	" decided INTEGER NOT NULL DEFAULT 0 CHECK(decided IN (0, 1)), memory_id TEXT, decision_id TEXT,"
+	" CHECK((closed_at IS NULL) = (outcome IS NULL) AND (closed_at IS NULL) = (memory_id IS NULL)"
+	"  AND (decided = 0) = (decision_id IS NULL))) STRICT;"
+	"CREATE INDEX vote_due ON votes(closes_at) WHERE closed_at IS NULL;"
+	"CREATE INDEX vote_memory ON votes(memory_id) WHERE memory_id IS NOT NULL;"
+	"CREATE TABLE ballots(seq INTEGER PRIMARY KEY AUTOINCREMENT, vote_id TEXT NOT NULL, voter TEXT NOT NULL, choice TEXT NOT NULL,"
+	" confidence REAL CHECK(confidence BETWEEN 0 AND 1), reason TEXT, evidence TEXT NOT NULL DEFAULT '[]'," /* JSON */
+	" cast_at INTEGER NOT NULL, revision INTEGER NOT NULL DEFAULT 1, UNIQUE(vote_id, voter)) STRICT;"
+	"CREATE TRIGGER closed_vote_stays BEFORE UPDATE ON votes WHEN OLD.closed_at IS NOT NULL"
+	" BEGIN SELECT raise(ABORT, 'a closed vote stays as it is'); END;"
+	"CREATE TRIGGER ballot_of_a_closed_vote_stays BEFORE UPDATE ON ballots"
+	" WHEN EXISTS(SELECT 1 FROM votes WHERE id = OLD.vote_id AND closed_at IS NOT NULL)"
+	" BEGIN SELECT raise(ABORT, 'a closed vote stays as it is'); END;";
+/* What the guard did: classes and places, never a byte of what it found. Of one request the same is noted once. */
+static const char version_7[] =
+	"CREATE TABLE guard_audit(seq INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL,"
+	" action TEXT NOT NULL CHECK(action IN ('refused', 'redacted', 'flagged')), class TEXT NOT NULL, method TEXT NOT NULL,"
+	" who TEXT NOT NULL, memory_id TEXT, request_id TEXT, source TEXT, field TEXT) STRICT;"
+	"CREATE INDEX audit_action ON guard_audit(action, seq);"
+	"CREATE INDEX audit_memory ON guard_audit(memory_id) WHERE memory_id IS NOT NULL;"
+	"CREATE UNIQUE INDEX audit_refused ON guard_audit(request_id, class, field) WHERE action = 'refused' AND request_id IS NOT NULL;";
 /* Governance: acts.c. The rules of version 1 give way to an act that is being carried out, in that transaction alone. The
  * thermal clock: thermal.h; no row: the half-life was never changed. Of the view only what reads t/h is another. */
 #define UNDER_ACT(what, memory)                                                                                         \
 	" AND NOT EXISTS(SELECT 1 FROM acts WHERE state = 'carrying' AND act = '" what "'" memory ")"
-static const char version_6_tables[] =
+static const char version_8_tables[] =
 	"CREATE TABLE acts(seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE CHECK(length(id) BETWEEN 1 AND 64),"
 	" act TEXT NOT NULL, state TEXT NOT NULL"
 	"  CHECK(state IN ('pending', 'carrying', 'done', 'stopped', 'failed', 'refused')),"
@@ -170,7 +199,7 @@ static const char version_6_tables[] =
 	" half_life_ms REAL NOT NULL) STRICT;"
 	/* source: SHA-256 of its name; day: since 1970, UTC */
 	"CREATE TABLE sacred_quota(source BLOB PRIMARY KEY, day INTEGER NOT NULL, used INTEGER NOT NULL) STRICT, WITHOUT ROWID;";
-static const char version_6_rules[] =
+static const char version_8_rules[] =
 	"DROP TRIGGER sacred_stays; DROP TRIGGER sacred_stays_sacred; DROP TRIGGER constants_stay;"
 	"DROP TRIGGER constants_stay_here; DROP TRIGGER constants_are_not_replaced;"
 	"CREATE TRIGGER sacred_stays BEFORE DELETE ON thermal_memory_archive WHEN OLD.sacred_pattern = 1"
@@ -196,7 +225,7 @@ static const char version_6_rules[] =
 	"CREATE TRIGGER acts_end BEFORE UPDATE ON acts WHEN OLD.state IN ('done', 'stopped', 'failed')"
 	" BEGIN SELECT raise(ABORT, 'an act that has ended stays so'); END;"
 	"CREATE TRIGGER objections_stay BEFORE DELETE ON objections BEGIN SELECT raise(ABORT, 'an objection is kept'); END;";
-static const char version_6_view[] =
+static const char version_8_view[] =
 	"DROP VIEW thermal_memory_now;"
 	"CREATE VIEW thermal_memory_now AS WITH"
 	" s AS MATERIALIZED (SELECT"
@@ -284,7 +313,17 @@ static int up_5(sqlite3 *db)
 
 static int up_6(sqlite3 *db)
 {
-	static const char *const parts[] = {version_6_tables, version_6_rules, version_6_view};
+	return sqlite3_exec(db, version_6, NULL, NULL, NULL);
+}
+
+static int up_7(sqlite3 *db)
+{
+	return sqlite3_exec(db, version_7, NULL, NULL, NULL);
+}
+
+static int up_8(sqlite3 *db)
+{
+	static const char *const parts[] = {version_8_tables, version_8_rules, version_8_view};
 	int rc = SQLITE_OK;
 
 	for (size_t i = 0; rc == SQLITE_OK && i < sizeof(parts) / sizeof(parts[0]); i++)
@@ -293,7 +332,7 @@ static int up_6(sqlite3 *db)
 }
 
 /* migrations[i] leads from version i to i + 1. What has been released is never edited; a change is a new line. */
-static int (*const migrations[])(sqlite3 *db) = {up_1, up_2, up_3, up_4, up_5, up_6};
+static int (*const migrations[])(sqlite3 *db) = {up_1, up_2, up_3, up_4, up_5, up_6, up_7, up_8};
 #define NEWEST ((int)(sizeof(migrations) / sizeof(migrations[0])))
 
 int schema_version(void)

@@ -323,7 +323,7 @@ static int answer(struct search *s, struct res_memory_recall *res)
 		return r;
 	res->memories.v = v;
 	res->memories.n = n;
-	s->j->answer = (struct archive_answer){res, hits, n};
+	s->j->answer = (struct archive_answer){.res = res, .hits = hits, .nhits = n};
 	if (!s->more)
 		return 0;
 	return write_cursor(s, res, s->ranked ? (int64_t)i : i > 0 ? s->v[i - 1].memory : s->after);
@@ -412,7 +412,7 @@ int read_explain(struct sql_archive *a, struct job *j)
 	    (r = explain_match(a, j, &s.words, hit->memory, &res->memory.explanation)) == 0 &&
 	    (r = place_of(&s, &res->memory, hit->memory, &res->rank)) == 0)
 		res->has_rank = res->rank > 0;
-	j->answer = (struct archive_answer){res, hit, 1};
+	j->answer = (struct archive_answer){.res = res, .hits = hit, .nhits = 1};
 	search_free(&s);
 	return r;
 }

@@ -380,10 +380,12 @@ int write_add(struct sql_archive *a, struct job *j)
 		if ((r = own_source(j, &e)) < 0 || (r = remember(a, j, &e, &row)) < 0)
 			return r;
 		created += r == 1;
+		if ((added[i].created = r == 1, r = audit_stored(a, j, i, &row, r == 1, e.has_source, e.source)) < 0 ||
+		    (r = audit_told(j, i, &added[i])) < 0)
+			return r;
 		added[i].id = job_text(j, row.id, row.id_n);
 		if (added[i].id.p == NULL)
 			return TR_ENOMEM;
-		added[i].created = r == 1;
 		added[i].temperature = thermal_at(archive_thermal(a), row.heat, row.sacred, (double)a->now_ms);
 		added[i].stage = wire_s(thermal_stage_name(thermal_stage_of(archive_thermal(a), added[i].temperature)));
 	}
@@ -404,6 +406,8 @@ int write_decision(struct sql_archive *a, struct job *j, wire_str text, wire_str
 	int r;
 
 	if ((r = own_source(j, &e)) < 0 || (r = remember(a, j, &e, &row)) < 0)
+		return r;
+	if ((r = audit_stored(a, j, 0, &row, r == 1, true, by)) < 0)
 		return r;
 	tr_id_new(id);
 	q = q_begin(&a->wdb, SQL_ADD_DECISION);

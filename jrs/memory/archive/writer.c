@@ -46,12 +46,13 @@ static bool looks_first(const struct sql_archive *a, const struct job *j)
 struct before {
 	size_t heat, words, quota;
 	bool purge;
+	struct guard_counts guarded;
 	const struct kept_model *constants;
 };
 
 static struct before before(const struct sql_archive *a)
 {
-	return (struct before){a->heat.n, a->words.n, quota_mark(a), purge_marked(a), constants_mark(a)};
+	return (struct before){a->heat.n, a->words.n, quota_mark(a), purge_marked(a), a->guarded, constants_mark(a)};
 }
 
 static void back_to(struct sql_archive *a, const struct before *was)
@@ -61,7 +62,18 @@ static void back_to(struct sql_archive *a, const struct before *was)
 	quota_undo(a, was->quota);
 	purge_undo(a, was->purge);
 	constants_undo(a, was->constants);
+	a->guarded = was->guarded;
 	ahead_clear(a);
+}
+
+/* The guard says no: all that happens is that this is noted. */
+static int refused(struct sql_archive *a, struct job *j)
+{
+	int r = j->guard == TR_ESECRET ? audit_refused(a, j) : 0;
+
+	j->r = j->guard;
+	j->fault = j->guard_fault;
+	return r;
 }
 
 /* One call, in a savepoint when it may have to be undone. < 0: the transaction is gone, and with it everything in it;
@@ -84,6 +96,8 @@ static int one_effect(struct sql_archive *a, struct job *j)
 	}
 	if ((j->r = space_admits(a, j)) < 0)
 		return 0;
+	if (j->guard < 0)
+		return refused(a, j);
 	if (words_needed(j) && (r = words_write(a)) < 0)
 		return r;
 	was = before(a);
@@ -164,6 +178,7 @@ static void committed(struct sql_archive *a, bool notes)
 	figures_apply(a);
 	purge_committed(a);
 	quota_committed(a);
+	audit_committed(a);
 	if (notes)
 		notes_free(&a->taken);
 	a->commits++;
@@ -181,6 +196,7 @@ static int one_transaction(struct sql_archive *a, struct job **v, unsigned n, bo
 
 	a->heat.n = a->words.n = 0;
 	constants_undo(a, NULL);
+	memset(&a->guarded, 0, sizeof(a->guarded));
 	purge_began(a);
 	quota_began(a);
 	a->now_ms = now > a->now_ms ? now : a->now_ms;
@@ -342,10 +358,13 @@ static void batch(struct sql_archive *a, struct job **v, unsigned n)
 {
 	bool notes = !space_low(a); /* else they wait, and what does not fit is dropped */
 	struct jobs out = {NULL, NULL, 0};
-	int r = transaction(a, v, n, notes), back;
 	bool alone;
 	unsigned i;
+	int r, back;
 
+	for (i = 0; i < n; i++)
+		guard_look(a, v[i]);
+	r = transaction(a, v, n, notes);
 	while (r < 0 && a->wdb.trouble == DB_AWAY) {
 		healthy(a, false);
 		if ((back = await_server(a, v, &n)) < 0) {
@@ -468,6 +487,8 @@ static uint64_t sleep_until(struct sql_archive *a, uint64_t now)
 		until = purge_wake(a, now);
 	if (!a->following && space_wake(a) < until)
 		until = space_wake(a);
+	if (guard_wake(a) < until)
+		until = guard_wake(a);
 	return until <= now ? 0 : until;
 }
 
@@ -530,10 +551,12 @@ void *writer_main(void *arg)
 	a->housekeeping_ms = a->probe_ms = tr_mono_ms();
 	if (!a->following)
 		begin_to_lead(a);
+	guard_later(a);
 	while (!stop) {
 		unsigned n = take(a, v, &stop);
 
 		space_turn(a, tr_mono_ms());
+		guard_begin(a);
 		/* Notes alone wait while the archive is ill; keep_house() finds out when it is well. */
 		if (a->following)
 			follow(a, v, n);

@@ -150,6 +150,7 @@ static void put_command(struct buf *out, const struct ctl_command *c)
 	case CTL_NO_OPERANDS:
 	case CTL_TEXT:
 	case CTL_ID:
+	case CTL_MAYBE_ID:
 		break;
 	}
 	(void)buf_puts(out, "\"\n\t\t;;\n");

@@ -78,6 +78,18 @@ def _archive():
 TARGETS += _archive()
 
 
+TARGETS += [
+    ("thermal at 100 connections and 100k memories, rate against FastAPI and PostgreSQL", "issue E, goal 2", "http", "thermal_over_fastapi", (AT_LEAST, 1000), "times"),
+    ("the same, p99", "goal 2", "http", "thermal_p99_ms", 2.0, "ms"),
+    ("durable adds at 100 connections, rate against FastAPI and PostgreSQL", "issue E, goal 7", "http", "add_over_fastapi", (AT_LEAST, 4), "times"),
+    ("the same, p99 against its", "goal 7", "http", "add_p99_over_fastapi", 0.2, "times"),
+    ("healthz at 100 connections, rate against nginx return 200", "issue E, goal 1", "http", "healthz_over_nginx", (AT_LEAST, 0.9), "times"),
+    ("the same, p99 against its", "goal 1", "http", "healthz_p99_over_nginx", 1.5, "times"),
+    ("CPU of a healthz beyond the bare parser library's", "issue E", "http", "healthz_cpu_beyond_us", 20.0, "us"),
+    ("CPU of a thermal beyond the same bytes from the bare parser library", "issue E", "http", "thermal_cpu_beyond_us", 20.0, "us"),
+]
+
+
 def rows(figures):
     """[name, set by, wanted, measured, met]; figures: {bench: {figure: value}}. What was not measured says so. Pure."""
     out = []
