@@ -5,7 +5,7 @@ BUILD_PACKAGES=(gcc libc6-dev cmake ninja-build pkg-config
 	libuv1-dev libmsgpack-dev libsystemd-dev libssl-dev libsqlite3-dev libpq-dev
 	libjansson-dev libyaml-dev libstemmer-dev libutf8proc-dev libmd4c-dev uthash-dev node-llhttp libxxhash-dev zlib1g-dev libvectorscan-dev)
 # what the fast suite needs beside that
-TEST_PACKAGES=(libcmocka-dev openssl python3 python3-jsonschema python3-msgpack systemd groff git postgresql-15 postgresql-client-15 shellcheck spin prometheus wrk)
+TEST_PACKAGES=(libcmocka-dev openssl nodejs python3 python3-jsonschema python3-msgpack systemd groff git postgresql-15 postgresql-client-15 shellcheck spin prometheus wrk)
 # what ./tests/run --full needs beside that
 FULL_PACKAGES=(clang libclang-rt-14-dev mmdebstrap systemd-container docker.io docker-compose runc iproute2 curl)
 # the peers that tests/bench measures beside ours; tests/bench/lib/packages installs them without starting a service

@@ -290,6 +290,21 @@ static const char *rule_mcp(const struct tr_config *cfg, char why[CFG_RULE_MAX])
 	return cfg->mcp_conformance ? "this version serves no MCP; it must be false" : NULL;
 }
 
+static const char *rule_war_chief(const struct tr_config *cfg, char why[CFG_RULE_MAX])
+{
+	return governance_objection(cfg, 0, why);
+}
+
+static const char *rule_peace_chief(const struct tr_config *cfg, char why[CFG_RULE_MAX])
+{
+	return governance_objection(cfg, 1, why);
+}
+
+static const char *rule_medicine_woman(const struct tr_config *cfg, char why[CFG_RULE_MAX])
+{
+	return governance_objection(cfg, 2, why);
+}
+
 static const struct {
 	const char *key;
 	rule_fn *holds;
@@ -303,6 +318,9 @@ static const struct {
 	{"hang_after_ms", rule_hang, "heartbeat_ms"},
 	{"archive.url", rule_archive, NULL},
 	{"understudies", rule_understudies, NULL},
+	{"governance.war_chief", rule_war_chief, NULL},
+	{"governance.peace_chief", rule_peace_chief, NULL},
+	{"governance.medicine_woman", rule_medicine_woman, NULL},
 	{"guard.secrets", rule_guard_secrets, NULL},
 	{"guard.pii", rule_guard_pii, NULL},
 	{"log.level", rule_log, NULL},

@@ -53,6 +53,12 @@ int cfg_check(const struct tr_config *cfg, struct cfg_error *err);
 int cfg_check_at(const struct tr_config *cfg, const struct cfg_origins *origins, struct cfg_error *err);
 /* Does archive.url name a PostgreSQL server? */
 bool cfg_archive_is_postgres(const struct tr_config *cfg);
+/* The three Ed25519 public keys of governance, in the order of cfg_governors. */
+#define CFG_NGOVERNORS 3
+#define CFG_KEY_LEN    32
+extern const char *const cfg_governors[CFG_NGOVERNORS]; /* "war_chief" ... */
+/* Has it such keys? Then out (may be NULL) gets their bytes. cfg has been checked. */
+bool cfg_governance_keys(const struct tr_config *cfg, unsigned char out[CFG_NGOVERNORS][CFG_KEY_LEN]);
 /* What the files of this machine must be like: archive.url leads into a directory that is there. Relative paths are
  * below state, which itself may still be missing. Makes nothing; for the start only. origins may be NULL. */
 int cfg_check_places(const struct tr_config *cfg, const struct cfg_origins *origins, const char *state,

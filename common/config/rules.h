@@ -28,4 +28,7 @@ int cfg_fail(struct cfg_error *err, const char *where, unsigned line, const char
 /* cfg_fail for a key that is not in the table: suggests the nearest one. */
 int cfg_fail_unknown(struct cfg_error *err, const char *where, unsigned line, const char *key, size_t key_len);
 
+/* governance.c: NULL, or why key i of governance is wrong; static, or written into why. */
+const char *governance_objection(const struct tr_config *cfg, unsigned i, char why[CFG_RULE_MAX]);
+
 #endif

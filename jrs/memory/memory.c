@@ -2,6 +2,7 @@
 #include "common/base/clock.h"
 #include "common/log/log.h"
 #include "common/loop/loop.h"
+#include "jrs/memory/governor.h"
 #include "jrs/memory/opening.h"
 #include "jrs/memory/rescue.h"
 #include "jrs/memory/tell.h"
@@ -49,6 +50,7 @@ struct memory {
 	/* damage */
 	struct rescue *rescue; /* not NULL: under way */
 	uint64_t rescue_ms;    /* when it was last thought about; 0: never */
+	struct governor *governor;
 	/* figures for the heartbeat */
 	msgpack_zone *zone; /* not NULL: being asked for */
 	struct msg_memory_thermal figures_msg;
@@ -198,6 +200,7 @@ static void on_answer(void *arg, int r, const struct archive_answer *answer, con
 	case MSG_memory_forget:
 	case MSG_memory_restore:
 	case MSG_memory_import_undo:
+	case MSG_memory_carry_out:
 		follow_phases(p->m, answer, chan_call_id(p->call));
 		break;
 	default:
@@ -472,6 +475,11 @@ static void fill_beat(void *arg, struct msg_heartbeat *beat)
 	beat->archive_reason = wire_s(stats.reason);
 }
 
+static void on_carried(void *arg, const struct archive_answer *answer)
+{
+	follow_phases(arg, answer, MSG_memory_carry_out);
+}
+
 /* ---- waiting to lead ---- */
 
 /* What the lead has made of what is kept here in memory, too. */
@@ -575,10 +583,12 @@ static void each_second(void *arg)
 
 	if (m->archive == NULL || m->draining)
 		return;
-	if (m->claims)
+	if (m->claims) {
 		refresh_figures(m);
-	else if (!m->leads)
+		governor_look(m->governor);
+	} else if (!m->leads) {
 		follow(m);
+	}
 }
 
 static int new_timers(struct memory *m)
@@ -604,7 +614,8 @@ int memory_new(struct memory **out, struct jr *jr)
 		MSG_memory_import_begin, MSG_memory_imports,      MSG_memory_import_undo,  MSG_memory_backup,
 		MSG_memory_token_create, MSG_memory_token_rotate, MSG_memory_token_revoke, MSG_memory_tokens,
 		MSG_memory_token_keys,   MSG_memory_vote_open,    MSG_memory_vote_cast,    MSG_memory_vote_close,
-		MSG_memory_vote,         MSG_memory_votes,        MSG_memory_audit};
+		MSG_memory_vote,         MSG_memory_votes,        MSG_memory_audit,        MSG_memory_govern,
+		MSG_memory_acts,         MSG_memory_carry_out};
 	struct memory *m = calloc(1, sizeof(*m));
 	struct archive_stats stats;
 	struct work_cfg work;
@@ -625,6 +636,7 @@ int memory_new(struct memory **out, struct jr *jr)
 	if ((r = work_new(&m->work, &work)) < 0 ||
 	    (r = entangle_new(&m->entangle, ENTANGLED, stats.phase_known, stats.phase_sum)) < 0 ||
 	    (r = touch_new(&m->touches, TOUCHES)) < 0 || (r = warm_new(&m->warm, m->archive)) < 0 ||
+	    (r = governor_new(&m->governor, m->archive, on_carried, m)) < 0 ||
 	    (r = votes_new(&m->votes, jr, &m->archive)) < 0 || (r = new_timers(m)) < 0)
 		goto fail;
 	jr_epoch_above(jr, stats.epoch);
@@ -661,6 +673,7 @@ void memory_free(struct memory **mp)
 	entangle_free(&m->entangle);
 	touch_free(&m->touches);
 	warm_free(&m->warm);
+	governor_free(&m->governor);
 	votes_free(&m->votes);
 	free(m);
 	*mp = NULL;

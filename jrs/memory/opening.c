@@ -130,11 +130,17 @@ int opening_begin(struct opening *o, const struct jr_opts *opts, uv_loop_t *loop
 				  .purge_after_ms = (uint64_t)opts->cfg.archive_purge_after_s * 1000,
 				  .source_rows_max = opts->cfg.archive_source_rows_max,
 				  .source_bytes_max = opts->cfg.archive_source_bytes_max,
-				  .min_free_bytes = (uint64_t)opts->cfg.archive_min_free_mb << 20};
+				  .min_free_bytes = (uint64_t)opts->cfg.archive_min_free_mb << 20,
+				  .act_delay_ms = (uint64_t)opts->cfg.governance_delay_s * 1000,
+				  .sacred_limited = true,
+				  .sacred_quota = opts->cfg.governance_sacred_quota};
+	unsigned char keys[CFG_NGOVERNORS][CFG_KEY_LEN];
 	struct tr_fault fault = {0};
 	uint64_t began = tr_mono_ns();
 	int r;
 
+	if (cfg_governance_keys(&opts->cfg, keys))
+		cfg.governors = (const unsigned char(*)[CFG_KEY_LEN])keys;
 	if (guard_policy_parse(opts->cfg.guard_secrets, opts->cfg.guard_pii, &policy))
 		cfg.guard = policy;
 	o->path[0] = '\0';

@@ -1,6 +1,6 @@
 /* JSON trees -> structs, by the shapes and rules of proto/wire. */
 #include "common/base/clock.h"
-#include "proto/json/base64.h"
+#include "common/base/base64.h"
 #include "proto/json/json.h"
 #include "proto/wire/rule.h"
 

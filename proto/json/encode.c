@@ -1,7 +1,7 @@
 /* Structs -> JSON trees, by shape. */
 #include "common/base/clock.h"
 #include "common/base/text.h"
-#include "proto/json/base64.h"
+#include "common/base/base64.h"
 #include "proto/json/json.h"
 #include "proto/wire/rule.h"
 #include <math.h>

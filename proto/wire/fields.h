@@ -20,7 +20,7 @@
 /* ---- items ---- (ITEMS lists them so that an item stands behind those it contains) */
 #define WIRE_ITEMS(X) \
 	X(role_flags) X(reason) X(bucket) X(recovery) X(understudy) X(drill) X(jr) X(jrs) X(sentience) X(new_memory) X(added) X(term) X(explanation) X(memory) X(source) X(stages) X(heat_bin) \
-	X(event) X(ended_fault) X(setting) X(company) X(record) X(import) X(decision) X(ballot) X(new_ballot) X(vote) X(vote_line) X(vote_counts) X(sample) X(recall_sample) X(anomaly) X(degradation) X(beat) X(skipped) X(backup_rows) X(backup) X(dump) X(work) X(token) X(token_key) X(new_token) X(rotation) X(audit) X(guard_count)
+	X(event) X(ended_fault) X(setting) X(company) X(record) X(import) X(decision) X(ballot) X(new_ballot) X(vote) X(vote_line) X(vote_counts) X(sample) X(recall_sample) X(anomaly) X(degradation) X(beat) X(constants) X(act) X(objection) X(governed) X(skipped) X(backup_rows) X(backup) X(dump) X(work) X(token) X(token_key) X(new_token) X(rotation) X(audit) X(guard_count)
 
 #define ITEM_role_flags(F, I, L) \
 	F(REQ, flag, memory_jr, 0, 0) F(REQ, flag, executive_jr, 0, 0) F(REQ, flag, meta_jr, 0, 0) F(REQ, flag, integration_jr, 0, 0)
@@ -129,6 +129,28 @@
 #define ITEM_decision(F, I, L)                                                                                  \
 	F(REQ, str, id, 1, WIRE_ID_MAX) F(REQ, text, text, 1, 2000) F(REQ, str, by, 1, 64)                        \
 	F(REQ, str, memory_id, 1, WIRE_ID_MAX) F(REQ, time, at, 0, 0)
+/* The thermal constants (docs/THERMAL_ENTROPY_MODEL.md): those that are to change, or all of them. The names of stages: from which
+ * temperature on they are */
+#define ITEM_constants(F, I, L)                                                                                 \
+	F(OPT, f64, base, 0, 0) F(OPT, f64, k, 0, 0) F(OPT, f64, half_life_ms, 0, 0) F(OPT, f64, sacred_floor, 0, 0) \
+	F(OPT, f64, max, 0, 0) F(OPT, f64, white_hot, 0, 0) F(OPT, f64, red_hot, 0, 0) F(OPT, f64, warm, 0, 0)    \
+	F(OPT, f64, cool, 0, 0) F(OPT, f64, cold, 0, 0)
+/* What somebody asks for. act: constants, designate (make a memory sacred), unsacre, delete, object (to an act: objects_to). archive:
+ * as memory.acts tells it; id: the asker's own, carried out once ever; archive, id and expires must stand in what is signed */
+#define ITEM_act(F, I, L)                                                                                       \
+	F(REQ, str, act, 1, 16) F(OPT, str, archive, 1, 32) F(OPT, str, id, 1, 64)                                \
+	F(OPT, str, memory, 1, WIRE_ID_MAX) I(OPT, constants, constants) F(OPT, str, objects_to, 1, 64)           \
+	F(OPT, time, not_before, 0, 0) F(OPT, time, expires, 0, 0) F(REQ, text, reason, 1, 1000)
+#define ITEM_objection(F, I, L) \
+	F(REQ, str, id, 1, 64) F(REQ, str, by, 1, 64) F(REQ, text, reason, 1, 1000) F(REQ, time, at, 0, 0)
+/* state: pending (it takes effect at due_at, unless somebody objects before), done, stopped (by an objection), failed (what it was
+ * about had changed meanwhile), refused (note says why). before: the constants that held until then; envelope: as it was signed */
+#define ITEM_governed(F, I, L)                                                                                  \
+	F(REQ, str, id, 1, 64) F(REQ, str, act, 1, 16) F(REQ, str, state, 1, 16) F(OPT, str, memory, 1, WIRE_ID_MAX) \
+	I(OPT, constants, constants) I(OPT, constants, before) F(REQ, strs, signers, 0, 8)                        \
+	F(REQ, text, reason, 1, 1000) F(OPT, text, note, 1, 1200) F(REQ, time, submitted_at, 0, 0)                \
+	F(REQ, time, due_at, 0, 0) F(OPT, time, ended_at, 0, 0) L(REQ, objection, objections, 0, 64)              \
+	F(OPT, str, envelope, 1, 65536)
 /* voter: a Jr ("memory_jr") or the name of somebody outside; choice: an option, "abstain" or "absent"; evidence: ids of memories */
 #define ITEM_ballot(F, I, L)                                                                                    \
 	F(REQ, str, voter, 1, 128) F(REQ, str, choice, 1, WIRE_STRS_ITEM_MAX) F(OPT, f64, confidence, 0, 1)       \
@@ -362,6 +384,21 @@
 #define FIELDS_memory_forget(F, I, L) F(REQ, str, id, 1, WIRE_ID_MAX) F(OPT, flag, now, 0, 0)
 /* now: answered when it is purged from the files too, or shortly before the deadline; purged says which */
 #define RESULT_memory_forget(F, I, L) F(REQ, str, id, 1, WIRE_ID_MAX) F(OPT, flag, purged, 0, 0)
+/* Either envelope (DSSE, payload: JSON of an act), where keys of governance are set, or act, confirm (the id of the memory; for
+ * constants the archive's) and by, where none are. */
+/* about: it must be an objection to this act, and nothing else */
+#define FIELDS_memory_govern(F, I, L)                                                                           \
+	F(OPT, str, envelope, 1, 65536) I(OPT, act, act) F(OPT, str, confirm, 1, WIRE_ID_MAX) F(OPT, str, by, 1, 64) \
+	F(OPT, str, about, 1, 64)
+#define RESULT_memory_govern(F, I, L) I(REQ, governed, act) F(REQ, flag, known, 0, 0)
+/* archive: its id, for what is to be signed; keys: are keys of governance set? constants: as they are now */
+#define FIELDS_memory_acts(F, I, L) F(OPT, str, id, 1, 64) F(OPT, u32, limit, 1, 200)
+#define RESULT_memory_acts(F, I, L)                                                                             \
+	L(REQ, governed, acts, 0, 200) F(REQ, str, archive, 1, 32) F(REQ, flag, keys, 0, 0) F(REQ, u64, delay_s, 0, 0) \
+	I(REQ, constants, constants)
+#define FIELDS_memory_carry_out(F, I, L)
+/* the one that was carried out, or failed; more: another one is due */
+#define RESULT_memory_carry_out(F, I, L) L(REQ, governed, acts, 0, 1) F(REQ, flag, more, 0, 0)
 #define FIELDS_memory_explain(F, I, L) F(REQ, str, id, 1, WIRE_ID_MAX) F(OPT, text, q, 0, 1000)
 /* rank: place among all memories that match q, from 1; absent without q or when it does not match */
 #define RESULT_memory_explain(F, I, L) I(REQ, memory, memory) F(OPT, u64, rank, 1, 0)

@@ -35,6 +35,7 @@ WIRE_ITEMS(X)
 	F(OPT, str, request_id, 1, 128)  /* makes an effect happen once */                          \
 	F(OPT, u32, deadline_ms, 0, 0)   /* milliseconds left when it was sent */                    \
 	F(OPT, str, only_source, 1, WIRE_NAME_MAX) /* of a caller for whom other sources' memories do not exist */ \
+	F(OPT, flag, rationed, 0, 0)     /* of a caller who is no admin: governance.sacred_quota holds for it */ \
 	F(OPT, str, who, 1, 64)          /* asks, for the audit: a token's name, a Jr, a program */
 struct wire_common {
 	FIELDS_common(WIRE_F, WIRE_I, WIRE_L)

@@ -115,6 +115,24 @@ static const struct ctl_option restore_options[] = {
 	{"yes",  0, CTL_FLAG, NULL, 0, 0, 0, "outside --dev: yes, replace what is served"},
 	END
 };
+static const struct ctl_option governance_options[] = {
+	{"reason",     0, CTL_STR,  "TEXT", 1, 4000, 0, "why; kept, and to be read by everybody"},
+	{"confirm",    0, CTL_STR,  "ID",   1, 128,  0, "without keys: the memory's id once more; for constants the archive's"},
+	{"id",         0, CTL_STR,  "ID",   1, 64,   0, "an id of your own; the same id again changes nothing"},
+	{"not-before", 0, CTL_TIME, "TIME", 0, 0,    0, "no effect before that, RFC 3339"},
+	{"limit",      0, CTL_U32,  "N",    1, 200,  0, "with list: at most so many"},
+	END
+};
+static const struct ctl_option sign_options[] = {
+	{"key",        0, CTL_STR,  "FILE", 1, 4000, CTL_NEEDED, "PEM file of the Ed25519 private key, - for standard input"},
+	{"reason",     0, CTL_STR,  "TEXT", 1, 4000, 0, "of a new act: why; kept, and to be read by everybody"},
+	{"archive",    0, CTL_STR,  "ID",   1, 32,   0, "of a new act: the archive it is for; by default the running tribe is asked"},
+	{"id",         0, CTL_STR,  "ID",   1, 64,   0, "of a new act: an id of your own, used once ever"},
+	{"expires",    0, CTL_TIME, "TIME", 0, 0,    0, "of a new act: to be submitted before that; in seven days by default"},
+	{"not-before", 0, CTL_TIME, "TIME", 0, 0,    0, "of a new act: no effect before that"},
+	{"out",        0, CTL_STR,  "FILE", 1, 4000, 0, "where the envelope goes; of a new act by default standard output, else the file itself"},
+	END
+};
 /* The words of common/base/harms.h; the macro puts a bar before each. */
 #define HARM_WORD(id, word, by, lasts, doc) "|" word
 static const struct ctl_option drill_options[] = {
@@ -227,6 +245,17 @@ const struct ctl_command ctl_commands[] = {
 	 "it from that moment on, and ends its streams.", NULL},
 	{"analyze", CTL_WORD, "anomalies||regression|patterns", NULL, cmd_analyze,
 	 "what meta-jr's last analysis found", NULL, NULL},
+	{"governance", CTL_SOME_PATHS, "[list|show ID|submit FILE|ACT|object ID]", governance_options, cmd_governance,
+	 "acts of governance: ask for one, list, show, object",
+	 "An ACT is constants NAME=NUMBER... (base, k, half_life_ms, sacred_floor, max, white_hot, red_hot, warm, cool, cold),\n"
+	 "designate MEMORY, unsacre MEMORY or delete MEMORY. Where keys of governance are set it takes a FILE that two\n"
+	 "(constants) or all three of them have signed: tribectl sign. Without keys: submit ACT --reason TEXT --confirm ID.\n"
+	 "It takes effect when governance.delay_s has passed. Until then an objection stops it: with keys a FILE of the act\n"
+	 "object ACT, signed by any of them, is submitted. Refusals, objections and reasons are kept.", NULL},
+	{"sign", CTL_SOME_PATHS, "ACT|FILE", sign_options, cmd_sign,
+	 "put a signature to an act of governance",
+	 "Makes an envelope of an ACT (tribectl help governance; also object ID), or adds to the one in FILE. What is signed is\n"
+	 "shown first. With --archive it needs no tribe: sign where the key is. A passphrase is asked for on the terminal.", NULL},
 	{"doctor", CTL_NO_OPERANDS, NULL, NULL, cmd_doctor,
 	 "what this machine gives, and what degrades where it does not",
 	 "Looks at the kernel, the disk, limits, the clock, permissions and sockets; a tribe need not run. Writes a file\n"
@@ -240,7 +269,6 @@ const struct ctl_command ctl_commands[] = {
 	{"soak", CTL_NO_OPERANDS, NULL, NULL, NULL, "the Fibonacci stress test, for hours", NULL, "the long drills"},
 	{"bench", CTL_NO_OPERANDS, NULL, NULL, NULL, "measure the endpoints against a baseline", NULL, "the measuring of endpoints"},
 	{"verify", CTL_PATHS, "RELEASE_DIR", NULL, NULL, "check a release: signatures, digests, provenance", NULL, "signed releases"},
-	{"sign", CTL_PATHS, "RELEASE_DIR", NULL, NULL, "put a signature to a release", NULL, "signed releases"},
 	{"mcp", CTL_NO_OPERANDS, NULL, NULL, NULL, "an MCP server on standard input and output", NULL, "the MCP server"},
 	{NULL, CTL_NO_OPERANDS, NULL, NULL, NULL, NULL, NULL, NULL},
 };

@@ -16,6 +16,8 @@ cmd_fn cmd_vote, cmd_votes;
 cmd_fn cmd_analyze, cmd_doctor, cmd_config;
 /* cmd_import.c, cmd_drill.c */
 cmd_fn cmd_import, cmd_drill;
+/* cmd_governance.c, cmd_sign.c */
+cmd_fn cmd_governance, cmd_sign;
 /* cmd_backup.c, cmd_restore.c */
 cmd_fn cmd_backup, cmd_restore, cmd_verify_backup;
 

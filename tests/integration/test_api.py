@@ -14,7 +14,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from openapi import Contract  # noqa: E402
 from tribe import Response, Tribe, TribeCase, main, problem_of, wait_for  # noqa: E402
 
-MEMORIES, ASK, DECISIONS = "/api/v1/memories", "/api/v1/ask", "/api/v1/decisions"
+MEMORIES, ASK, DECISIONS, GOVERNANCE = "/api/v1/memories", "/api/v1/ask", "/api/v1/decisions", "/api/v1/governance"
 VOTE, VOTES = "/api/v1/vote", "/api/v1/votes"
 JSON, LINES = {"Content-Type": "application/json"}, {"Content-Type": "application/x-ndjson"}
 ONE = '{"content":"one"}'
@@ -27,6 +27,7 @@ ROUTES = {
     "/api/v1/events": "GET", "/api/v1/drills": "GET", "/api/v1/tokens": "GET POST", "/api/v1/tokens/{name}": "DELETE",
     "/api/v1/tokens/{name}/rotate": "POST",
     "/api/v1/audit": "GET",
+    GOVERNANCE: "GET POST", GOVERNANCE + "/{id}": "GET", GOVERNANCE + "/{id}/objections": "POST",
 }
 
 # method, path, headers, body -> status, problem, what the detail names
@@ -38,6 +39,17 @@ REFUSED = (
     ("GET", MEMORIES + "/no-such-id", {}, None, 404, "not_found", "there is no memory with this id"),
     ("PATCH", MEMORIES + "/no-such-id", JSON, '{"importance":1}', 404, "not_found", "there is no memory with this id"),
     ("DELETE", MEMORIES + "/no-such-id", {}, None, 404, "not_found", "there is no memory with this id"),
+    ("GET", GOVERNANCE + "/no-such-act", {}, None, 404, "not_found", "no act has this id"),
+    ("POST", GOVERNANCE + "/no-such-act/objections", JSON, '{"reason":"r"}', 404, "not_found", "no act has this id"),
+    ("POST", GOVERNANCE + "/" + "x" * 65 + "/objections", JSON, '{"reason":"r"}', 404, "not_found", "no act has this id"),
+    ("POST", GOVERNANCE, JSON, '{"act":"delete","memory":"no-such-id","confirm":"no-such-id","reason":"r"}', 403, "refused", "no memory has this id"),
+    ("POST", GOVERNANCE, JSON, '{"act":"delete","memory":"x","reason":"r"}', 422, "invalid", '"confirm"'),
+    ("POST", GOVERNANCE, JSON, '{"act":"delete","memory":"x","confirm":"x"}', 422, "invalid", '"reason"'),
+    ("POST", GOVERNANCE, JSON, '{"act":"burn","memory":"x","confirm":"x","reason":"r"}', 422, "invalid", '"act"'),
+    ("POST", GOVERNANCE, JSON, '{"act":"constants","confirm":"x","reason":"r","constants":{"pi":3}}', 422, "invalid", '"constants.pi"'),
+    ("POST", GOVERNANCE, JSON, '{"payload":"e30=","payloadType":"application/vnd.tribe.governance+json","signatures":[]}', 403, "refused", "no keys of governance"),
+    ("POST", GOVERNANCE, JSON, "[]", 422, "invalid", ""),
+    ("POST", GOVERNANCE, JSON, "{", 400, "malformed", ""),
     ("GET", "/api/v1/analysis/regression", {}, None, 404, "not_found", "this version"),
     ("GET", "/api/v1/analysis/patterns", {}, None, 404, "not_found", "this version"),
     ("OPTIONS", "/api/v1/nothing", {}, None, 404, "not_found", "no such path"),
@@ -204,9 +216,10 @@ class Table(Case):
 
     def test_head_and_options_everywhere(self):
         memory_id, = self.tribe.remember("Somebody looks at the head only.")
+        act = self.tribe.post(GOVERNANCE, {"act": "designate", "memory": memory_id, "confirm": memory_id, "reason": "r"}).json()["id"]
         vote_id = self.tribe.post(VOTE, {"proposal": "Shall somebody look?"}).json()["vote_id"]
         for pattern, methods in ROUTES.items():
-            path = pattern.replace("{id}", vote_id if "votes" in pattern else memory_id)
+            path = pattern.replace("{id}", vote_id if "votes" in pattern else act if pattern.startswith(GOVERNANCE) else memory_id)
             with self.subTest(path=pattern):
                 allowed = methods.replace("GET", "GET HEAD").split() + ["OPTIONS"]
                 answer = send(self.tribe, "OPTIONS", path, {}, None)
@@ -406,7 +419,7 @@ class Documented(Case):
                 if shown and shown.group(1) == "text":
                     for word in re.findall(r"^(retry: 1000|event: start|id: 1|# TYPE .*)$", shown.group(2), re.MULTILINE):
                         self.assertIn(word, got)
-        self.assertEqual(paths, {route.replace("{id}", "kettle-1").replace("{name}", "agent-7") for route in ROUTES})
+        self.assertEqual(paths, {route.replace("{id}", "oath-act" if route.startswith(GOVERNANCE) else "kettle-1").replace("{name}", "agent-7") for route in ROUTES})
 
 
 class Away(unittest.TestCase):

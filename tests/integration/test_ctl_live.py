@@ -430,7 +430,7 @@ class ExitStatus(LiveCase):
                     ("vote",), ("vote", "x", "--option", "a"), ("vote", "x", "--quorum", "0"), ("vote", "x", "--deadline", "0"), ("votes", "a", "b")),
             REFUSED: (("forget", sacred), ("forget", sacred, "--now")),
             INTERNAL: (("mcp",), ("soak", "--hours", "1"), ("bench",),
-                       ("verify", "d"), ("sign", "d"),
+                       ("verify", "d"),
                        ("analyze", "regression"), ("analyze", "patterns")),
         }
         return [(status, words) for status, group in lines.items() for words in group]

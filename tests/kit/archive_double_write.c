@@ -277,7 +277,8 @@ static int patch(struct dbl *d, struct dbl_job *j)
 	if (row == NULL)
 		return dbl_fault(j, TR_ENOTFOUND, "id", "no memory has this id");
 	if (row->sacred && msg->has_sacred && !msg->sacred)
-		return dbl_fault(j, TR_EREFUSED, "sacred", "a sacred memory stays sacred");
+		return dbl_fault(j, TR_EREFUSED, "sacred",
+				 "a sacred memory stays sacred, but for an act of governance");
 	before = row->metadata.n;
 	if (msg->has_metadata && json_text(d->book, msg->metadata, &row->metadata) < 0)
 		return dbl_fault(j, TR_EINVAL, "metadata", "must be what JSON can hold");
@@ -372,7 +373,8 @@ static int forget(struct dbl *d, struct dbl_job *j)
 	if (row == NULL)
 		return dbl_fault(j, TR_ENOTFOUND, "id", "no memory has this id");
 	if (row->sacred)
-		return dbl_fault(j, TR_EREFUSED, "sacred", "a sacred memory is not forgotten");
+		return dbl_fault(j, TR_EREFUSED, "sacred",
+				 "a sacred memory is not forgotten, but by an act of governance");
 	*hit = dbl_hit(row);
 	dbl_forget(d, row->number);
 	res->id = dbl_copy(j, msg->id);

@@ -48,7 +48,11 @@ struct archive_cfg rig_cfg(struct rig *g)
 				    .path = g->path,
 				    .conninfo = g->conninfo[0] == '\0' ? NULL : g->conninfo,
 				    .epoch = 1,
-				    .wall_ms = rig_clock};
+				    .wall_ms = rig_clock,
+				    .governors = g->governors,
+				    .act_delay_ms = g->act_delay_ms,
+				    .sacred_limited = g->sacred_limited,
+				    .sacred_quota = g->sacred_quota};
 }
 
 int rig_open_again(struct rig *g, struct tr_fault *fault)
@@ -305,7 +309,8 @@ static void recount(struct rig *g, const struct res_memory_thermal *t)
 	for (i = 0; i < all.n; i++) {
 		const struct item_record *r = &all.v[i];
 		bool holy = r->has_sacred && r->sacred;
-		double temperature = thermal_at(m, r->heat_key, holy, (double)rig_now);
+		double heat = thermal_import(m, r->heat_key, (double)r->last_access);
+		double temperature = thermal_at(m, heat, holy, (double)rig_now);
 
 		if (i > 0 && r->id.n == r[-1].id.n && memcmp(r->id.p, r[-1].id.p, r->id.n) == 0)
 			continue; /* decided more than once: a record each, one memory */

@@ -43,6 +43,11 @@ struct rig {
 	const struct rig_backend *kind;
 	char dir[64], path[96], conninfo[512]; /* conninfo: "" but for PostgreSQL */
 	uv_loop_t loop;
+	/* as in archive_cfg, of the next opening */
+	const unsigned char (*governors)[32];
+	uint64_t act_delay_ms;
+	bool sacred_limited;
+	uint32_t sacred_quota;
 	struct archive *a;
 	msgpack_zone *zone; /* answers of the whole test live here */
 	/* the last answer */

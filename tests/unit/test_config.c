@@ -204,6 +204,14 @@ static void rules_between_settings(void **state)
 		{"http.certificate: c.pem\nhttp.private_key: /k.pem\n", "http.certificate: must be an absolute path"},
 		{"http.certificate: /c.pem\nhttp.private_key: k.pem\n", "http.private_key: must be an absolute path"},
 		{"http.private_key: /k.pem\n", "tribe.yaml:1: http.private_key: must be given together with http.certificate"},
+		{"governance.war_chief: MCowBQYDK2VwAyEApK+s6nus+xDe1A88CeNm/e97W+brRKBt2ZR5dr6U/7M=\ngovernance.peace_chief: MCowBQYDK2VwAyEAVrh4bjktGruL2E5TSE/fz5QCSm6faZfs7agpBiyQUNg=\ngovernance.medicine_woman: dwG4UdCb1PGPOam3RFy2heWNJcNDa8Ae/tQShV6GK20=\n", NULL},
+		{"governance.war_chief: MCowBQYDK2VwAyEApK+s6nus+xDe1A88CeNm/e97W+brRKBt2ZR5dr6U/7M=\n", "governance.war_chief: must be given together with governance.peace_chief"},
+		{"governance.medicine_woman: MCowBQYDK2VwAyEAVrh4bjktGruL2E5TSE/fz5QCSm6faZfs7agpBiyQUNg=\n", "governance.medicine_woman: must be given together with governance.war_chief"},
+		{"governance.war_chief: MCowBQYDK2VwAyEApK+s6nus+xDe1A88CeNm/e97W+brRKBt2ZR5dr6U/7M=\ngovernance.peace_chief: MCowBQYDK2VwAyEAVrh4bjktGruL2E5TSE/fz5QCSm6faZfs7agpBiyQUNg=\ngovernance.medicine_woman: pK+s6nus+xDe1A88CeNm/e97W+brRKBt2ZR5dr6U/7M=\n", "governance.medicine_woman: is the same key as governance.war_chief"},
+		{"governance.war_chief: no key\ngovernance.peace_chief: MCowBQYDK2VwAyEAVrh4bjktGruL2E5TSE/fz5QCSm6faZfs7agpBiyQUNg=\ngovernance.medicine_woman: dwG4UdCb1PGPOam3RFy2heWNJcNDa8Ae/tQShV6GK20=\n", "governance.war_chief: must be an Ed25519 public key"},
+		{"governance.war_chief: MCowBQYDK2VwAyEApK+s6nus+xDe1A88CeNm/e97W+brRKBt2ZR5dr6U/7M=\ngovernance.peace_chief: MCowBQYDK2VwAyEAVrh4bjktGruL2E5TSE/fz5QCSm6faZfs7agpBiyQUNg\ngovernance.medicine_woman: dwG4UdCb1PGPOam3RFy2heWNJcNDa8Ae/tQShV6GK20=\n", "governance.peace_chief: must be an Ed25519 public key"},
+		{"governance.war_chief: MCowBQYDK2VwAyEApK+s6nus+xDe1A88CeNm/e97W+brRKBt2ZR5dr6U/7M=\ngovernance.peace_chief: MCowBQYDK2VwAyEAVrh4bjktGruL2E5TSE/fz5QCSm6faZfs7agpBiyQUNg=\ngovernance.medicine_woman: MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE\n", "governance.medicine_woman: must be an Ed25519 public key"},
+		{"governance.war_chief: MCowBQYDK2VwAyEApK+s6nus+xDe1A88CeNm/e97W+brRKBt2ZR5dr6U/7M=\ngovernance.peace_chief: MCowBQYDK2VwAyEAVrh4bjktGruL2E5TSE/fz5QCSm6faZfs7agpBiyQUNg=\ngovernance.medicine_woman: AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n", "governance.medicine_woman: must be an Ed25519 public key"},
 	};
 	/* clang-format on */
 	struct tr_config cfg;

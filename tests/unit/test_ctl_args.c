@@ -191,7 +191,7 @@ static void knows_what_comes_later(void **state)
 	(void)state;
 	later("vote|Shall we?|--option|a|--option|b|--quorum|3|--threshold|0.5", NULL);
 	later("votes|id", NULL);
-	later("sign|d", "sign");
+	later("verify|d", "verify");
 	later("bench|--endpoint|/api/v1/ask|-u|3", "bench");
 	later("drill|--storm|10|--every|50", NULL);
 	later("drill|--jr|all|--kills|3|--load|50", NULL);

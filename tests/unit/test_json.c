@@ -5,7 +5,7 @@
 #include <stdint.h>
 
 #include "common/base/clock.h"
-#include "proto/json/base64.h"
+#include "common/base/base64.h"
 #include "proto/json/json.h"
 #include "proto/wire/doc/sample.h"
 #include "proto/wire/rule.h"

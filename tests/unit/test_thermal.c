@@ -233,6 +233,114 @@ static void settings_that_make_no_sense(void **s)
 	bad = m, bad.stage_from[THERMAL_EMBER] = 1.0, assert_false(thermal_ok(&bad));
 }
 
+/* The half-life changes now and then: no memory jumps, none passes another, and each cools as the hour says. */
+static void a_new_half_life_moves_nobody(void **s)
+{
+	(void)s;
+	for (int round = 0; round < 200; round++) {
+		struct thermal_model m = model(), want;
+		double heat[20], before[20], t = NOW;
+		int i, change;
+
+		for (i = 0; i < 20; i++)
+			heat[i] =
+				accessed(&m, NOW - unit() * 20 * WEEK, 1 + (int)(rnd() % 30), NOW - unit() * 3 * WEEK);
+		for (change = 0; change < 8; change++) {
+			t += unit() * 4 * WEEK;
+			for (i = 0; i < 20; i++)
+				before[i] = thermal_raw(&m, heat[i], t);
+			want = m;
+			want.half_life_ms = exp2(unit() * 10) * WEEK / 30;
+			assert_int_equal(thermal_change(&m, &want, t), 0);
+			assert_true(thermal_ok(&m) && m.half_life_ms == want.half_life_ms);
+			for (i = 0; i < 20; i++) {
+				double after = thermal_raw(&m, heat[i], t), later = t + m.half_life_ms;
+
+				close_to(after, before[i], 1e-6);
+				close_to(thermal_raw(&m, heat[i], later), after - m.k, 1e-6);
+				if (i > 0)
+					assert_true((heat[i] > heat[i - 1]) ==
+						    (thermal_raw(&m, heat[i], t) > thermal_raw(&m, heat[i - 1], t)));
+			}
+			heat[change] = thermal_access(&m, heat[change], t);
+			assert_true(thermal_raw(&m, heat[change], t) > before[change]);
+		}
+		for (i = 0; i < 100; i++) { /* the clock never stands still and never jumps */
+			double at = NOW - 30 * WEEK + unit() * 80 * WEEK;
+
+			assert_true(thermal_born(&m, at + 1000) > thermal_born(&m, at));
+			close_to(thermal_born(&m, at + 1000), thermal_born(&m, at), 0.01);
+		}
+	}
+}
+
+static void often_changed(void **s)
+{
+	struct thermal_model m = model(), want, was;
+	int n = 0;
+
+	(void)s;
+	for (want = m; n < 100; n++) {
+		want.half_life_ms += 1000;
+		was = m;
+		if (thermal_change(&m, &want, NOW - n) < 0) /* a clock that goes backwards */
+			break;
+		assert_true(thermal_ok(&m));
+	}
+	assert_int_equal(n, THERMAL_CLOCKS_MAX - 1); /* the first one stands there too */
+	assert_memory_equal(&m, &was, sizeof(m));
+	want.half_life_ms = m.half_life_ms; /* the others may still be */
+	want.base = 50;
+	assert_int_equal(thermal_change(&m, &want, NOW), 0);
+	assert_true(m.base == 50 && m.nclocks == THERMAL_CLOCKS_MAX);
+}
+
+/* What an export says is possible by the first clock, and comes back. */
+static void exports_speak_one_language(void **s)
+{
+	struct thermal_model first = model(), m = first, want;
+
+	(void)s;
+	for (int change = 0; change < 5; change++) {
+		want = m;
+		want.half_life_ms = WEEK / (1 + (double)(rnd() % 20));
+		assert_int_equal(thermal_change(&m, &want, NOW + change * WEEK), 0);
+		for (int i = 0; i < 200; i++) {
+			double last = NOW + (unit() * 10 - 3) * WEEK, out;
+			int more = (int)(rnd() % 50);
+			double heat = accessed(&m, last, more, last);
+
+			out = thermal_export(&m, heat, last);
+			close_to(thermal_import(&m, out, last), heat, 1e-9);
+			assert_true(out >= thermal_born(&first, last) - 1e-6 &&
+				    out <= thermal_born(&first, last) + log2(1 + more) + 1e-6);
+			assert_true(thermal_export(&first, heat, last) == heat);
+		}
+	}
+}
+
+static void what_an_act_may_ask(void **s)
+{
+	struct thermal_model m = model(), bad;
+	const char *field = NULL;
+
+	(void)s;
+	assert_null(thermal_objection(&m, &field));
+	bad = m, bad.sacred_floor = 39.999, assert_non_null(thermal_objection(&bad, &field));
+	assert_string_equal(field, "sacred_floor");
+	bad = m, bad.k = 0, assert_non_null(thermal_objection(&bad, &field));
+	bad = m, bad.k = (double)NAN, assert_non_null(thermal_objection(&bad, &field));
+	bad = m, bad.half_life_ms = 59999, assert_non_null(thermal_objection(&bad, &field));
+	bad = m, bad.half_life_ms = (double)INFINITY, assert_non_null(thermal_objection(&bad, &field));
+	bad = m, bad.max = 101, assert_non_null(thermal_objection(&bad, &field));
+	bad = m, bad.max = 45, bad.sacred_floor = 46, assert_non_null(thermal_objection(&bad, &field));
+	bad = m, bad.max = 80, assert_non_null(thermal_objection(&bad, &field)); /* white_hot is 90 */
+	assert_string_equal(field, "white_hot");
+	bad = m, bad.stage_from[THERMAL_WARM] = 71, assert_non_null(thermal_objection(&bad, &field));
+	bad = m, bad.stage_from[THERMAL_COLD] = 0, assert_non_null(thermal_objection(&bad, &field));
+	bad = m, bad.base = 41, bad.sacred_floor = 50, assert_null(thermal_objection(&bad, &field));
+}
+
 static void entropy(void **s)
 {
 	uint64_t none[THERMAL_NSTAGES] = {0}, one[THERMAL_NSTAGES] = {0, 0, 7},
@@ -454,6 +562,10 @@ int main(void)
 		cmocka_unit_test_setup(heat_key_is_the_order_for_ever, seed),
 		cmocka_unit_test_setup(always_finite_and_within_bounds, seed),
 		cmocka_unit_test_setup(settings_that_make_no_sense, seed),
+		cmocka_unit_test_setup(a_new_half_life_moves_nobody, seed),
+		cmocka_unit_test_setup(often_changed, seed),
+		cmocka_unit_test_setup(exports_speak_one_language, seed),
+		cmocka_unit_test_setup(what_an_act_may_ask, seed),
 		cmocka_unit_test_setup(entropy, seed),
 		cmocka_unit_test_setup(running_figures_agree_with_a_recount, seed),
 		cmocka_unit_test_setup(few_are_counted, seed),

@@ -249,6 +249,7 @@ void api_forward(struct api_call *call, struct peer *peer, enum wire_msg_id id, 
 	}
 	common->has_only_source = call->who.has_source;
 	common->only_source = wire_s(call->who.source);
+	common->has_rationed = common->rationed = !api_is_admin(call);
 	common->who = wire_s(api_principal_name(call));
 	common->has_who = common->who.n > 0;
 	r = api_ask(call->api, peer, id, msg, left < timeout_ms ? left : timeout_ms, on_answer, call);

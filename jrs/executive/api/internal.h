@@ -211,6 +211,9 @@ int api_ask(struct api *api, struct peer *peer, enum wire_msg_id id, const void 
 /* Words for TR_EDEADLINE and TR_EUNAVAILABLE of a call to `who`. */
 void api_absent(struct tr_fault *fault, int r, const char *who);
 
+/* governance.c: is whoever calls an admin? */
+bool api_is_admin(const struct api_call *call);
+
 /* ask.c: the question pipeline. done is called exactly once, later, when this returns 0; never when it returns < 0.
  * who: for whom; NULL: for somebody for whom everything exists. */
 typedef void ask_done(void *arg, int r, const struct res_executive_ask *res, const struct tr_fault *fault);

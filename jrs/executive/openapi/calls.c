@@ -306,6 +306,85 @@ static const struct call_doc doc_api_delete_token = {
 	.answers = {{.status = 204, .what = "Revoked"}},
 };
 
+/* ---- governance ---- */
+#define ACT(state)                                                                                               \
+	"\"id\":\"oath-act\",\"act\":\"designate\",\"state\":\"" state "\",\"memory\":\"kettle-1\",\"signers\":" \
+	"[\"loopback\"],\"reason\":\"All the rest hangs on it.\",\"submitted_at\":\"2026-11-28T23:38:14.279Z\"," \
+	"\"due_at\":\"2026-11-29T23:38:14.279Z\""
+#define ENVELOPE                                                                                                       \
+	"{\"type\":\"object\",\"description\":\"DSSE: the payload is the JSON of an act\",\"required\":[\"payload\","  \
+	"\"payloadType\",\"signatures\"],\"properties\":{\"payload\":{\"type\":\"string\",\"description\":\"base64\"}" \
+	","                                                                                                            \
+	"\"payloadType\":{\"const\":\"application/vnd.tribe.governance+json\",\"description\":\"of the payload\"},"    \
+	"\"signatures\":{\"type\":\"array\",\"maxItems\":16,\"description\":\"keyid, and sig in base64\"}}}"
+#define REASON "\"reason\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":1000,\"description\":\"why; it is kept\"}"
+#define OWN_ID                                                                                                   \
+	"\"id\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":64,\"description\":\"the caller's own, used " \
+	"once ever\"}"
+
+static const struct call_doc doc_api_get_acts = {
+	.tag = "Governance",
+	.summary = "Acts of governance",
+	.text = "Newest first, with what was refused and why. Also the id of the archive, for what is to be signed.",
+	.query = MSG_memory_acts,
+	.asks = "limit=1",
+	.answers = {{.status = 200,
+		     .what = "Acts, and the thermal constants as they are now",
+		     .result = MSG_memory_acts,
+		     .example = "{\"acts\":[{" ACT(
+			     "stopped") ",\"objections\":[]}],\"archive\":\"169ac50801077d\",\"keys\":"
+					"false,\"delay_s\":86400,\"constants\":{\"base\":40.0,\"k\":10.0}}"}},
+};
+static const struct call_doc doc_api_get_act = {
+	.tag = "Governance",
+	.summary = "One act",
+	.text = "With its envelope, as it was signed.",
+	.query = MSG_memory_acts,
+	.path = "oath-act",
+	.answers = {{.status = 200, .what = "The act as it stands", .item = &wire_shape_governed}},
+};
+static const struct call_doc doc_api_post_act = {
+	.tag = "Governance",
+	.summary = "Ask for an act",
+	.text = "Where keys of governance are set: an envelope that two (constants) or all three of them have signed. "
+		"Where "
+		"none are: an admin's word, with the id of what it is about once more as confirm (the memory's, or the "
+		"archive's). It takes effect when delay_s has passed and nobody has objected.",
+	.body_schema =
+		"{\"oneOf\":[{\"type\":\"object\",\"additionalProperties\":false,\"required\":[\"act\",\"reason\","
+		"\"confirm\"],\"properties\":{\"act\":{\"enum\":[\"constants\",\"designate\",\"unsacre\",\"delete\"],"
+		"\"description\":\"what is to be done\"},\"memory\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":"
+		"128,\"description\":\"which one\"},\"constants\":{\"$ref\":\"#/components/schemas/constants\","
+		"\"description\":\"those that are to change\"},\"confirm\":{\"type\":\"string\",\"minLength\":1,"
+		"\"maxLength\":128,\"description\":\"the id once more\"},\"not_before\":{\"type\":\"string\","
+		"\"format\":\"date-time\",\"description\":\"no effect before that\"}," OWN_ID "," REASON "}}," ENVELOPE
+		"]}",
+	.body_item = &wire_shape_constants,
+	.example = "{\"id\":\"oath-act\",\"act\":\"designate\",\"memory\":\"kettle-1\",\"confirm\":\"kettle-1\","
+		   "\"reason\":"
+		   "\"All the rest hangs on it.\"}",
+	.answers = {{.status = 202,
+		     .what = "It is pending",
+		     .item = &wire_shape_governed,
+		     .example = "{" ACT("pending") ",\"objections\":[]}"},
+		    {.status = 200,
+		     .what = "The same was asked for before: as it stands",
+		     .item = &wire_shape_governed}},
+};
+static const struct call_doc doc_api_post_objection = {
+	.tag = "Governance",
+	.summary = "Object to an act",
+	.text = "Before it is due; it is stopped for good. With keys: an envelope of the act `object`, signed by any "
+		"one of them.",
+	.body_schema = "{\"oneOf\":[{\"type\":\"object\",\"additionalProperties\":false,\"required\":[\"reason\"],"
+		       "\"properties\":{" OWN_ID "," REASON "}}," ENVELOPE "]}",
+	.query = MSG_memory_acts,
+	.path = "oath-act",
+	.example = "{\"reason\":\"Let us talk first.\"}",
+	.answers = {{.status = 201, .what = "It is stopped", .item = &wire_shape_governed},
+		    {.status = 200, .what = "The same objection again", .item = &wire_shape_governed}},
+};
+
 /* ---- analysis ---- */
 static const struct call_doc doc_api_get_anomalies = {
 	.tag = "Analysis",

@@ -32,6 +32,7 @@ static const struct {
 	{"Tribe", "How the Jrs, the archive and the whole are."},
 	{"Analysis", "What meta-jr found."},
 	{"Drills", "What harm on purpose came to."},
+	{"Governance", "What takes several to change."},
 	{"Tokens", "Who may call."},
 	{"Probes", "For whoever watches the process."},
 	{"Page", "For people."},

@@ -88,6 +88,8 @@ static bool lane_of(struct sql_archive *a, enum wire_msg_id id, struct lane **ou
 	case MSG_memory_token_create:
 	case MSG_memory_token_rotate:
 	case MSG_memory_token_revoke:
+	case MSG_memory_govern:
+	case MSG_memory_carry_out:
 	case MSG_memory_vote_open:
 	case MSG_memory_vote_cast:
 	case MSG_memory_vote_close:
@@ -103,6 +105,7 @@ static bool lane_of(struct sql_archive *a, enum wire_msg_id id, struct lane **ou
 	case MSG_memory_imports:
 	case MSG_memory_tokens:
 	case MSG_memory_token_keys:
+	case MSG_memory_acts:
 	case MSG_memory_vote:
 	case MSG_memory_votes:
 	case MSG_memory_audit:
@@ -276,36 +279,18 @@ bool lane_sleep(struct lane *lane, uint64_t ms)
 
 static int load_model(struct sql_archive *a, struct tr_fault *fault)
 {
-	static const struct {
-		const char *key;
-		size_t offset;
-	} all[] = {
-#define X(member, key, first) {key, offsetof(struct thermal_model, member)},
-		THERMAL_SETTINGS(X)
-#undef X
-#define X(id, name, key, from) {key, offsetof(struct thermal_model, stage_from) + sizeof(double) * THERMAL_##id},
-			THERMAL_STAGES(X)
-#undef X
-	};
-	size_t i;
+	struct db *db = &a->readers[0].db;
+	struct constants c;
+	const char *lacks = NULL;
+	int r = constants_read(db, &c, &lacks);
 
-	for (i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
-		struct query q = q_begin(&a->readers[0].db, SQL_SETTING);
-		double *to = (double *)(void *)((char *)&a->model + all[i].offset);
-		int r;
-
-		q_text(&q, all[i].key, strlen(all[i].key));
-		if ((r = q_row(&q)) == 1)
-			*to = q_get_f64(&q, 0);
-		q_end(&q);
-		if (r < 0)
-			return tr_fault_set(fault, r, "archive.url", "cannot be read (%s)", a->readers[0].db.reason);
-		if (r == 0)
-			return tr_fault_set(fault, TR_ESTORE, "archive.url", "lacks the setting %s", all[i].key);
-	}
-	if (!thermal_ok(&a->model))
+	if (r == TR_ESTORE && lacks != NULL)
+		return tr_fault_set(fault, r, "archive.url", "lacks the setting %s", lacks);
+	if (r < 0)
+		return tr_fault_set(fault, r, "archive.url", "cannot be read (%s)", db->reason);
+	if (!thermal_ok(&c.model))
 		return tr_fault_set(fault, TR_ESTORE, "archive.url", "has thermal settings that make no sense");
-	return 0;
+	return constants_take(a, &c);
 }
 
 static int load_counters(struct sql_archive *a)
@@ -315,9 +300,9 @@ static int load_counters(struct sql_archive *a)
 	uint64_t epoch;
 	int r;
 
-	if ((r = archive_replay(a, db, &now)) < 0 || (r = archive_role_epoch(db, &epoch)) < 0)
+	if ((r = archive_replay(a, db, &now)) < 0 || (r = archive_role_epoch(db, &epoch)) < 0 ||
+	    (r = archive_replayed(a, &now)) < 0)
 		return r;
-	archive_replayed(a, &now);
 	a->lead_epoch = epoch;
 	return 0;
 }
@@ -350,6 +335,7 @@ static void take_down(struct sql_archive *a)
 	purge_free(a);
 	quota_free(a);
 	space_free(a);
+	constants_free(a);
 	guard_free(&a->guard);
 	free(a->heat.v);
 	free(a->words.v);
@@ -463,6 +449,7 @@ static void stats(struct archive *door, struct archive_stats *out)
 		.scrubs = a->scrubs,
 		.quota_refused = a->quota_refused,
 		.purge_due_ms = a->purge_due_ms,
+		.act_due_ms = a->act_due_ms,
 		.recalls_total = a->recalls_total,
 		.changes = a->changes,
 		.commits = a->commits,
@@ -477,7 +464,7 @@ static void stats(struct archive *door, struct archive_stats *out)
 
 static const struct thermal_model *model(const struct archive *door)
 {
-	return &((const struct sql_archive *)door)->model;
+	return archive_thermal((const struct sql_archive *)door);
 }
 
 static const struct archive_ops ops = {
@@ -494,6 +481,15 @@ static const struct archive_ops ops = {
 	.model = model,
 	.close = close_door,
 };
+
+static void govern_by(struct governance *g, const struct archive_cfg *cfg)
+{
+	g->has_keys = cfg->governors != NULL;
+	if (g->has_keys)
+		memcpy(g->key, cfg->governors, sizeof(g->key));
+	g->delay_ms = cfg->act_delay_ms;
+	g->sacred_quota = cfg->sacred_limited ? cfg->sacred_quota : UINT64_MAX;
+}
 
 int sql_archive_open(struct archive **out, const struct db_driver *driver, const struct archive_cfg *cfg,
 		     struct tr_fault *fault)
@@ -513,6 +509,7 @@ int sql_archive_open(struct archive **out, const struct db_driver *driver, const
 	a->scrub_every_ms = cfg->scrub_every_ms;
 	a->scrub_rest_ms = cfg->scrub_rest_ms;
 	a->healthy = a->counting = true;
+	govern_by(&a->governance, cfg);
 	if ((r = begin_lanes(a, cfg)) < 0 || (r = purge_open(a, cfg)) < 0 || (r = quota_open(a, cfg)) < 0 ||
 	    (r = space_open(a, cfg)) < 0 || (r = driver->open(a, cfg, fault)) < 0 ||
 	    (r = load(a, cfg->follow, fault)) < 0 || (r = start_threads(a)) < 0) {

@@ -47,6 +47,12 @@ struct archive_cfg {
 	 * free_bytes: how many are free where path lies; NULL: statvfs */
 	uint64_t min_free_bytes;
 	int (*free_bytes)(const char *path, uint64_t *out);
+	/* Ed25519 public keys of War Chief, Peace Chief and Medicine Woman; NULL: acts are an admin's. Copied */
+	const unsigned char (*governors)[32];
+	uint64_t act_delay_ms; /* between an act's acceptance and its effect */
+	/* sacred_limited: a source that no admin speaks for makes at most so many memories sacred a day */
+	bool sacred_limited;
+	uint32_t sacred_quota;
 };
 /* Once, first thing in a process that is there for an archive: settles what no connection can settle any more. Without
  * it everything works, a little slower. */
@@ -72,8 +78,8 @@ struct archive_hit {
 };
 struct archive_answer {
 	void *res; /* struct res_ID in the call's zone; the caller may fill in what only it knows */
-	/* get, recall, explain and the hottest of thermal; without `shown`: what forget and import_undo removed, and
-	 * what restore brought along a known phase coherence */
+	/* get, recall, explain and the hottest of thermal; without `shown`: what forget, import_undo and carry_out
+	 * removed, and what restore brought along a known phase coherence */
 	const struct archive_hit *hits;
 	unsigned nhits;
 	bool fresh; /* a write: this call did it; else it is the stored answer of an earlier one */
@@ -144,6 +150,7 @@ struct archive_stats {
 	uint64_t scrubs;        /* looked through from end to end, in this life */
 	uint64_t quota_refused; /* since the start */
 	int64_t purge_due_ms;   /* wall clock: since when something that was forgotten waits to be purged; 0: nothing */
+	int64_t act_due_ms;     /* wall clock: when an act is due (memory.carry_out); 0: none is pending */
 	uint64_t recalls_total;          /* over all lives of this archive */
 	uint64_t changes;                /* grows with every commit */
 	uint64_t commits, committed_calls, notes_dropped;
@@ -155,6 +162,6 @@ struct archive_stats {
 	uint32_t waiting; /* calls not answered yet */
 };
 void archive_stats(struct archive *a, struct archive_stats *out);
-const struct thermal_model *archive_model(const struct archive *a);
+const struct thermal_model *archive_model(const struct archive *a); /* as it is now; lives as long as the archive */
 
 #endif

@@ -34,6 +34,8 @@ static int patch_row(struct sql_archive *a, struct job *j, const struct msg_memo
 	}
 	if (metadata != NULL && (r = quota_change(a, j, row, strlen(metadata))) < 0)
 		goto out;
+	if (sacred && !row->sacred && (r = sacred_use_of(a, j, job_admin(j), row)) < 0)
+		goto out;
 	ahead_clear(a);
 	q = q_begin(&a->wdb, SQL_PATCH);
 	q_i64(&q, row->seq);
@@ -63,7 +65,8 @@ int write_patch(struct sql_archive *a, struct job *j)
 	if ((r = known(a, j, msg->id, &row)) < 0)
 		return r;
 	if (row.sacred && msg->has_sacred && !msg->sacred)
-		return job_fault(j, TR_EREFUSED, "sacred", "a sacred memory stays sacred");
+		return job_fault(j, TR_EREFUSED, "sacred",
+				 "a sacred memory stays sacred, but for an act of governance");
 	/* A call that says nothing new to say changes nothing, its revision neither. */
 	if ((msg->has_tags || msg->has_importance || msg->has_sacred || msg->has_metadata) &&
 	    ((r = patch_row(a, j, msg, &row)) < 0 || (r = audit_stored(a, j, 0, &row, true, false, wire_s(NULL))) < 0))
@@ -124,7 +127,8 @@ int write_forget(struct sql_archive *a, struct job *j)
 	if ((r = known(a, j, msg->id, &row)) < 0)
 		return r;
 	if (row.sacred)
-		return job_fault(j, TR_EREFUSED, "sacred", "a sacred memory is not forgotten");
+		return job_fault(j, TR_EREFUSED, "sacred",
+				 "a sacred memory is not forgotten, but by an act of governance");
 	if ((r = forget_row(a, &row)) < 0)
 		return r;
 	res->id = msg->id;

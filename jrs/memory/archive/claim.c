@@ -22,19 +22,26 @@ int archive_replay(struct sql_archive *a, struct db *db, struct replay *out)
 		now.phase_sum = q_get_f64(&q, 1);
 	}
 	q_end(&q);
-	if (r < 0)
+	if (r < 0 || (r = constants_read(db, &now.constants, NULL)) < 0)
 		return r;
+	if (!thermal_ok(&now.constants.model))
+		return TR_ESTORE;
 	*out = now;
 	return 0;
 }
 
-void archive_replayed(struct sql_archive *a, const struct replay *now)
+int archive_replayed(struct sql_archive *a, const struct replay *now)
 {
+	int r = constants_take(a, &now->constants);
+
+	if (r < 0)
+		return r;
 	pthread_mutex_lock(&a->writer.lock);
 	a->recalls_total = now->recalls + a->notes.nrecall + a->taken.nrecall; /* those are not there yet */
 	pthread_mutex_unlock(&a->writer.lock);
 	a->phase_known = now->phase_known;
 	a->phase_sum = now->phase_sum;
+	return 0;
 }
 
 int archive_role_epoch(struct db *db, uint64_t *out)
@@ -52,7 +59,7 @@ int archive_role_epoch(struct db *db, uint64_t *out)
 void archive_claimed(struct sql_archive *a)
 {
 	pthread_mutex_lock(&a->hist_lock);
-	archive_replayed(a, &a->replay);
+	(void)archive_replayed(a, &a->replay); /* cannot fail: archive_claim() has made room for it */
 	a->lead_epoch = a->epoch;
 	a->leads = true;
 	a->changes++;
@@ -88,7 +95,8 @@ int archive_claim(struct sql_archive *a)
 	if ((r = driver->begin(&a->wdb)) < 0)
 		return r;
 	if ((r = claim_row(a)) == 1 && (r = archive_replay(a, &a->wdb, &a->replay)) == 0 &&
-	    (r = driver->commit(&a->wdb)) == 0) {
+	    (r = constants_name(a, &a->replay.constants)) == 0 &&
+	    (r = constants_next(a, &a->replay.constants.model)) == 0 && (r = driver->commit(&a->wdb)) == 0) {
 		archive_claimed(a);
 		return 0;
 	}

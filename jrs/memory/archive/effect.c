@@ -24,6 +24,10 @@ static int carry_out(struct sql_archive *a, struct job *j)
 		return write_token_rotate(a, j);
 	case MSG_memory_token_revoke:
 		return write_token_revoke(a, j);
+	case MSG_memory_govern:
+		return write_govern(a, j);
+	case MSG_memory_carry_out:
+		return write_carry_out(a, j);
 	case MSG_memory_vote_open:
 		return write_vote_open(a, j);
 	case MSG_memory_vote_cast:

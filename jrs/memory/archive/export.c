@@ -38,7 +38,7 @@ static int record(struct page *p, struct query *q, struct item_record *out, int6
 	out->has_phase_count = m.has_phase_coherence;
 	out->phase_count = (uint32_t)row_compared(q);
 	out->own_id = q_get_i64(q, COL_OWN_ID) != 0;
-	out->heat_key = q_get_f64(q, 3);
+	out->heat_key = thermal_export(archive_thermal(p->a), q_get_f64(q, 3), (double)m.last_access);
 	out->access_count = m.access_count;
 	out->created_at = m.created_at;
 	out->last_access = m.last_access;

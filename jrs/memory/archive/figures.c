@@ -8,7 +8,7 @@ _Static_assert(HIST_PER_HALF_LIFE == 32, "statement HEATS deals out by it");
 
 void figures_begin(struct sql_archive *a)
 {
-	hist_init(&a->hist, &a->model, (double)a->wall_ms());
+	hist_init(&a->hist, archive_thermal(a), (double)a->wall_ms());
 }
 
 static void change(struct sql_archive *a, const struct heat_change *c)
@@ -30,7 +30,7 @@ void figures_apply(struct sql_archive *a)
 			heat_note(&a->missed, &a->heat.v[i]); /* out of memory: noted there */
 	}
 	if (a->count == COUNT_DONE)
-		hist_slide(&a->hist, &a->model, (double)a->now_ms);
+		hist_slide(&a->hist, archive_thermal(a), (double)a->now_ms);
 }
 
 /* A snapshot of the keeper's, taken between two commits: what is committed behind it goes to missed. */
@@ -75,7 +75,7 @@ int figures_count(struct sql_archive *a)
 
 	if ((r = db->driver->ready(db)) < 0 || (r = begin_count(a)) < 0)
 		goto out;
-	hist_init(&counted, &a->model, (double)a->wall_ms());
+	hist_init(&counted, archive_thermal(a), (double)a->wall_ms());
 	q = q_begin(db, SQL_HEATS);
 	while ((r = q_row(&q)) == 1 && !a->closing)
 		hist_add_many(&counted, q_get_f64(&q, 0), q_get_i64(&q, 1) != 0, (uint64_t)q_get_i64(&q, 2),
@@ -121,8 +121,8 @@ static int coldest(void *db, bool sacred, double lo, double hi, double *out)
 	return r < 0 ? r : 0;
 }
 
-/* A snapshot of the rows and the histograms of exactly those rows. */
-static int look(struct sql_archive *a, struct job *j, struct thermal_hist **out)
+/* A snapshot of the rows and the histograms of exactly those rows, and the constants of then. */
+static int look(struct sql_archive *a, struct job *j, struct thermal_hist **out, const struct thermal_model **model)
 {
 	struct thermal_hist *h = job_alloc(j, sizeof(*h));
 	int r;
@@ -132,6 +132,7 @@ static int look(struct sql_archive *a, struct job *j, struct thermal_hist **out)
 	pthread_mutex_lock(&a->hist_lock);
 	if ((r = db_look_now(j->db)) == 0)
 		*h = a->hist;
+	*model = archive_thermal(a);
 	pthread_mutex_unlock(&a->hist_lock);
 	*out = h;
 	return r;
@@ -198,6 +199,7 @@ int read_thermal(struct sql_archive *a, struct job *j)
 	const struct hist_rows rows = {j->db, range, coldest};
 	uint32_t most = msg->has_hottest ? msg->hottest : HOTTEST;
 	struct thermal_figures f;
+	const struct thermal_model *model;
 	struct thermal_hist *h;
 	int64_t now = a->wall_ms();
 	wire_str source;
@@ -207,9 +209,9 @@ int read_thermal(struct sql_archive *a, struct job *j)
 		return TR_ENOMEM;
 	if (owned_by(j, &source))
 		return owned_thermal(a, j, res, bins, most, now);
-	if ((r = look(a, j, &h)) < 0 || (r = hist_figures(h, &a->model, (double)now, &rows, &f)) < 0)
+	if ((r = look(a, j, &h, &model)) < 0 || (r = hist_figures(h, model, (double)now, &rows, &f)) < 0)
 		return r;
-	fill(res, &f, bins, a->model.max);
+	fill(res, &f, bins, model->max);
 	res->timestamp = now;
 	j->answer.res = res;
 	res->has_votes = true;

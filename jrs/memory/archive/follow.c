@@ -151,13 +151,13 @@ int read_refresh(struct sql_archive *a, struct reader *reader, struct job *j)
 	if ((r = j->db->driver->look(j->db)) < 0 || (r = archive_replay(a, j->db, &now)) < 0 ||
 	    (r = archive_role_epoch(j->db, &j->epoch)) < 0)
 		return r;
-	reader->version = version;
 	pthread_mutex_lock(&a->hist_lock);
-	if (a->following) { /* else the claim reads it, under the write lock */
-		archive_replayed(a, &now);
+	if (a->following && (r = archive_replayed(a, &now)) == 0) { /* else the claim reads it, under the write lock */
 		a->lead_epoch = j->epoch;
 		a->changes++;
 	}
 	pthread_mutex_unlock(&a->hist_lock);
-	return 0;
+	if (r == 0)
+		reader->version = version;
+	return r;
 }

@@ -9,6 +9,12 @@
 #include <string.h>
 #include <unistd.h>
 
+/* What acts of governance have made of the constants is taken over: as an act, which is gone before anybody sees it. */
+#define CONSTANTS_OPEN                                                                        \
+	"INSERT INTO acts(seq, id, act, state, signers, reason, said, submitted_at, due_at) " \
+	"VALUES(-1, 'salvage', 'constants', 'carrying', '[]', 'salvage', x'', 0, 0)"
+#define CONSTANTS_SEALED "DELETE FROM acts WHERE seq = -1; DELETE FROM sqlite_sequence WHERE name = 'acts' AND seq <= 0"
+
 static int failed(const struct fresh *f, struct tr_fault *fault, const char *what)
 {
 	return tr_fault_set(fault, TR_ESTORE, "archive", "%s (%s)", what,
@@ -146,7 +152,7 @@ int fresh_make(struct fresh *f, const char *dir, const char *name, int64_t now_m
 		return r;
 	if (read_tables(f) != SQLITE_OK ||
 	    exec(f, "CREATE TEMP TABLE listed(seq INTEGER, id TEXT, unsure INTEGER, PRIMARY KEY(seq, id)) "
-		    "WITHOUT ROWID; BEGIN") != SQLITE_OK ||
+		    "WITHOUT ROWID; BEGIN; " CONSTANTS_OPEN) != SQLITE_OK ||
 	    prepare(f, &f->list, "INSERT OR IGNORE INTO temp.listed(seq, id, unsure) VALUES(?1, ?2, ?3)") !=
 		    SQLITE_OK ||
 	    prepare(f, &f->listed, "SELECT 1 FROM temp.listed WHERE seq = ?1 AND id = ?2") != SQLITE_OK ||
@@ -264,7 +270,9 @@ static int prepare_insert(struct fresh *f, struct table *t, int n)
 	for (i = 0; i < n && t->use != TABLE_SEQUENCES; i++)
 		sqlite3_str_appendf(sql, "%s?%d", i == 0 ? ") VALUES(" : ", ", i + 1);
 	if (t->use != TABLE_SEQUENCES)
-		sqlite3_str_appendf(sql, ")");
+		sqlite3_str_appendf(sql, t->use == TABLE_SETTINGS
+						 ? ") ON CONFLICT(key) DO UPDATE SET value = excluded.value"
+						 : ")");
 	if ((s = sqlite3_str_finish(sql)) == NULL)
 		return SQLITE_NOMEM;
 	rc = prepare(f, &t->insert, s);
@@ -500,7 +508,7 @@ int fresh_finish(struct fresh *f, const char *dir, const char *name, uint64_t me
 		    "name = "
 		    "'" MEMORIES "'") != SQLITE_OK ||
 	    (words && exec(f, "INSERT INTO memory_words(memory_words) VALUES('rebuild')") != SQLITE_OK) ||
-	    exec(f, "COMMIT") != SQLITE_OK)
+	    exec(f, CONSTANTS_SEALED) != SQLITE_OK || exec(f, "COMMIT") != SQLITE_OK)
 		return failed(f, fault, "the new archive cannot be written");
 	if ((r = verify(f, memories, fault)) < 0)
 		return r;

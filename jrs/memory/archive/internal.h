@@ -108,9 +108,28 @@ struct reader {
 };
 
 /* What is kept in memory of what others may change. */
+struct constants {
+	struct thermal_model model;
+	double archive_id; /* a whole number below 2^53; 0: it has none yet */
+	int64_t act_due;   /* of the act that is due first; 0: none is pending */
+};
 struct replay {
 	uint64_t recalls, phase_known;
 	double phase_sum;
+	struct constants constants;
+};
+/* A model that was in force once, or is: readers may still look at it, so it lives as long as the archive. */
+struct kept_model {
+	struct kept_model *next;
+	struct thermal_model model;
+};
+/* The rules of acts; read-only once open. */
+#define GOVERNORS 3
+struct governance {
+	bool has_keys;
+	unsigned char key[GOVERNORS][32];
+	uint64_t delay_ms;
+	uint64_t sacred_quota; /* UINT64_MAX: none */
 };
 /* The archive on a database. */
 struct sql_archive {
@@ -118,7 +137,9 @@ struct sql_archive {
 	uv_async_t *async;   /* own allocation: outlives us until libuv has closed it */
 	unsigned max_waiting;
 	int64_t (*wall_ms)(void);
-	struct thermal_model model; /* read-only once open */
+	_Atomic(struct kept_model *) model; /* the newest; changed under hist_lock */
+	struct kept_model *next_model;      /* writer's: in force with the commit */
+	struct governance governance;
 	uint64_t wanted_epoch;
 	bool named;           /* writer's: wanted_epoch is just the one to claim; else it is the least */
 	uint64_t epoch;       /* ours, once we lead; writer's thread */
@@ -198,6 +219,8 @@ struct sql_archive {
 	atomic_ullong quota_refused;
 	atomic_ullong guard_counts[GUARD_NCLASSES][GUARD_NACTIONS];
 	atomic_llong purge_due_ms; /* purge.c: as in archive_stats */
+	atomic_llong act_due_ms;   /* acts.c: as in archive_stats */
+	_Atomic double archive_id;
 	atomic_uint unanswered;
 };
 int sql_archive_open(struct archive **out, const struct db_driver *driver, const struct archive_cfg *cfg,
@@ -217,6 +240,25 @@ static inline void archive_wrote(struct sql_archive *a)
 	a->writers--;
 }
 
+/* constants.c: any thread; what it points to lives as long as the archive */
+const struct thermal_model *archive_thermal(const struct sql_archive *a);
+int constants_read(struct db *db, struct constants *out, const char **lacks); /* TR_ESTORE: *lacks says what */
+/* Now in force; under hist_lock, or before the first thread. TR_ENOMEM: nothing has changed. */
+int constants_take(struct sql_archive *a, const struct constants *c);
+/* Writer's: m is in force with the commit of this transaction; what the transaction has made of them so far; taking
+ * back what came behind a mark. */
+int constants_next(struct sql_archive *a, const struct thermal_model *m);
+const struct thermal_model *constants_latest(const struct sql_archive *a);
+struct kept_model *constants_mark(const struct sql_archive *a);
+void constants_undo(struct sql_archive *a, const struct kept_model *mark);
+void constants_committed(struct sql_archive *a); /* under hist_lock */
+int constants_write(struct sql_archive *a, const struct thermal_model *was, const struct thermal_model *now);
+void constants_free(struct sql_archive *a);
+int constants_name(struct sql_archive *a, struct constants *c); /* writer's: an id for an archive that has none */
+/* The constants as people have them, both ways: what is not there stays as it is in *m. */
+void constants_show(const struct thermal_model *m, struct item_constants *out);
+unsigned constants_apply(const struct item_constants *c, struct thermal_model *m); /* how many */
+
 /* archive.c */
 /* Any thread: hand them back to the loop. */
 void archive_finish(struct sql_archive *a, struct job *j);
@@ -232,7 +274,7 @@ int archive_claim(struct sql_archive *a);
 void archive_claimed(struct sql_archive *a);          /* its commit turned out to have happened */
 int archive_role_epoch(struct db *db, uint64_t *out); /* of the row; 0: nobody has led yet */
 int archive_replay(struct sql_archive *a, struct db *db, struct replay *out);
-void archive_replayed(struct sql_archive *a, const struct replay *now);       /* under hist_lock */
+int archive_replayed(struct sql_archive *a, const struct replay *now);        /* under hist_lock; TR_ENOMEM */
 int archive_enqueue(struct sql_archive *a, struct lane *lane, struct job *j); /* < 0: j is the caller's again */
 bool lane_sleep(struct lane *lane, uint64_t ms);                              /* true: it is to stop */
 
@@ -320,6 +362,19 @@ int read_token_keys(struct sql_archive *a, struct job *j);
 int write_vote_open(struct sql_archive *a, struct job *j);
 int write_vote_cast(struct sql_archive *a, struct job *j);
 int write_vote_close(struct sql_archive *a, struct job *j);
+
+/* write.c: a decision is a memory and a line in the log. */
+int write_decision(struct sql_archive *a, struct job *j, wire_str text, wire_str by, const wire_strs *tags,
+		   struct item_decision *out);
+/* acts.c, acts_carry.c */
+int write_govern(struct sql_archive *a, struct job *j);
+int write_carry_out(struct sql_archive *a, struct job *j);
+int read_acts(struct sql_archive *a, struct job *j);
+/* sacred.c: a memory of that source is about to become sacred. Who may, without an admin's word, and how often;
+ * TR_EQUOTA with the fault */
+bool job_admin(const struct job *j); /* is it, by what the caller's Jr says? */
+int sacred_use(struct sql_archive *a, struct job *j, bool admin, bool has_source, wire_str source);
+int sacred_use_of(struct sql_archive *a, struct job *j, bool admin, const struct row *row);
 
 /* write.c: rows. 1 and *out, 0 when there is none, < 0 */
 int row_by_id(struct sql_archive *a, wire_str id, struct row *out);

@@ -28,6 +28,8 @@ static int read_one(struct sql_archive *a, struct job *j)
 		return read_tokens(a, j);
 	case MSG_memory_token_keys:
 		return read_token_keys(a, j);
+	case MSG_memory_acts:
+		return read_acts(a, j);
 	case MSG_memory_vote:
 		return read_vote(a, j);
 	case MSG_memory_votes:
@@ -116,7 +118,8 @@ bool lanes_read_here(struct sql_archive *a, struct job *j)
 /* Until the first count is done, what needs the figures waits, and no reader waits with it. */
 static bool parked(struct sql_archive *a, struct job *j)
 {
-	if (!a->counting || j->kind != JOB_CALL || (j->id != MSG_memory_thermal && j->id != MSG_memory_samples))
+	if (!a->counting || j->kind != JOB_CALL ||
+	    (j->id != MSG_memory_thermal && j->id != MSG_memory_samples && j->id != MSG_memory_acts))
 		return false;
 	jobs_put(&a->parked, j);
 	return true;

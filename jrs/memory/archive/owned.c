@@ -188,7 +188,7 @@ static void note_hot(struct counting *c, int64_t seq, double heat)
 
 static void count_one(struct counting *c, const struct query *q)
 {
-	const struct thermal_model *m = &c->a->model;
+	const struct thermal_model *m = archive_thermal(c->a);
 	double heat = q_get_f64(q, 1);
 	bool sacred = q_get_i64(q, 2) != 0;
 	double t = thermal_at(m, heat, sacred, c->now);
@@ -262,7 +262,7 @@ int owned_thermal(struct sql_archive *a, struct job *j, struct res_memory_therma
 		return TR_ENOMEM;
 	(void)owned_by(j, &source);
 	for (unsigned i = 0; i < HIST_STEPS; i++)
-		bins[i].from = a->model.max * i / HIST_STEPS;
+		bins[i].from = archive_thermal(a)->max * i / HIST_STEPS;
 	res->histogram.v = bins;
 	res->histogram.n = HIST_STEPS;
 	if ((r = j->db->driver->look(j->db)) < 0)

@@ -27,7 +27,8 @@ struct item_new_memory record_plain(const struct item_record *t)
 static int check(struct sql_archive *a, struct job *j, const struct entry *e)
 {
 	const struct item_record *t = e->taken;
-	double hottest, coldest = thermal_born(&a->model, (double)t->last_access);
+	struct thermal_model first; /* whose clock an export speaks by */
+	double hottest, coldest;
 
 	if (!t->has_id)
 		return entry_fault(j, e, TR_EINVAL, "id", "must be there");
@@ -39,6 +40,8 @@ static int check(struct sql_archive *a, struct job *j, const struct entry *e)
 		return entry_fault(j, e, TR_EINVAL, "last_access", "must not be in the future");
 	if (t->access_count > INT64_MAX)
 		return entry_fault(j, e, TR_EINVAL, "access_count", "must be at most 9223372036854775807");
+	thermal_first(&first);
+	coldest = thermal_born(&first, (double)t->last_access);
 	hottest = coldest + log2((double)t->access_count);
 	if (!isfinite(t->heat_key) || t->heat_key > hottest + ROUNDING || t->heat_key < coldest - ROUNDING)
 		return entry_fault(j, e, TR_EINVAL, "heat_key",

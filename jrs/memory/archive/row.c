@@ -121,8 +121,8 @@ int row_memory(struct sql_archive *a, struct job *j, struct query *q, int64_t no
 	    (r = owned_links(j, q->db, out)) < 0)
 		return r;
 	out->sacred = q_get_i64(q, COL_SACRED) != 0;
-	out->temperature = thermal_at(&a->model, q_get_f64(q, COL_HEAT), out->sacred, (double)now_ms);
-	out->stage = wire_s(thermal_stage_name(thermal_stage_of(&a->model, out->temperature)));
+	out->temperature = thermal_at(archive_thermal(a), q_get_f64(q, COL_HEAT), out->sacred, (double)now_ms);
+	out->stage = wire_s(thermal_stage_name(thermal_stage_of(archive_thermal(a), out->temperature)));
 	out->has_at = !q_is_null(q, COL_OCCURRED);
 	out->at = q_get_i64(q, COL_OCCURRED);
 	out->created_at = q_get_i64(q, COL_CREATED);
@@ -152,15 +152,15 @@ int64_t row_compared(struct query *q)
 void row_explain(struct sql_archive *a, struct query *q, int64_t now_ms, struct item_memory *out)
 {
 	struct item_explanation *e = &out->explanation;
-	double now = thermal_born(&a->model, (double)now_ms);
+	double now = thermal_born(archive_thermal(a), (double)now_ms);
 	int64_t idle = now_ms - out->last_access;
 
 	out->has_explanation = true;
 	e->heat_key = q_get_f64(q, COL_HEAT);
-	e->raw_temperature = thermal_raw(&a->model, e->heat_key, (double)now_ms);
+	e->raw_temperature = thermal_raw(archive_thermal(a), e->heat_key, (double)now_ms);
 	e->decayed_accesses = exp2(fmin(1000.0, e->heat_key - now)); /* a heat beyond all bounds stays a number */
 	e->idle_days = (double)(idle > 0 ? idle : 0) / DAY_MS;
-	e->half_life_days = a->model.half_life_ms / DAY_MS;
-	e->floored = out->sacred && e->raw_temperature < a->model.sacred_floor;
+	e->half_life_days = archive_thermal(a)->half_life_ms / DAY_MS;
+	e->floored = out->sacred && e->raw_temperature < archive_thermal(a)->sacred_floor;
 	e->superseded = out->has_superseded_by;
 }

@@ -103,6 +103,8 @@ static int take_plain(struct salvor *s, struct table *t, const struct found *f)
 		return f->sure ? reject(s, t, f, "it has not the values of its table") : 0;
 	if (!f->good || f->cut)
 		return f->listed ? reject(s, t, f, why) : 0;
+	if (t->use == TABLE_SETTINGS && !f->sure) /* perhaps what held once: the constants are only taken as they are */
+		return 0;
 	r = fresh_put(&s->fresh, t, f->rowid, f->v, f->n, &why);
 	if (r == 0 && (kept || !f->sure))
 		return 0;

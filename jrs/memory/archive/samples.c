@@ -22,8 +22,8 @@ static int sample_one(struct sql_archive *a, struct job *j, int64_t *from, int64
 		*from = q_get_i64(&q, 0) + 1;
 		heat = q_get_f64(&q, 2);
 		out->sacred = q_get_i64(&q, 3) != 0;
-		out->temperature = thermal_at(&a->model, heat, out->sacred, (double)now);
-		out->raw_temperature = thermal_raw(&a->model, heat, (double)now);
+		out->temperature = thermal_at(archive_thermal(a), heat, out->sacred, (double)now);
+		out->raw_temperature = thermal_raw(archive_thermal(a), heat, (double)now);
 		out->access_count = (uint64_t)q_get_i64(&q, 4);
 		out->importance = q_get_f64(&q, 5);
 		out->last_access = q_get_i64(&q, 6);

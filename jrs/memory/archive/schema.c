@@ -180,6 +180,80 @@ static const char version_7[] =
 /* For who is bound to a source (owned.c): what is there for him is found without reading the rest. */
 static const char version_8[] =
 	"CREATE INDEX memory_source ON thermal_memory_archive(source) WHERE source IS NOT NULL;";
+/* Governance: acts.c. The rules of version 1 give way to an act that is being carried out, in that transaction alone. The
+ * thermal clock: thermal.h; no row: the half-life was never changed. Of the view only what reads t/h is another. */
+#define UNDER_ACT(what, memory)                                                                                         \
+	" AND NOT EXISTS(SELECT 1 FROM acts WHERE state = 'carrying' AND act = '" what "'" memory ")"
+static const char version_9_tables[] =
+	"CREATE TABLE acts(seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE CHECK(length(id) BETWEEN 1 AND 64),"
+	" act TEXT NOT NULL, state TEXT NOT NULL"
+	"  CHECK(state IN ('pending', 'carrying', 'done', 'stopped', 'failed', 'refused')),"
+	" memory_id TEXT, constants TEXT, before TEXT," /* JSON: what is asked for, what held before */
+	" signers TEXT NOT NULL, reason TEXT NOT NULL, note TEXT, said BLOB NOT NULL," /* said: SHA-256 of what was asked */
+	" submitted_at INTEGER NOT NULL, due_at INTEGER NOT NULL, ended_at INTEGER,"
+	" envelope TEXT) STRICT;" /* as it came, for whoever wants to verify it again; NULL: by an admin */
+	"CREATE INDEX act_due ON acts(due_at) WHERE state = 'pending';"
+	"CREATE INDEX act_carrying ON acts(act) WHERE state = 'carrying';"
+	"CREATE TABLE objections(seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE CHECK(length(id) BETWEEN 1 AND 64),"
+	" act_id TEXT NOT NULL, objector TEXT NOT NULL, reason TEXT NOT NULL, at INTEGER NOT NULL, said BLOB NOT NULL,"
+	" envelope TEXT) STRICT;"
+	"CREATE INDEX objection_act ON objections(act_id);"
+	"CREATE TABLE thermal_clock(seq INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, tau REAL NOT NULL,"
+	" half_life_ms REAL NOT NULL) STRICT;"
+	/* source: SHA-256 of its name; day: since 1970, UTC */
+	"CREATE TABLE sacred_quota(source BLOB PRIMARY KEY, day INTEGER NOT NULL, used INTEGER NOT NULL) STRICT, WITHOUT ROWID;";
+static const char version_9_rules[] =
+	"DROP TRIGGER sacred_stays; DROP TRIGGER sacred_stays_sacred; DROP TRIGGER constants_stay;"
+	"DROP TRIGGER constants_stay_here; DROP TRIGGER constants_are_not_replaced;"
+	"CREATE TRIGGER sacred_stays BEFORE DELETE ON thermal_memory_archive WHEN OLD.sacred_pattern = 1"
+	UNDER_ACT("delete", " AND memory_id = OLD.id")
+	" BEGIN SELECT raise(ABORT, 'a sacred memory is not deleted'); END;"
+	"CREATE TRIGGER sacred_stays_sacred BEFORE UPDATE OF sacred_pattern ON thermal_memory_archive"
+	" WHEN OLD.sacred_pattern = 1 AND NEW.sacred_pattern = 0" UNDER_ACT("unsacre", " AND memory_id = OLD.id")
+	" BEGIN SELECT raise(ABORT, 'a sacred memory stays sacred'); END;"
+	"CREATE TRIGGER constants_stay BEFORE UPDATE ON settings WHEN (OLD.key LIKE 'thermal.%'" UNDER_ACT("constants", "")
+	") OR OLD.key = 'archive.id'"
+	" BEGIN SELECT raise(ABORT, 'thermal constants change only by an act of governance'); END;"
+	"CREATE TRIGGER constants_stay_here BEFORE DELETE ON settings WHEN OLD.key LIKE 'thermal.%' OR OLD.key = 'archive.id'"
+	" BEGIN SELECT raise(ABORT, 'thermal constants are not removed'); END;"
+	"CREATE TRIGGER constants_are_not_replaced BEFORE INSERT ON settings"
+	" WHEN EXISTS(SELECT 1 FROM settings WHERE key = NEW.key)" UNDER_ACT("constants", "")
+	" BEGIN SELECT raise(ABORT, 'thermal constants change only by an act of governance'); END;"
+	"CREATE TRIGGER clock_runs BEFORE INSERT ON thermal_clock WHEN 1" UNDER_ACT("constants", "")
+	" BEGIN SELECT raise(ABORT, 'the half-life changes only by an act of governance'); END;"
+	"CREATE TRIGGER clock_stays BEFORE UPDATE ON thermal_clock BEGIN SELECT raise(ABORT, 'what was is not changed'); END;"
+	"CREATE TRIGGER clock_stays_here BEFORE DELETE ON thermal_clock BEGIN SELECT raise(ABORT, 'what was is not removed'); END;"
+	"CREATE TRIGGER acts_stay BEFORE DELETE ON acts WHEN OLD.seq > 0" /* below: fresh.c */
+	" BEGIN SELECT raise(ABORT, 'an act is kept'); END;"
+	"CREATE TRIGGER acts_end BEFORE UPDATE ON acts WHEN OLD.state IN ('done', 'stopped', 'failed')"
+	" BEGIN SELECT raise(ABORT, 'an act that has ended stays so'); END;"
+	"CREATE TRIGGER objections_stay BEFORE DELETE ON objections BEGIN SELECT raise(ABORT, 'an objection is kept'); END;";
+static const char version_9_view[] =
+	"DROP VIEW thermal_memory_now;"
+	"CREATE VIEW thermal_memory_now AS WITH"
+	" s AS MATERIALIZED (SELECT"
+	"  max(value) FILTER (WHERE key = 'thermal.base') AS base, max(value) FILTER (WHERE key = 'thermal.k') AS k,"
+	"  max(value) FILTER (WHERE key = 'thermal.half_life_ms') AS h, max(value) FILTER (WHERE key = 'thermal.max') AS top,"
+	"  max(value) FILTER (WHERE key = 'thermal.sacred_floor') AS sacred_floor,"
+	"  max(value) FILTER (WHERE key = 'thermal.stage.white_hot') AS white_hot,"
+	"  max(value) FILTER (WHERE key = 'thermal.stage.red_hot') AS red_hot,"
+	"  max(value) FILTER (WHERE key = 'thermal.stage.warm') AS warm,"
+	"  max(value) FILTER (WHERE key = 'thermal.stage.cool') AS cool,"
+	"  max(value) FILTER (WHERE key = 'thermal.stage.cold') AS cold,"
+	"  (julianday('now') - 2440587.5) * 86400000.0 AS now FROM settings),"
+	" k AS MATERIALIZED (SELECT s.*, coalesce((SELECT tau + (s.now - at) / half_life_ms FROM thermal_clock"
+	"  ORDER BY seq DESC LIMIT 1), s.now / s.h) AS tau_now FROM s),"
+	" t AS (SELECT m.*, k.*, max(CASE sacred_pattern WHEN 1 THEN sacred_floor ELSE 0.0 END,"
+	"  min(top, base + k * (heat_key - tau_now))) AS temperature_score,"
+	"  pow(2.0, min(1000.0, max(0.0, tau_now - coalesce((SELECT c.tau + (m.last_access - c.at) / c.half_life_ms"
+	"  FROM thermal_clock c WHERE c.at <= m.last_access ORDER BY c.seq DESC LIMIT 1), m.last_access / h)))) AS decay_factor"
+	"  FROM k CROSS JOIN thermal_memory_archive m WHERE m.hidden = 0)"
+	" SELECT id, memory_hash, original_content, metadata, tags, source, session, speaker, importance, sacred_pattern,"
+	" access_count, heat_key, created_at, occurred_at, last_access, phase_coherence, supersedes, superseded_by, revision,"
+	" temperature_score, decay_factor,"
+	" CASE WHEN temperature_score >= white_hot THEN 'white_hot' WHEN temperature_score >= red_hot THEN 'red_hot'"
+	" WHEN temperature_score >= warm THEN 'warm' WHEN temperature_score >= cool THEN 'cool'"
+	" WHEN temperature_score >= cold THEN 'cold' ELSE 'ember' END AS current_stage FROM t;";
 /* clang-format on */
 
 static int put_setting(sqlite3 *db, const char *key, double value)
@@ -255,8 +329,18 @@ static int up_8(sqlite3 *db)
 	return sqlite3_exec(db, version_8, NULL, NULL, NULL);
 }
 
+static int up_9(sqlite3 *db)
+{
+	static const char *const parts[] = {version_9_tables, version_9_rules, version_9_view};
+	int rc = SQLITE_OK;
+
+	for (size_t i = 0; rc == SQLITE_OK && i < sizeof(parts) / sizeof(parts[0]); i++)
+		rc = sqlite3_exec(db, parts[i], NULL, NULL, NULL);
+	return rc;
+}
+
 /* migrations[i] leads from version i to i + 1. What has been released is never edited; a change is a new line. */
-static int (*const migrations[])(sqlite3 *db) = {up_1, up_2, up_3, up_4, up_5, up_6, up_7, up_8};
+static int (*const migrations[])(sqlite3 *db) = {up_1, up_2, up_3, up_4, up_5, up_6, up_7, up_8, up_9};
 #define NEWEST ((int)(sizeof(migrations) / sizeof(migrations[0])))
 
 int schema_version(void)

@@ -67,7 +67,8 @@ static int consider(struct search *s, struct query *q, int col, int64_t memory, 
 {
 	struct rank_item item = {.memory = memory, .match = match};
 
-	item.temperature = thermal_at(&s->a->model, q_get_f64(q, col), q_get_i64(q, col + 1) != 0, (double)s->now);
+	item.temperature =
+		thermal_at(archive_thermal(s->a), q_get_f64(q, col), q_get_i64(q, col + 1) != 0, (double)s->now);
 	item.superseded_by = q_get_i64(q, col + 2);
 	if (!warm_enough(s, item.temperature))
 		return 0;
@@ -174,7 +175,8 @@ static int newest_page(struct search *s, int64_t *below)
 
 		seen++;
 		*below = item.memory;
-		item.temperature = thermal_at(&s->a->model, q_get_f64(&q, 1), q_get_i64(&q, 2) != 0, (double)s->now);
+		item.temperature =
+			thermal_at(archive_thermal(s->a), q_get_f64(&q, 1), q_get_i64(&q, 2) != 0, (double)s->now);
 		if (!warm_enough(s, item.temperature))
 			continue;
 		if (s->n == s->limit) {

@@ -41,5 +41,5 @@ int words_write(struct sql_archive *a)
 
 bool words_needed(const struct job *j)
 {
-	return j->id == MSG_memory_forget || j->id == MSG_memory_import_undo;
+	return j->id == MSG_memory_forget || j->id == MSG_memory_import_undo || j->id == MSG_memory_carry_out;
 }

@@ -106,11 +106,12 @@ int heat_changed(struct sql_archive *a, const struct heat_change *c)
 /* One access more; sacred raises the memory to sacred, nothing lowers it. row is brought up to date. */
 static int heat(struct sql_archive *a, struct row *row, int64_t at_ms, bool sacred)
 {
-	double after = thermal_access(&a->model, row->heat, (double)at_ms);
+	double after = thermal_access(archive_thermal(a), row->heat, (double)at_ms);
 	struct heat_change c = {row->heat, after, true, row->sacred, row->sacred || sacred, false};
-	struct query q = q_begin(&a->wdb, SQL_HEAT);
+	struct query q;
 	int r;
 
+	q = q_begin(&a->wdb, SQL_HEAT);
 	q_i64(&q, row->seq);
 	q_f64(&q, after);
 	q_i64(&q, at_ms);
@@ -256,7 +257,9 @@ int entry_create(struct sql_archive *a, struct job *j, struct entry *e, struct r
 		row->id_n = (uint32_t)strlen(row->id);
 	}
 	row->sacred = c.is_sacred;
-	row->heat = c.after = e->taken != NULL ? e->taken->heat_key : thermal_born(&a->model, (double)a->now_ms);
+	row->heat = c.after =
+		e->taken != NULL ? thermal_import(archive_thermal(a), e->taken->heat_key, (double)e->taken->last_access)
+				 : thermal_born(archive_thermal(a), (double)a->now_ms);
 	row->hidden = archive_is_drill(e->has_source, e->source);
 	if ((r = a->wdb.driver->next_seq(&a->wdb, &row->seq)) < 0 || (r = insert(a, j, e, row)) < 0)
 		return r;
@@ -295,7 +298,7 @@ int entry_prepare(struct entry *e)
 /* 1: created, 0: known and heated, < 0. */
 static int remember(struct sql_archive *a, struct job *j, struct entry *e, struct row *row)
 {
-	int r, known = 1;
+	int r, s, known = 1;
 
 	if ((r = entry_prepare(e)) < 0)
 		return r;
@@ -312,6 +315,9 @@ static int remember(struct sql_archive *a, struct job *j, struct entry *e, struc
 		return r;
 	if (r == 1 && e->m->has_id)
 		return 0; /* the same call again: an id makes it harmless, so it does not heat either */
+	if ((r == 0 || !row->sacred) && e->m->has_sacred && e->m->sacred &&
+	    (s = sacred_use(a, j, job_admin(j), e->has_source, e->source)) < 0)
+		return s;
 	if (r == 1)
 		return heat(a, row, a->now_ms, e->m->has_sacred && e->m->sacred);
 	r = entry_create(a, j, e, row);
@@ -380,8 +386,8 @@ int write_add(struct sql_archive *a, struct job *j)
 		added[i].id = job_text(j, row.id, row.id_n);
 		if (added[i].id.p == NULL)
 			return TR_ENOMEM;
-		added[i].temperature = thermal_at(&a->model, row.heat, row.sacred, (double)a->now_ms);
-		added[i].stage = wire_s(thermal_stage_name(thermal_stage_of(&a->model, added[i].temperature)));
+		added[i].temperature = thermal_at(archive_thermal(a), row.heat, row.sacred, (double)a->now_ms);
+		added[i].stage = wire_s(thermal_stage_name(thermal_stage_of(archive_thermal(a), added[i].temperature)));
 	}
 	res->memories.v = added;
 	res->memories.n = msg->memories.n;
@@ -389,38 +395,44 @@ int write_add(struct sql_archive *a, struct job *j)
 	return import_brought(a, &note, created, msg->memories.n - created);
 }
 
-/* A decision is a memory and a line in the log. */
-int write_decide(struct sql_archive *a, struct job *j)
+int write_decision(struct sql_archive *a, struct job *j, wire_str text, wire_str by, const wire_strs *tags,
+		   struct item_decision *out)
 {
-	const struct msg_memory_decide *msg = j->msg;
-	static const wire_str tag = {"decision", sizeof("decision") - 1};
-	struct item_new_memory m = {.content = msg->text, .has_tags = true, .tags = {&tag, 1}};
-	struct entry e = {.m = &m, .has_source = true, .source = msg->by};
-	struct res_memory_decide *res = job_alloc(j, sizeof(*res));
+	struct item_new_memory m = {.content = text, .has_tags = true, .tags = *tags};
+	struct entry e = {.m = &m, .has_source = true, .source = by};
 	char id[TR_ID_LEN];
 	struct row row;
 	struct query q;
 	int r;
 
-	if (res == NULL)
-		return TR_ENOMEM;
 	if ((r = own_source(j, &e)) < 0 || (r = remember(a, j, &e, &row)) < 0)
 		return r;
-	if ((r = audit_stored(a, j, 0, &row, r == 1, true, msg->by)) < 0)
+	if ((r = audit_stored(a, j, 0, &row, r == 1, true, by)) < 0)
 		return r;
 	tr_id_new(id);
 	q = q_begin(&a->wdb, SQL_ADD_DECISION);
 	q_text(&q, id, strlen(id));
 	q_text(&q, row.id, row.id_n);
-	q_text(&q, msg->by.p, msg->by.n);
+	q_text(&q, by.p, by.n);
 	q_i64(&q, a->now_ms);
 	if ((r = q_run(&q)) < 0)
 		return r;
-	res->decision.id = job_text(j, id, (uint32_t)strlen(id));
-	res->decision.text = msg->text; /* outlives the answer, as the zone does */
-	res->decision.by = msg->by;
-	res->decision.memory_id = job_text(j, row.id, row.id_n);
-	res->decision.at = a->now_ms;
+	out->id = job_text(j, id, (uint32_t)strlen(id));
+	out->text = text; /* outlives the answer, as the zone does */
+	out->by = by;
+	out->memory_id = job_text(j, row.id, row.id_n);
+	out->at = a->now_ms;
+	return out->id.p == NULL || out->memory_id.p == NULL ? TR_ENOMEM : 0;
+}
+
+int write_decide(struct sql_archive *a, struct job *j)
+{
+	const struct msg_memory_decide *msg = j->msg;
+	static const wire_str tag = {"decision", sizeof("decision") - 1};
+	struct res_memory_decide *res = job_alloc(j, sizeof(*res));
+
+	if (res == NULL)
+		return TR_ENOMEM;
 	j->answer.res = res;
-	return res->decision.id.p == NULL || res->decision.memory_id.p == NULL ? TR_ENOMEM : 0;
+	return write_decision(a, j, msg->text, msg->by, &(const wire_strs){&tag, 1}, &res->decision);
 }

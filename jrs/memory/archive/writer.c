@@ -39,7 +39,7 @@ static bool looks_first(const struct sql_archive *a, const struct job *j)
 	const struct msg_memory_add *add = j->msg;
 
 	return a->wdb.driver->send != NULL && j->id == MSG_memory_add && add->memories.n == 1 && !add->has_import_id &&
-	       !add->memories.v[0].has_supersedes;
+	       !add->memories.v[0].has_supersedes && !add->memories.v[0].has_sacred;
 }
 
 /* What of a batch stands outside the database, and goes back with a savepoint. */
@@ -47,11 +47,12 @@ struct before {
 	size_t heat, words, quota;
 	bool purge;
 	struct guard_counts guarded;
+	const struct kept_model *constants;
 };
 
 static struct before before(const struct sql_archive *a)
 {
-	return (struct before){a->heat.n, a->words.n, quota_mark(a), purge_marked(a), a->guarded};
+	return (struct before){a->heat.n, a->words.n, quota_mark(a), purge_marked(a), a->guarded, constants_mark(a)};
 }
 
 static void back_to(struct sql_archive *a, const struct before *was)
@@ -60,6 +61,7 @@ static void back_to(struct sql_archive *a, const struct before *was)
 	a->words.n = was->words;
 	quota_undo(a, was->quota);
 	purge_undo(a, was->purge);
+	constants_undo(a, was->constants);
 	a->guarded = was->guarded;
 	ahead_clear(a);
 }
@@ -172,6 +174,7 @@ static int check_epoch(struct sql_archive *a, struct query q)
 /* The transaction is on disk: rows and figures change together for who holds the lock. */
 static void committed(struct sql_archive *a, bool notes)
 {
+	constants_committed(a);
 	figures_apply(a);
 	purge_committed(a);
 	quota_committed(a);
@@ -192,6 +195,7 @@ static int one_transaction(struct sql_archive *a, struct job **v, unsigned n, bo
 	int r;
 
 	a->heat.n = a->words.n = 0;
+	constants_undo(a, NULL);
 	memset(&a->guarded, 0, sizeof(a->guarded));
 	purge_began(a);
 	quota_began(a);

@@ -36,17 +36,40 @@ enum thermal_stage {
 		THERMAL_NSTAGES
 };
 
-/* The constants. They live in the archive (table settings); nobody else has its own. */
+/* From at_ms on a half-life is so long, and tau of them had passed by then. */
+struct thermal_clock {
+	double at_ms, tau, half_life_ms;
+};
+#define THERMAL_CLOCKS_MAX 64
+
+/* The constants. They live in the archive (tables settings and thermal_clock); nobody else has its own. Where the
+ * half-life has been changed, t/h above is read off the clock: how many half-lives have passed since 1970, each as long
+ * as it was then. So a change makes no memory hotter or colder at its moment, keeps every order, and rewrites no row.
+ */
 struct thermal_model {
 #define X(member, key, first) double member;
 	THERMAL_SETTINGS(X)
 #undef X
 	double stage_from[THERMAL_NSTAGES];
+	unsigned nclocks; /* 0: half_life_ms always; else the last one's is half_life_ms */
+	struct thermal_clock clock[THERMAL_CLOCKS_MAX];
 };
 
 void thermal_first(struct thermal_model *m); /* the values a new archive starts with */
 /* Usable? Everything finite, half-life >= 1 ms, 0 < k, 0 <= floor <= max, stages falling to 0. */
 bool thermal_ok(const struct thermal_model *m);
+
+bool thermal_same(const struct thermal_model *a, const struct thermal_model *b);
+/* What an act may make of the constants: NULL, or the rule that `want` breaks; *field: the member's name. The floor is
+ * never under 40, nothing is hotter than 100. */
+const char *thermal_objection(const struct thermal_model *want, const char **field);
+/* m gets want's constants at t; want's clocks do not count. TR_ETOOBIG: the half-life has been changed too often, m is
+ * untouched. */
+int thermal_change(struct thermal_model *m, const struct thermal_model *want, double t_ms);
+/* A heat_key by the clock of the first values, as exports have it, and back: accesses count as they did at the last
+ * one. */
+double thermal_export(const struct thermal_model *m, double heat_key, double last_access_ms);
+double thermal_import(const struct thermal_model *m, double heat_key, double last_access_ms);
 
 /* heat_key of a memory remembered at t and not accessed since. */
 double thermal_born(const struct thermal_model *m, double t_ms);

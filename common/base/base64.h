@@ -1,6 +1,6 @@
-/* RFC 4648 base64 with padding: how bytes travel in JSON. Internal to proto/json. */
-#ifndef PROTO_JSON_BASE64_H
-#define PROTO_JSON_BASE64_H
+/* RFC 4648 base64 with padding: how bytes travel in JSON, in DSSE envelopes and in settings. Pure. */
+#ifndef COMMON_BASE_BASE64_H
+#define COMMON_BASE_BASE64_H
 #include <stddef.h>
 
 #define BASE64_LEN(n) (((n) + 2) / 3 * 4) /* characters for n bytes, without NUL */

@@ -1,4 +1,4 @@
-#include "proto/json/base64.h"
+#include "common/base/base64.h"
 #include <stdint.h>
 
 static const char digits[65] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
