@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "jrs/memory/guard/guard.h"
+#include "proto/dsse/dsse.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -209,6 +210,41 @@ static void finds_it_wherever_it_stands(void **state)
 	assert_int_equal(wrong, 0);
 }
 
+/* Signed words are read as they were written, not as an envelope carries them. */
+static void looks_into_an_envelope(void **state)
+{
+	static const char *const says[] = {
+		"{\"act\":\"delete\",\"reason\":\"it was wrong from the start\"}",
+		"{\"act\":\"delete\",\"reason\":\"the password=Tr0ub4dor-and-3x is in it\"}"};
+	const struct guard_policy refuse = {GUARD_REFUSE, false}, redact = {GUARD_REDACT, false};
+	const struct guard_policy *const policies[] = {&refuse, &redact};
+
+	(void)state;
+	for (size_t i = 0; i < 4; i++) {
+		struct dsse e = {.type = "application/vnd.tribe.governance+json", .nsignatures = 1};
+		msgpack_zone *zone = msgpack_zone_new(MSGPACK_ZONE_CHUNK_SIZE);
+		struct tr_fault fault = {0};
+		struct guard_verdict v;
+		struct guard *mine = NULL;
+		struct buf line = {0};
+		struct msg_memory_govern msg = {.has_envelope = true};
+
+		e.payload_n = strlen(says[i % 2]);
+		memcpy(e.payload, says[i % 2], e.payload_n);
+		for (size_t k = 0; k < DSSE_SIG_LEN; k++)
+			e.signatures[0].sig[k] = (unsigned char)(k * 37 + 11);
+		assert_int_equal(dsse_print(&e, &line), 0);
+		msg.envelope = (wire_str){line.p, (uint32_t)line.len};
+		assert_int_equal(guard_new(&mine, policies[i / 2], &fault), 0);
+		assert_int_equal(guard_message(mine, MSG_memory_govern, &msg, zone, &v, &fault),
+				 i % 2 == 0 ? 0 : TR_ESECRET);
+		assert_true(i % 2 == 0 || strcmp(v.field, "envelope") == 0);
+		guard_free(&mine);
+		buf_free(&line);
+		msgpack_zone_free(zone);
+	}
+}
+
 /* ---- time ---- */
 static double cpu_ns(void)
 {
@@ -388,6 +424,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(finds_what_it_should),
 		cmocka_unit_test(finds_it_wherever_it_stands),
+		cmocka_unit_test(looks_into_an_envelope),
 		cmocka_unit_test(takes_linear_time),
 	};
 

@@ -1,6 +1,7 @@
 /* A whole message: every text in it, found by the field tables, so that no message can forget one. */
 #include "common/base/text.h"
 #include "jrs/memory/guard/scan.h"
+#include "proto/dsse/dsse.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -106,15 +107,27 @@ static int redacted(struct look *l, const char *p, size_t n, const struct guard_
 	return 0;
 }
 
+/* A signed text is looked at as its signers wrote it: the rest of its envelope is made of random letters. */
+static wire_str readable(const char *name, wire_str s, struct dsse *room)
+{
+	struct tr_fault fault = {0};
+
+	if (strcmp(name, "envelope") != 0 || dsse_parse(room, s.p, s.n, &fault) < 0)
+		return s;
+	return (wire_str){(const char *)room->payload, (uint32_t)room->payload_n};
+}
+
 /* One text. 1: *out is what it is to be instead; 0: it stays; < 0. */
 static int look_text(struct look *l, const struct place *p, const char *name, wire_str s, size_t most, wire_str *out)
 {
 	unsigned not_looked = is_id(name) ? NUMBERS | l->pii : 0;
 	const struct guard_spans *spans;
+	struct dsse room;
 	unsigned found = 0;
 	size_t i, first = 0;
 	int r;
 
+	s = readable(name, s, &room);
 	if ((r = guard_scan(l->g, s.p, s.n, (l->secrets | l->pii) & ~not_looked, &spans)) < 0)
 		return r;
 	for (i = spans->n; i-- > 0;) {
