@@ -128,16 +128,16 @@ class Metrics(TribeCase):
     def vote(self, n):
         self.assertIn(self.tribe.post("/api/v1/vote", {"proposal": f"Shall number {n} be done?", "deadline_s": 2}).status, (200, 201))
 
-    def recall_apart(self, n):
+    def recall_apart(self, _n):
         """Memories that share no word, recalled one by one, so that each has a recall of its own, a few in every window."""
-        if not getattr(self.tribe, "has_quartz", False):
-            self.tribe.has_quartz = True
+        if not hasattr(self.tribe, "quartz"):
+            self.tribe.quartz = 0
             for k in range(40):
                 self.tribe.remember(f"quartz{k}xx lies under slate{k}yy", importance=k / 40)
         for k in range(8):
-            number = (8 * n + k) % 40
-            answer = self.tribe.post("/api/v1/ask", {"question": f"quartz{number}xx"})
+            answer = self.tribe.post("/api/v1/ask", {"question": f"quartz{(self.tribe.quartz + k) % 40}xx"})
             self.assertEqual(len(answer.json()["sources"]), 1, answer)
+        self.tribe.quartz += 8
 
     def connect(self, n):
         with socket.create_connection(self.tribe.address(), timeout=30):
