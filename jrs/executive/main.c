@@ -37,6 +37,13 @@ static int ask_drills(void *arg, const struct msg_drills *msg, uint32_t timeout_
 	return jr_ask_supervisor(f->jr, MSG_drills, msg, timeout_ms, cb, cb_arg);
 }
 
+static int ask_drill(void *arg, const struct msg_drill_start *msg, uint32_t timeout_ms, peer_cb *cb, void *cb_arg)
+{
+	struct face *f = arg;
+
+	return jr_ask_supervisor(f->jr, MSG_drill_start, msg, timeout_ms, cb, cb_arg);
+}
+
 static int ask_events(void *arg, const struct msg_events *msg, uint32_t timeout_ms, peer_cb *cb, void *cb_arg)
 {
 	struct face *f = arg;
@@ -157,6 +164,7 @@ static int face_open(struct face *f, const struct jr_opts *opts)
 			      .meta = jr_peer(f->jr, TR_ROLE_META),
 			      .status = ask_tribed,
 			      .drills = ask_drills,
+			      .drill = ask_drill,
 			      .events = ask_events,
 			      .loop = jr_loop(f->jr),
 			      .max_streams = STREAMS_MAX,

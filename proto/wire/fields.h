@@ -19,7 +19,7 @@
 
 /* ---- items ---- (ITEMS lists them so that an item stands behind those it contains) */
 #define WIRE_ITEMS(X) \
-	X(role_flags) X(reason) X(bucket) X(recovery) X(understudy) X(drill) X(jr) X(jrs) X(sentience) X(new_memory) X(added) X(term) X(explanation) X(memory) X(source) X(stages) X(heat_bin) \
+	X(role_flags) X(reason) X(bucket) X(recovery) X(understudy) X(drill) X(drill_run) X(jr) X(jrs) X(sentience) X(new_memory) X(added) X(term) X(explanation) X(memory) X(source) X(stages) X(heat_bin) \
 	X(event) X(ended_fault) X(setting) X(company) X(record) X(import) X(decision) X(ballot) X(new_ballot) X(vote) X(vote_line) X(vote_counts) X(sample) X(recall_sample) X(anomaly) X(degradation) X(beat) X(constants) X(act) X(objection) X(governed) X(skipped) X(backup_rows) X(backup) X(dump) X(work) X(token) X(token_key) X(new_token) X(rotation) X(audit) X(guard_count)
 
 #define ITEM_role_flags(F, I, L) \
@@ -43,6 +43,9 @@
 	F(OPT, f64, p50_ms, 0, 0) F(OPT, f64, p95_ms, 0, 0) F(OPT, f64, p99_ms, 0, 0) F(OPT, f64, max_ms, 0, 0)   \
 	F(REQ, u64, requests, 0, 0) F(REQ, u64, refused, 0, 0) F(REQ, u64, failed, 0, 0) F(REQ, u64, lost, 0, 0)  \
 	F(REQ, u64, doubled, 0, 0) F(REQ, u64, stale, 0, 0)
+/* a drill that tribed began: jr: a role's API name, or all */
+#define ITEM_drill_run(F, I, L) \
+	F(REQ, time, started, 0, 0) F(REQ, str, jr, 1, 32) F(REQ, str, fault, 1, 32) F(REQ, u32, kills, 1, 100)
 /* a Jr as tribed sees it: its lead, and the processes that wait behind it. detections: what was noticed, by kind, ordered or not.
  * state: down starting up stopping killing backoff failed */
 #define ITEM_jr(F, I, L)                                                                                        \
@@ -316,7 +319,13 @@
 #define FIELDS_drill_report(F, I, L) ITEM_drill(F, I, L)
 #define RESULT_drill_report(F, I, L)
 #define FIELDS_drills(F, I, L) F(OPT, u32, limit, 1, 64)
-#define RESULT_drills(F, I, L) L(REQ, drill, drills, 0, 64)
+/* running: the one that was begun by drill.start and has not ended */
+#define RESULT_drills(F, I, L) L(REQ, drill, drills, 0, 64) I(OPT, drill_run, running)
+/* jr: absent or `all`: all four, kills times each. fault: kill by default. yes: needed outside --dev without `drills: true`.
+ * The same request_id again is answered again, and begins nothing. */
+#define FIELDS_drill_start(F, I, L) \
+	F(OPT, str, jr, 1, 32) F(REQ, u32, kills, 1, 100) F(OPT, str, fault, 1, 32) F(OPT, flag, yes, 0, 0)
+#define RESULT_drill_start(F, I, L) I(REQ, drill_run, running)
 /* jr: absent for all. What had passed already is not in the list: tribed kills a Jr as soon as it sees it stopped. */
 #define FIELDS_fault_heal(F, I, L) F(OPT, str, jr, 1, 32)
 #define RESULT_fault_heal(F, I, L) L(REQ, ended_fault, healed, 0, 64)

@@ -6,6 +6,7 @@
 #include "supervisor/app/harm.h"
 #include "supervisor/app/reload.h"
 #include "supervisor/app/report.h"
+#include "supervisor/app/runner.h"
 #include "supervisor/app/settings.h"
 #include <fcntl.h>
 #include <stdio.h>
@@ -181,6 +182,7 @@ static void on_drills(void *arg, struct chan_call *call, const void *msg)
 	struct res_drills res = {.drills = {.v = list}};
 
 	res.drills.n = drills_list(c->tribe->drills, m->has_limit ? m->limit : DRILLS_KEPT, list);
+	res.has_running = runner_now(c->tribe->runner, &res.running);
 	chan_reply(call, &res);
 }
 

@@ -267,6 +267,11 @@ uint32_t drills_list(const struct drills *d, uint32_t limit, struct item_drill *
 	return n;
 }
 
+uint64_t drills_total(const struct drills *d)
+{
+	return d->added;
+}
+
 uint32_t drills_counts(const struct drills *d, struct item_reason *out)
 {
 	uint32_t n = 0;

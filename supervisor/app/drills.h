@@ -15,6 +15,7 @@ void drills_free(struct drills **d);
 int drills_add(struct drills *d, const struct item_drill *drill, struct tr_fault *fault);
 /* The last ones, newest first, at most limit (and DRILLS_KEPT) into out; borrowed until the next drills_add(). */
 uint32_t drills_list(const struct drills *d, uint32_t limit, struct item_drill *out);
+uint64_t drills_total(const struct drills *d); /* one more with each that is added */
 /* How many were reported since the start, by verdict, into out[DRILLS_VERDICTS]; words that never came up are left out.
  */
 #define DRILLS_VERDICTS 3

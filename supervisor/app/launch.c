@@ -135,16 +135,23 @@ struct env {
 	char own[NOWN][4200];
 };
 
-static void fill_env(struct env *e, const struct launch *l, const struct life *life)
+static unsigned pass_env(const char *v[NPASSED])
 {
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < NPASSED; i++)
 		for (char **var = environ; *var != NULL; var++)
 			if (strncmp(*var, passed[i], strlen(passed[i])) == 0) {
-				e->v[n++] = *var;
+				v[n++] = *var;
 				break;
 			}
+	return n;
+}
+
+static void fill_env(struct env *e, const struct launch *l, const struct life *life)
+{
+	unsigned n = pass_env(e->v);
+
 	snprintf(e->own[0], sizeof(e->own[0]), "TRIBE_GENERATION=%" PRIu32, life->generation);
 	snprintf(e->own[1], sizeof(e->own[1]), "TRIBE_STATE=%s", l->paths->state);
 	snprintf(e->own[2], sizeof(e->own[2]), "TRIBE_RUNTIME=%s", l->paths->runtime);
@@ -236,4 +243,16 @@ out:
 		if (files[i].fd >= 0)
 			close(files[i].fd);
 	return r;
+}
+
+int launch_tool(const struct launch *l, struct proc_set *procs, char *const argv[], const struct proc_ops *ops,
+		void *arg, struct proc **proc)
+{
+	const char *env[NPASSED + 1];
+	char path[4200];
+
+	env[pass_env(env)] = NULL;
+	snprintf(path, sizeof(path), "%s/%s", l->dir, argv[0]);
+	return proc_spawn(procs, &(struct proc_spec){.path = path, .argv = argv, .env = env, .ops = ops, .quiet = true},
+			  arg, proc);
 }

@@ -38,4 +38,9 @@ void launch_free(struct launch *l);
 int launch_jr(const struct launch *l, struct proc_set *procs, const struct life *life, void *arg, struct proc **proc,
 	      int *channel);
 
+/* A program beside ours that is no Jr: our environment as far as a Jr may know it, standard output closed. arg: for
+ * ops. */
+int launch_tool(const struct launch *l, struct proc_set *procs, char *const argv[], const struct proc_ops *ops,
+		void *arg, struct proc **proc);
+
 #endif

@@ -121,6 +121,7 @@ static int read_config(const struct raw *raw, struct app_opts *o, struct cfg_err
 	int r;
 
 	o->config_given = raw->config != NULL;
+	o->dev = raw->dev != NULL;
 	if ((r = cfg_paths(&o->paths, raw->dev, raw->state, raw->runtime, raw->config, err)) < 0)
 		return r;
 	if ((r = app_opts_reread(o, &o->cfg, &o->origins, err)) < 0)

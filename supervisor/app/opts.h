@@ -7,7 +7,7 @@ struct app_opts {
 	struct tr_paths paths;
 	struct tr_config cfg;
 	struct cfg_origins origins;
-	bool detach;
+	bool detach, dev;
 	bool config_given; /* --config: the file must be there */
 	const char **set;  /* the words of --set, in their order; kept for the life of the program */
 	int nset;

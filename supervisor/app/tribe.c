@@ -9,6 +9,7 @@
 #include "supervisor/app/notify.h"
 #include "supervisor/app/reload.h"
 #include "supervisor/app/report.h"
+#include "supervisor/app/runner.h"
 #include "supervisor/proc/detach.h"
 #include <signal.h>
 #include <stdio.h>
@@ -44,6 +45,7 @@ void tribe_shutdown(struct tribe *t)
 	log_info("shutting down");
 	feed_word(t, EVENT_SHUTDOWN, NULL);
 	notify_stopping();
+	runner_stop(t->runner);
 	stop_next(t);
 }
 
@@ -183,6 +185,7 @@ static void on_ask(void *arg, struct copy *c, enum wire_msg_id id, uint32_t msgi
 	struct item_drill list[DRILLS_KEPT];
 	struct res_drills res = {.drills = {.v = list}};
 	const struct msg_drills *m = msg;
+	struct res_drill_start start;
 	struct tribe *t = arg;
 	struct tr_fault fault;
 	struct report r;
@@ -193,7 +196,15 @@ static void on_ask(void *arg, struct copy *c, enum wire_msg_id id, uint32_t msgi
 	}
 	if (id == MSG_drills) {
 		res.drills.n = drills_list(t->drills, m->has_limit ? m->limit : DRILLS_KEPT, list);
+		res.has_running = runner_now(t->runner, &res.running);
 		packet_reply(c->chan, MSG_drills, msgid, &res);
+		return;
+	}
+	if (id == MSG_drill_start) {
+		if (runner_start(t->runner, msg, &start.running, &fault) < 0)
+			packet_fail(c->chan, msgid, &fault);
+		else
+			packet_reply(c->chan, MSG_drill_start, msgid, &start);
 		return;
 	}
 	if (id != MSG_status) {
@@ -292,7 +303,7 @@ static int open_parts(struct tribe *t)
 	    (r = launch_init(&t->launch, &o->paths, &t->listeners, &t->credentials, t->lock.state_fd,
 			     t->adopting ? t->store.lead : NULL)) < 0 ||
 	    (r = launch_configure(&t->launch, &t->cfg)) < 0 || (r = reload_new(&t->reload, t)) < 0 ||
-	    (r = drills_new(&t->drills, o->paths.state)) < 0)
+	    (r = drills_new(&t->drills, o->paths.state)) < 0 || (r = runner_new(&t->runner, t)) < 0)
 		return r;
 	oom_init(&t->oom);
 	t->env = (struct worker_env){&t->loop, t->procs, &t->launch, &t->cfg, &worker_ops, t, &t->oom};
@@ -360,6 +371,7 @@ void tribe_free(struct tribe *t)
 	reload_free(&t->reload);
 	control_free(&t->control);
 	drills_free(&t->drills);
+	runner_free(&t->runner);
 	for (int i = 0; i < TR_NROLES; i++)
 		worker_free(&t->workers[i]);
 	launch_free(&t->launch);

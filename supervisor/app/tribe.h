@@ -11,6 +11,7 @@
 
 struct control;
 struct drills;
+struct runner;
 struct notify;
 struct reload;
 
@@ -35,6 +36,7 @@ struct tribe {
 	struct reload *reload;
 	struct events events;
 	struct drills *drills;
+	struct runner *runner;
 	uint64_t beat_due_ms[TR_NROLES]; /* when executive-jr's channel takes the next beat of each Jr */
 	enum event_kind told; /* operational, degraded or down; EVENT_NKINDS before the first time all was well */
 	struct loop_timer *late, *stopper; /* --detach gives up; shutdown begins in a turn of its own */

@@ -21,6 +21,7 @@ struct proc {
 	pid_t pid;
 	int pidfd; /* -1: none */
 	void *arg;
+	const struct proc_ops *ops;
 	bool adopted;
 	uv_poll_t poll; /* of pidfd; only when adopted */
 };
@@ -73,14 +74,14 @@ static void tell_end(struct proc *p, enum proc_how how, int value)
 	struct proc_set *s = p->set;
 
 	forget(s, p);
-	s->ops->on_end(p->arg, p, &(struct proc_end){.pid = p->pid, .how = how, .value = value, .at_ns = tr_mono_ns()});
+	p->ops->on_end(p->arg, p, &(struct proc_end){.pid = p->pid, .how = how, .value = value, .at_ns = tr_mono_ns()});
 	drop(p);
 }
 
-static void tell(struct proc_set *s, struct proc *p, const siginfo_t *si)
+static void tell(struct proc *p, const siginfo_t *si)
 {
 	if (si->si_code == CLD_STOPPED) {
-		s->ops->on_stop(p->arg, p, si->si_status);
+		p->ops->on_stop(p->arg, p, si->si_status);
 		return;
 	}
 	tell_end(p, si->si_code == CLD_EXITED ? PROC_EXITED : PROC_SIGNALLED, si->si_status);
@@ -119,7 +120,7 @@ static void reap(struct proc_set *s)
 		deaths = deaths || si.si_code != CLD_STOPPED;
 		p = find(s, si.si_pid);
 		if (p != NULL)
-			tell(s, p, &si);
+			tell(p, &si);
 		else if (si.si_code != CLD_STOPPED)
 			s->strangers++;
 	}
@@ -209,7 +210,12 @@ int proc_spawn(struct proc_set *s, const struct proc_spec *spec, void *arg, stru
 		free(p);
 		return (int)pid;
 	}
-	*p = (struct proc){.next = s->children, .set = s, .pid = pid, .pidfd = pidfd, .arg = arg};
+	*p = (struct proc){.next = s->children,
+			   .set = s,
+			   .pid = pid,
+			   .pidfd = pidfd,
+			   .arg = arg,
+			   .ops = spec->ops != NULL ? spec->ops : s->ops};
 	s->children = p;
 	*out = p;
 	return 0;
@@ -253,8 +259,13 @@ int proc_adopt(struct proc_set *s, int pidfd, void *arg, struct proc **out)
 	p = calloc(1, sizeof(*p));
 	if (p == NULL)
 		return TR_ENOMEM;
-	*p = (struct proc){
-		.next = s->children, .set = s, .pid = pid_of(pidfd), .pidfd = pidfd, .arg = arg, .adopted = true};
+	*p = (struct proc){.next = s->children,
+			   .set = s,
+			   .pid = pid_of(pidfd),
+			   .pidfd = pidfd,
+			   .arg = arg,
+			   .ops = s->ops,
+			   .adopted = true};
 	p->poll.data = p;
 	if ((r = uv_poll_init(s->sigchld.loop, &p->poll, pidfd)) < 0) {
 		free(p);

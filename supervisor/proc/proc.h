@@ -41,14 +41,16 @@ struct proc_spec {
 	char *const *argv;
 	const char *const *env; /* NULL-terminated; LISTEN_FDS, LISTEN_PID and LISTEN_FDNAMES are added */
 	const struct proc_fd *fds;
-	unsigned nfds; /* at most PROC_FDS_MAX */
+	unsigned nfds;              /* at most PROC_FDS_MAX */
+	const struct proc_ops *ops; /* told of this process instead of the set's; NULL: those. Borrowed for its life */
+	bool quiet;                 /* its standard output goes to /dev/null */
 };
 #define PROC_FDS_MAX 16
 #define PROC_ENV_MAX 128
 
-/* Also makes this process the reaper of orphaned grandchildren: none of them becomes a zombie elsewhere, and none outlives
- * the child that made it, wherever its session is; so nobody else in this process may have children.
- * ops: borrowed for the life of the set. */
+/* Also makes this process the reaper of orphaned grandchildren: none of them becomes a zombie elsewhere, and none
+ * outlives the child that made it, wherever its session is; so nobody else in this process may have children. ops:
+ * borrowed for the life of the set. */
 int proc_set_new(struct proc_set **out, uv_loop_t *loop, const struct proc_ops *ops);
 uint64_t proc_set_strangers(const struct proc_set *s); /* reaped ones that we did not make */
 /* Kills and reaps what is left (waits for it), frees. NULL is fine. */
@@ -58,9 +60,9 @@ void proc_set_free(struct proc_set **s);
  * than 0-2 and the list. Returns 0 once the program runs; the errno of a failed exec as a negative number, the child
  * then being reaped already. arg goes to the callbacks. Never calls back from inside. */
 int proc_spawn(struct proc_set *s, const struct proc_spec *spec, void *arg, struct proc **out);
-/* A process that another supervisor made and that lives on: known by its pidfd, which is taken over on success. Signalled
- * through that; its end is told as PROC_UNKNOWN, its stops are not (ask proc_stopped). proc_set_free() kills it without
- * waiting. TR_ECLOSED: it is dead. Never calls back from inside. */
+/* A process that another supervisor made and that lives on: known by its pidfd, which is taken over on success.
+ * Signalled through that; its end is told as PROC_UNKNOWN, its stops are not (ask proc_stopped). proc_set_free() kills
+ * it without waiting. TR_ECLOSED: it is dead. Never calls back from inside. */
 int proc_adopt(struct proc_set *s, int pidfd, void *arg, struct proc **out);
 bool proc_lives(int pidfd);
 bool proc_adopted(const struct proc *p);

@@ -23,6 +23,7 @@ struct plan {
 	int fds[PROC_FDS_MAX]; /* copies above all places they go to */
 	unsigned nfds;
 	int null_fd;
+	bool quiet;
 	volatile int error; /* errno of the step that failed */
 };
 
@@ -65,7 +66,7 @@ __attribute__((no_sanitize("address", "undefined"))) static int child(void *arg)
 	struct plan *p = arg;
 
 	setsid(); /* a terminal's Ctrl-C is tribed's to handle */
-	if (dup2(p->null_fd, 0) < 0)
+	if (dup2(p->null_fd, 0) < 0 || (p->quiet && dup2(p->null_fd, 1) < 0))
 		goto fail;
 	for (unsigned i = 0; i < p->nfds; i++)
 		if (dup2(p->fds[i], (int)(FIRST_FD + i)) < 0)
@@ -154,7 +155,7 @@ static pid_t clone_and_exec(struct plan *plan, int *pidfd)
 
 pid_t spawn_child(const struct proc_spec *spec, int null_fd, int *pidfd)
 {
-	struct plan plan = {.path = spec->path, .argv = spec->argv, .null_fd = null_fd};
+	struct plan plan = {.path = spec->path, .argv = spec->argv, .null_fd = null_fd, .quiet = spec->quiet};
 	pid_t r;
 
 	if (spec->nfds > PROC_FDS_MAX)

@@ -24,7 +24,7 @@ ROUTES = {
     "/": "GET", "/openapi.json": "GET", "/healthz": "GET", "/readyz": "GET", "/metrics": "GET", MEMORIES: "GET POST", MEMORIES + "/{id}": "GET PATCH DELETE",
     ASK: "POST", DECISIONS: "GET POST", "/api/v1/status": "GET", "/api/v1/thermal": "GET", "/api/v1/analysis/anomalies": "GET",
     VOTE: "POST", VOTES: "GET", VOTES + "/{id}": "GET", VOTES + "/{id}/ballots": "POST",
-    "/api/v1/events": "GET", "/api/v1/drills": "GET", "/api/v1/tokens": "GET POST", "/api/v1/tokens/{name}": "DELETE",
+    "/api/v1/events": "GET", "/api/v1/drills": "GET POST", MEMORIES + "/{id}/explanation": "GET", "/api/v1/tokens": "GET POST", "/api/v1/tokens/{name}": "DELETE",
     "/api/v1/tokens/{name}/rotate": "POST",
     "/api/v1/audit": "GET",
     GOVERNANCE: "GET POST", GOVERNANCE + "/{id}": "GET", GOVERNANCE + "/{id}/objections": "POST",

@@ -127,11 +127,14 @@ class Matrix(unittest.TestCase):
             (post, "/api/v1/memories"): Row("write", lambda: ("/api/v1/memories", {"content": f"Said {self.fresh()}."}), 201),
             ("GET", "/api/v1/memories"): Row("read", lambda: ("/api/v1/memories?q=blue+kettle&explain=true&limit=200", None), 200),
             ("GET", "/api/v1/memories/{id}"): Row("read", lambda: ("/api/v1/memories/mine-2", None), 200),
+            ("GET", "/api/v1/memories/{id}/explanation"): Row("read", lambda: ("/api/v1/memories/mine-2/explanation?q=blue+kettle", None), 200),
             ("PATCH", "/api/v1/memories/{id}"): Row("write", lambda: ("/api/v1/memories/mine-2", {"importance": 0.6}), 200),
             ("DELETE", "/api/v1/memories/{id}"): Row("write", lambda: ("/api/v1/memories/" + self.memory(), None), 204),
             (post, "/api/v1/ask"): Row("read", lambda: ("/api/v1/ask", {"question": "Where is the blue kettle?", "limit": 50}), 200),
             ("GET", "/api/v1/status"): Row("read", lambda: ("/api/v1/status", None), 200, whole=True),
             ("GET", "/api/v1/drills"): Row("read", lambda: ("/api/v1/drills", None), 200, whole=True),
+            # one at a time: the next one that may is told so
+            (post, "/api/v1/drills"): Row("admin", lambda: ("/api/v1/drills", {"jr": "meta", "kills": 1}), 202, 409, whole=True),
             ("GET", "/api/v1/thermal"): Row("read", lambda: ("/api/v1/thermal", None), 200),
             ("GET", "/api/v1/decisions"): Row("read", lambda: ("/api/v1/decisions", None), 200),
             (post, "/api/v1/decisions"): Row("write", lambda: ("/api/v1/decisions", {"text": f"Done {self.fresh()}", "by": "mine"}), 201),
@@ -246,6 +249,7 @@ class Matrix(unittest.TestCase):
                 answer = self.as_bound(method, "/api/v1/memories/" + foreign, body)
                 self.assertEqual(answer.status, 404, answer)
                 self.alike(answer, self.as_bound(method, "/api/v1/memories/never-was", body))
+            self.alike(self.as_bound("GET", f"/api/v1/memories/{foreign}/explanation?q=kettle"), self.as_bound("GET", "/api/v1/memories/never-was/explanation?q=kettle"))
             kept = self.tribe.get("/api/v1/memories/" + foreign).json()
             self.assertEqual((kept["importance"], kept["sacred"], kept["revision"]), (0.5, False, 1))
         answer = self.as_bound("POST", "/api/v1/memories", {"content": "It moved.", "supersedes": "their-1"})
@@ -286,6 +290,12 @@ class Matrix(unittest.TestCase):
         for name in ("total_memories", "sacred_count", "white_hot_count", "stages", "histogram"):
             self.assertEqual(before[name], after[name], name)
         self.assertNotIn("quota_refused_total", after)
+
+    def test_the_rank_is_among_its_own(self):
+        path = "/api/v1/memories/mine-2/explanation?q=blue+kettle"
+        mine, all_of_it = self.as_bound("GET", path).json()["rank"], self.tribe.get(path).json()["rank"]
+        self.assertLessEqual(mine, 2)
+        self.assertGreater(all_of_it, 2)
 
     def test_pages_do_not_tell_how_many_others_there_are(self):
         seen, cursor, places = [], "", []

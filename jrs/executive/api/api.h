@@ -16,6 +16,8 @@ struct api_cfg {
 	int (*status)(void *arg, uint32_t timeout_ms, peer_cb *cb, void *cb_arg);
 	/* The same for the last drills (struct msg_drills). */
 	int (*drills)(void *arg, const struct msg_drills *msg, uint32_t timeout_ms, peer_cb *cb, void *cb_arg);
+	/* The same, to begin a drill. */
+	int (*drill)(void *arg, const struct msg_drill_start *msg, uint32_t timeout_ms, peer_cb *cb, void *cb_arg);
 	/* Asks tribed for events (struct msg_events), with the same promise; with follow, api_note() gets the further
 	 * ones. */
 	int (*events)(void *arg, const struct msg_events *msg, uint32_t timeout_ms, peer_cb *cb, void *cb_arg);

@@ -1,4 +1,4 @@
-/* GET /, /openapi.json, /healthz, /readyz, /api/v1/status, /api/v1/drills, /metrics */
+/* GET /, /openapi.json, /healthz, /readyz, /api/v1/status, /metrics */
 #include "jrs/executive/api/internal.h"
 #include "jrs/executive/openapi/openapi.h"
 #include <stdlib.h>
@@ -89,35 +89,6 @@ void api_get_status(struct api_call *call)
 {
 	int r = ask_status(call, STATUS_MS, on_status);
 
-	if (r < 0)
-		api_failf(call, r, "", "%s", tr_strerror(r));
-}
-
-/* ---- drills ---- */
-static void on_drills(void *arg, int r, const void *res, const struct tr_fault *fault)
-{
-	struct tr_fault named;
-
-	if (r == 0) {
-		api_reply_json(arg, 200, json_encode(wire_methods[MSG_drills].result, res));
-		return;
-	}
-	named = *fault;
-	if (r == TR_EDEADLINE || r == TR_EUNAVAILABLE)
-		api_absent(&named, r, "tribed");
-	api_fail(arg, &named);
-}
-
-void api_get_drills(struct api_call *call)
-{
-	const struct api_cfg *cfg = &call->api->cfg;
-	uint32_t left = api_left_ms(call);
-	struct msg_drills msg;
-	int r;
-
-	if (api_query(call, wire_methods[MSG_drills].params, NULL, (struct http_str){NULL, 0}, &msg) < 0)
-		return;
-	r = cfg->drills(cfg->arg, &msg, left < STATUS_MS ? left : STATUS_MS, on_drills, call);
 	if (r < 0)
 		api_failf(call, r, "", "%s", tr_strerror(r));
 }

@@ -219,6 +219,20 @@ void api_get_memory(struct api_call *call)
 	api_forward(call, call->api->cfg.memory, MSG_memory_get, &msg, UINT32_MAX, got);
 }
 
+static void explained(struct api_call *call, const void *res)
+{
+	api_reply_json(call, 200, api_encode(call, res));
+}
+
+/* Looking at why is no use: it does not heat. */
+void api_get_explanation(struct api_call *call)
+{
+	struct msg_memory_explain msg;
+
+	if (api_query(call, wire_methods[MSG_memory_explain].params, "id", http_segment(call->req, 3), &msg) == 0)
+		api_forward(call, call->api->cfg.memory, MSG_memory_explain, &msg, UINT32_MAX, explained);
+}
+
 /* ---- PATCH and DELETE ---- */
 static void patched(struct api_call *call, const void *res)
 {

@@ -53,6 +53,15 @@ static const struct call_doc doc_api_get_memory = {
 	.asks = "touch=false",
 	.answers = {{.status = 200, .what = "The memory", .item = &wire_shape_memory, .example = "{" MEMORY "}"}},
 };
+static const struct call_doc doc_api_get_explanation = {
+	.tag = "Memories",
+	.summary = "Why a memory is as hot as it is, and how well it answers a question",
+	.text = "Looking at why does not heat it. rank is its place among all that match q.",
+	.query = MSG_memory_explain,
+	.path = "kettle-1",
+	.asks = "q=blue+kettle",
+	.answers = {{.status = 200, .what = "The memory with its explanation", .result = MSG_memory_explain}},
+};
 static const struct call_doc doc_api_patch_memory = {
 	.tag = "Memories",
 	.summary = "Change tags, importance, metadata; make sacred",
@@ -250,6 +259,19 @@ static const struct call_doc doc_api_get_drills = {
 	.query = MSG_drills,
 	.asks = "limit=1",
 	.answers = {{.status = 200, .what = "Reports", .result = MSG_drills}},
+};
+
+static const struct call_doc doc_api_post_drills = {
+	.tag = "Drills",
+	.summary = "Begin a drill",
+	.text = "One at a time; a second one is 409. Its report stands in the list when it has ended, and the events "
+		"tell "
+		"how it goes. Outside `tribed --dev` it wants `drills: true` in the configuration or `yes`; faults "
+		"inside a "
+		"Jr want that setting in any case (403).",
+	.body = MSG_drill_start,
+	.example = "{\"jr\":\"meta\",\"kills\":1,\"fault\":\"kill\",\"yes\":true}",
+	.answers = {{.status = 202, .what = "It has begun", .result = MSG_drill_start}},
 };
 
 /* ---- tokens ---- */

@@ -147,7 +147,8 @@ static json_t *parameter(const struct call *c, const char *where, const char *na
 		die(c, "the message that the query brings has no such field", name);
 	if (path)
 		must_set(p, "required", json_true());
-	schema = f == NULL ? must(json_pack("{s:s,s:i}", "type", "string", "minLength", 1))
+	schema = f == NULL ? must(json_pack("{s:s,s:i,s:s}", "type", "string", "minLength", 1, "description",
+					    "which one"))
 			   : schema_field(components, f, wire_methods[ids[i - 1]].id, SCHEMA_SENT);
 	if (json_object_get(schema, "description") != NULL) {
 		must_set(p, "description", json_incref(json_object_get(schema, "description")));
