@@ -5,7 +5,7 @@ BUILD_PACKAGES=(gcc libc6-dev cmake ninja-build pkg-config
 	libuv1-dev libmsgpack-dev libsystemd-dev libssl-dev libsqlite3-dev libpq-dev
 	libjansson-dev libyaml-dev libstemmer-dev libutf8proc-dev libmd4c-dev uthash-dev node-llhttp libxxhash-dev zlib1g-dev libvectorscan-dev)
 # what the fast suite needs beside that
-TEST_PACKAGES=(libcmocka-dev openssl nodejs python3 python3-jsonschema python3-msgpack systemd groff git postgresql-15 postgresql-client-15 shellcheck spin prometheus wrk)
+TEST_PACKAGES=(libcmocka-dev openssl nodejs python3 python3-jsonschema python3-msgpack systemd groff git postgresql-15 postgresql-client-15 shellcheck spin prometheus wrk chromium)
 # what ./tests/run --full needs beside that
 FULL_PACKAGES=(clang libclang-rt-14-dev mmdebstrap systemd-container docker.io docker-compose runc iproute2 curl)
 # the peers that tests/bench measures beside ours; tests/bench/lib/packages installs them without starting a service
@@ -28,4 +28,12 @@ need_packages() {
 	"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq update
 	"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends \
 		-o DPkg::Lock::Timeout=120 -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confold install "${missing[@]}" >/dev/null
+}
+
+# need_node: node 18 or later and npm, for the page's tests; those that are there, from wherever, do.
+need_node() {
+	if command -v npm >/dev/null && [ "$(node -p 'process.versions.node.split(".")[0]' 2>/dev/null || echo 0)" -ge 18 ]; then
+		return 0
+	fi
+	need_packages nodejs npm
 }

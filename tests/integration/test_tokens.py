@@ -161,7 +161,9 @@ class Matrix(unittest.TestCase):
             ("GET", "/readyz"): Row(None, lambda: ("/readyz", None), 200),
             ("GET", "/metrics"): Row("metrics", lambda: ("/metrics", None), 200, whole=True),
             ("GET", "/openapi.json"): Row(None, lambda: ("/openapi.json", None), 200),
-            ("GET", "/"): Row("read", lambda: ("/", None), 200),
+            ("GET", "/"): Row(None, lambda: ("/", None), 200),
+            ("GET", "/docs"): Row(None, lambda: ("/docs", None), 200),
+            ("GET", "/assets/{name}"): Row(None, lambda: ("/assets/app.js", None), 200),
         }
 
     def act(self):

@@ -352,8 +352,15 @@ static void routing(void **state)
 	assert_true(has("Allow: POST, OPTIONS\r\n") && !has("Content-Length"));
 	assert_int_equal(request("OPTIONS", "*", "", NULL), 204);
 	assert_int_equal(request("OPTIONS", "/nothing", "", NULL), 404);
-	assert_int_equal(GET("/"), 200);
+	assert_int_equal(request("GET", "/", "Accept: application/json\r\n", NULL), 200);
 	assert_string_equal(text("name"), "tribe");
+	assert_int_equal(request("GET", "/", "Accept: text/html,application/json;q=0.5\r\n", NULL), 200);
+	assert_true(has("Content-Type: text/html; charset=utf-8\r\n") &&
+		    has("Content-Security-Policy: default-src 'none';"));
+	assert_int_equal(request("GET", "/docs", "", NULL), 200);
+	assert_int_equal(request("GET", "/assets/app.js", "Accept: */*\r\n", NULL), 200);
+	assert_true(has("Content-Type: text/javascript; charset=utf-8\r\n") && has("ETag: "));
+	assert_int_equal(request("GET", "/assets/nothing.js", "", NULL), 404);
 	assert_int_equal(GET("/healthz?probe=1"), 200);
 	assert_int_equal(GET("http://localhost/healthz"), 200); /* absolute form */
 

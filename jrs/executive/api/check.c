@@ -67,9 +67,15 @@ static const struct {
 	const char *name;
 	unsigned bit;
 } types[] = {
-	{"application/json", MEDIA_JSON},    {"application/x-ndjson", MEDIA_NDJSON},
-	{"text/plain", MEDIA_TEXT},          {"application/problem+json", MEDIA_PROBLEM},
+	{"application/json", MEDIA_JSON},
+	{"application/x-ndjson", MEDIA_NDJSON},
+	{"text/plain", MEDIA_TEXT},
+	{"application/problem+json", MEDIA_PROBLEM},
 	{"text/event-stream", MEDIA_EVENTS},
+	{"text/html", MEDIA_HTML},
+	{"text/css", MEDIA_CSS},
+	{"text/javascript", MEDIA_SCRIPT},
+	{"image/svg+xml", MEDIA_PICTURE},
 };
 #define NTYPES (sizeof(types) / sizeof(*types))
 

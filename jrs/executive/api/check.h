@@ -14,7 +14,18 @@ bool check_host(const char *host, const char *also);
 bool check_origin(const char *origin, const char *also);
 
 /* Media types as bits. */
-enum media { MEDIA_JSON = 1, MEDIA_NDJSON = 2, MEDIA_TEXT = 4, MEDIA_PROBLEM = 8, MEDIA_EVENTS = 16 };
+enum media {
+	MEDIA_JSON = 1,
+	MEDIA_NDJSON = 2,
+	MEDIA_TEXT = 4,
+	MEDIA_PROBLEM = 8,
+	MEDIA_EVENTS = 16,
+	MEDIA_HTML = 32,
+	MEDIA_CSS = 64,
+	MEDIA_SCRIPT = 128,
+	MEDIA_PICTURE = 256,
+	MEDIA_ASSET = MEDIA_CSS | MEDIA_SCRIPT | MEDIA_PICTURE /* what a page is made of */
+};
 const char *check_media_name(unsigned bit); /* of one bit */
 /* Content-Type: its bit, charset only utf-8; 0: none that is known here. */
 unsigned check_content_type(const char *value);

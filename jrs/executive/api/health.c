@@ -1,4 +1,4 @@
-/* GET /, /openapi.json, /healthz, /readyz, /api/v1/status, /metrics */
+/* GET / in JSON, /openapi.json, /healthz, /readyz, /api/v1/status, /metrics */
 #include "jrs/executive/api/internal.h"
 #include "jrs/executive/openapi/openapi.h"
 #include <stdlib.h>
@@ -8,7 +8,8 @@
 #define STATUS_MS 2000 /* tribed answers at once or not at all */
 #define SCRAPE_MS 400  /* each part of /metrics: a scrape must come back while something is away */
 
-void api_get_welcome(struct api_call *call)
+/* GET / for who asks for JSON and not for HTML. */
+void api_welcome(struct api_call *call)
 {
 	api_reply_json(call, 200,
 		       json_pack("{s:s,s:s,s:{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s}}", "name", "tribe", "version",

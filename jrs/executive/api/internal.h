@@ -174,6 +174,8 @@ void api_admit(struct api_call *call);
 int door_open(struct api *api);
 void door_hold(struct api_call *call); /* until the tokens are known: then api_admit() once more, or 503 */
 
+void api_welcome(struct api_call *call); /* health.c: what GET / says to a program */
+
 /* call.c */
 struct api_call *api_call_new(struct api *api, struct http_req *req);
 /* Counts and frees the call; the request, still to be answered, is handed back. */

@@ -449,16 +449,25 @@ static const struct call_doc doc_api_get_metrics = {
 };
 
 /* ---- for people and their tools ---- */
-static const struct call_doc doc_api_get_welcome = {
+static const struct call_doc doc_api_get_root = {
 	.tag = "Page",
-	.summary = "Where things are",
+	.summary = "The page; for who asks for JSON alone: where things are",
 	.answers = {{.status = 200,
-		     .what = "Name, version, links",
+		     .what = "The page; or name, version, links",
 		     .schema = "{\"type\":\"object\",\"required\":[\"name\",\"version\",\"links\"],\"properties\":{"
 			       "\"name\":{\"const\":\"tribe\"},"
 			       "\"version\":{\"type\":\"string\"},\"links\":{\"type\":\"object\","
 			       "\"additionalProperties\":{\"type\":"
 			       "\"string\"}}}}"}},
+};
+static const struct call_doc doc_api_get_page = {
+	.tag = "Page",
+	.summary = "The API, readable; and what pages are made of",
+	.text = "Scripts, styles and the picture of the page: what its HTML names.",
+	.path = "app.js",
+	.headers = "[{\"name\":\"If-None-Match\",\"in\":\"header\",\"description\":\"The ETag of the copy at "
+		   "hand\",\"schema\":{\"type\":\"string\"}}]",
+	.answers = {{.status = 200, .what = "The file"}, {.status = 304, .what = "It is the same"}},
 };
 static const struct call_doc doc_api_get_openapi = {
 	.tag = "Page",

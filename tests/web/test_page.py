@@ -1,0 +1,80 @@
+"""The page: its bundle is what its sources make, and a person can use it, in Chromium. Skipped only where there is no Chromium.
+
+    test_page.py WHERE     a directory below the build: the npm tools are kept there, and the screenshots
+"""
+import filecmp
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import unittest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "kit"))
+from tribe import Tribe  # noqa: E402
+
+WEB = os.path.join(HERE, "..", "..", "web")
+WHERE = os.path.abspath(sys.argv.pop(1))
+TOOLS, SHOTS = os.path.join(WHERE, "tools"), os.path.join(WHERE, "screenshots")
+CHROMIUM = shutil.which("chromium")
+
+
+def install_tools():
+    """npm ci, once for each package-lock.json; beside the build, so that the sources stay as they are."""
+    with open(os.path.join(WEB, "package-lock.json"), "rb") as f:
+        want = hashlib.sha256(f.read()).hexdigest()
+    stamp = os.path.join(TOOLS, "stamp")
+    try:
+        with open(stamp, encoding="ascii") as f:
+            have = f.read()
+    except FileNotFoundError:
+        have = None
+    if have != want:
+        shutil.rmtree(TOOLS, ignore_errors=True)
+        os.makedirs(TOOLS)
+        for name in ("package.json", "package-lock.json"):
+            shutil.copy(os.path.join(WEB, name), TOOLS)
+        subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline"], cwd=TOOLS, check=True, timeout=240)
+        with open(stamp, "w", encoding="ascii") as f:
+            f.write(want)
+
+
+class Page(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        install_tools()
+
+    def test_the_bundle_is_what_the_sources_make(self):
+        for name in ("build.mjs", "package.json"):
+            shutil.copy(os.path.join(WEB, name), TOOLS)
+        shutil.rmtree(os.path.join(TOOLS, "src"), ignore_errors=True)
+        shutil.copytree(os.path.join(WEB, "src"), os.path.join(TOOLS, "src"))
+        shutil.rmtree(os.path.join(TOOLS, "dist"), ignore_errors=True)
+        subprocess.run(["node", "build.mjs"], cwd=TOOLS, check=True, timeout=60)
+        made, kept = os.path.join(TOOLS, "dist"), os.path.join(WEB, "dist")
+        self.assertEqual(sorted(os.listdir(made)), sorted(os.listdir(kept)))
+        _, other, odd = filecmp.cmpfiles(made, kept, os.listdir(made), shallow=False)
+        self.assertEqual(other + odd, [], "stale: run `npm ci && npm run build` in web/, and commit web/dist")
+
+    def test_the_lock_names_no_registry(self):
+        with open(os.path.join(WEB, "package-lock.json"), encoding="utf-8") as f:
+            text = f.read()
+        self.assertNotIn("resolved", text)
+        self.assertGreater(text.count('"integrity": "sha512-'), 3)
+
+    def test_a_person_can_use_it(self):
+        shutil.rmtree(SHOTS, ignore_errors=True)
+        os.makedirs(SHOTS)
+        with Tribe() as tribe:
+            host, port = tribe.address()
+            done = subprocess.run(["node", os.path.join(HERE, "page.mjs"), f"http://{host}:{port}", TOOLS, SHOTS], timeout=200,
+                                  env=dict(os.environ, CHROMIUM=CHROMIUM), check=False)
+            self.assertEqual(done.returncode, 0, "what it says is above; a screenshot of it is " + SHOTS)
+
+
+if __name__ == "__main__":
+    if CHROMIUM is None:
+        print("no chromium here: deploy/packages.sh names it")
+        sys.exit(77)
+    unittest.main()
