@@ -5,10 +5,11 @@ import { complain } from "./trouble.js";
 
 function heat(m) {
 	const x = m.explanation, uses = x.decayed_accesses;
-	const formula = `40 + 10 × log2(${uses < 10 ? fixed(uses, 3) : fixed(uses, 1)}) = ${degrees(x.raw_temperature)}`;
+	const usual = Math.abs(40 + 10 * Math.log2(uses) - x.raw_temperature) < 0.06; // base and k can be changed by those who govern
+	const formula = !usual ? `base + k × log2(${fixed(uses, 2)}) = ${degrees(x.raw_temperature)}` : `40 + 10 × log2(${uses < 10 ? fixed(uses, 3) : fixed(uses, 1)}) = ${degrees(x.raw_temperature)}`;
 	return [
 		h("p", {}, `Used ${m.access_count === 1 ? "once" : `${m.access_count} times`}, last ${x.idle_days < 0.04 ? "within the hour" : `${fixed(x.idle_days, 1)} days ago`}. A use halves every ${x.half_life_days} days, so that counts as ${fixed(uses, 2)} now: `, h("code", {}, formula), "."),
-		x.floored && h("p", {}, "It is sacred: never under 40°."),
+		x.floored && h("p", {}, "It is sacred: it does not cool below its floor."),
 		x.superseded && h("p", {}, "A newer memory has taken its place; it ranks below that."),
 	];
 }
