@@ -2,7 +2,7 @@
  * sockets, no database, nothing is logged but that the engine is there. One object is used by one thread.
  *  - It fails closed: when it cannot look (no engine, no memory) the verdict is an error, and whoever asks stores
  * nothing.
- *  - Time is linear in the text, whatever the text is (docs/adr/0021-guard-engine.md).
+ *  - Time is linear in the text, whatever the text is (docs/adr/0023-guard-engine.md).
  *  - A fault names class, field and place; never a byte of what was found. */
 #ifndef JRS_MEMORY_GUARD_GUARD_H
 #define JRS_MEMORY_GUARD_GUARD_H
