@@ -139,9 +139,9 @@ class OverTheChannel(unittest.TestCase):
 
     def test_others_may_not(self):
         with Staged(fakes=ROLES, start=False) as tribe:
-            tribe.mode("meta", "follow")
+            tribe.mode("integration", "follow")
             tribe.start()
-            answer, = wait_for(lambda: [json.loads(line)["message"] for line in tribe.wrote("notes-meta")], "the answer")[:1]
+            answer, = wait_for(lambda: [json.loads(line)["message"] for line in tribe.wrote("notes-integration")], "the answer")[:1]
             self.assertEqual(answer[2]["code"], "refused")
 
     def test_a_follower_that_does_not_read_costs_only_its_own_notes(self):
