@@ -71,6 +71,7 @@ static const struct {
 	{"libcrypto.so", "OpenSSL", NULL},
 	{"libsystemd.so", "libsystemd", NULL},
 	{"libmd4c.so", "md4c", NULL},
+	{"libz.so", "zlib", "zlibVersion"},
 	{"libstemmer.so", "libstemmer", NULL},
 };
 

@@ -362,7 +362,7 @@ class Started(unittest.TestCase):
     def linked(name):
         """As -V calls them: what the program's own file says it needs, and is not the C library."""
         names = {"libmsgpackc": "msgpack-c", "libsqlite3": "SQLite", "libjansson": "jansson", "libyaml-0": "libyaml", "libutf8proc": "utf8proc",
-                 "libcrypto": "OpenSSL", "libssl": "OpenSSL", "libmd4c": "md4c"}
+                 "libcrypto": "OpenSSL", "libssl": "OpenSSL", "libmd4c": "md4c", "libz": "zlib"}
         said = subprocess.run(["readelf", "-d", program(name)], capture_output=True, text=True, timeout=60, check=True).stdout
         files = {line.split("[")[1].split(".so")[0] for line in said.splitlines() if "(NEEDED)" in line}
         return {names.get(file, file) for file in files - {"libc", "libm", "libasan", "libubsan"}}

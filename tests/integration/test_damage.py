@@ -108,7 +108,7 @@ class Damage(unittest.TestCase):
             before = everything(tribe)
             self.assertEqual(tribe.stop(), 0)
             file = self.path(tribe, 1, "thermal.sqlite")
-            for page in range(20, os.path.getsize(file) // PAGE, 25):
+            for page in range(70, os.path.getsize(file) // PAGE, 25):  # the first ones are the tables' own: without one of those nothing is read
                 overwrite(file, page * PAGE + 3000, 100, page)
             tribe.process = tribe.spawn()
             wait_for(tribe.address, "it serves")

@@ -346,7 +346,7 @@ class Middle(unittest.TestCase):
         for pid in pids:
             tribe._kill(pid)  # may have left already: its channel ended
         tribe.wait_gone()
-        self.assertFalse(any(alive(pid) for pid in pids))
+        wait_for(lambda: not any(alive(pid) for pid in pids), "the last of them is gone")
         thread.join(60)
         tribe.start()
         vote = self.closed(tribe, vote_id)
