@@ -246,7 +246,8 @@
 /* What it is known by: SHA-256 of the token, and until old_until of the one before it; scopes: bits of common/base/token.h */
 #define ITEM_token_key(F, I, L)                                                                                 \
 	F(REQ, str, name, 1, 64) F(REQ, u32, scopes, 1, 15) F(OPT, str, source, 1, WIRE_NAME_MAX)                 \
-	F(REQ, bin, hash, 1, 32) F(OPT, time, expires_at, 0, 0) F(OPT, bin, old_hash, 1, 32) F(OPT, time, old_until, 0, 0)
+	F(REQ, bin, hash, 1, 32) F(REQ, time, created_at, 0, 0) F(OPT, time, expires_at, 0, 0) F(OPT, bin, old_hash, 1, 32)  \
+	F(OPT, time, old_until, 0, 0)
 /* One thing that the guard did. action: refused, redacted, flagged; class: jrs/memory/guard/classes.def; who: the caller; field: where
  * in the call. memory_id: in whose text; absent: nothing was stored. Never a byte of what was found. */
 #define ITEM_audit(F, I, L)                                                                                     \

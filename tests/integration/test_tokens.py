@@ -245,6 +245,23 @@ class Matrix(unittest.TestCase):
             said.append((answer.status, body, sorted(k for k in answer.headers)))
         self.assertTrue(all(one == said[0] for one in said), answers)
 
+    def test_scores_do_not_count_others_words(self):
+        for content in ("A bassoon plays oboesque.", "A bassoon plays fagottish."):
+            self.assertEqual(self.as_bound("POST", "/api/v1/memories", {"content": content}).status, 201)
+        def scores():
+            found = self.as_bound("GET", "/api/v1/memories?q=oboesque+fagottish&touch=false").json()["memories"]
+            return [m["score"] for m in found]
+        before = scores()
+        self.assertEqual(len(before), 2)
+        for n in range(5):
+            self.tribe.post("/api/v1/memories", {"content": f"Number {n} is fagottish.", "source": "theirs"})
+        self.assertEqual(scores(), before)
+
+    def test_nobody_decides_under_another_s_name(self):
+        for by in ("meta-jr", "Executive_Jr", "vote", "medicine_woman", "War Chief"):
+            answer = self.tribe.post("/api/v1/decisions", {"text": "It is carried out.", "by": by})
+            self.assertEqual((answer.status, problem_of(answer)["type"]), (403, "urn:tribe:problem:refused"), answer)
+
     def test_foreign_ids_are_as_ids_that_never_were(self):
         for foreign in ("their-1", "their-x", "their-nobody"):
             for method, body in (("GET", None), ("PATCH", {"importance": 1}), ("PATCH", {"sacred": True}), ("DELETE", None)):
@@ -341,6 +358,21 @@ class Life(unittest.TestCase):
 
     def code(self, token, path="/api/v1/thermal"):
         return self.tribe.http("GET", path, headers=bearer(token) or {"Authorization": ""}).status
+
+    def test_a_name_that_comes_again_has_no_keys_of_the_one_before(self):
+        tribe = self.tribe
+        tribe.token = tribe.make("root", "admin")
+        key, body = {"Idempotency-Key": "again"}, {"content": "Said under a key."}
+        ids = []
+        for source in ("alpha", "beta"):
+            mine = dict(key, **bearer(tribe.make("pen", "write", source=source)))
+            answers = [tribe.post("/api/v1/memories", body, headers=mine) for _ in range(2)]
+            self.assertEqual([a.status for a in answers], [201, 201], answers)
+            self.assertEqual(answers[0].json(), answers[1].json())
+            ids.append(answers[0].json()["memories"][0]["id"])
+            self.assertEqual(tribe.get(f"/api/v1/memories/{ids[-1]}").json()["source"], source)
+            self.assertEqual(tribe.http("DELETE", "/api/v1/tokens/pen").status, 204)
+        self.assertNotEqual(*ids)
 
     def test_from_the_first_to_the_last(self):
         tribe = self.tribe

@@ -246,14 +246,15 @@ static bool check_body(struct api_call *call)
 /* Each caller has keys of its own: what another one did under the same key is not for it to see. */
 static int own_key(const struct principal *who, const struct http_str *key, char out[KEY_MAX + 1])
 {
-	const struct tr_piece pieces[2] = {{who->name, strlen(who->name)}, {key->p, key->n}};
+	const struct tr_piece pieces[3] = {
+		{who->name, strlen(who->name)}, {(const char *)&who->since, sizeof(who->since)}, {key->p, key->n}};
 	unsigned char digest[TR_SHA256_LEN];
 	char hex[2 * TR_SHA256_LEN + 1];
 	int r;
 
 	if (who->via == VIA_LOOPBACK)
 		return 0;
-	if ((r = tr_sha256_pieces(pieces, 2, digest)) < 0)
+	if ((r = tr_sha256_pieces(pieces, 3, digest)) < 0)
 		return r;
 	tr_hex(digest, sizeof(digest), hex);
 	snprintf(out, KEY_MAX + 1, "key:%s", hex);

@@ -21,6 +21,7 @@ static bool take(struct token *t, const struct item_token_key *key)
 		tr_copy(t->who.source, sizeof(t->who.source), key->source.p, key->source.n);
 	t->who.scopes = tr_scopes_whole(key->scopes);
 	t->who.via = VIA_TOKEN;
+	t->who.since = key->created_at;
 	memcpy(t->hash, key->hash.p, sizeof(t->hash));
 	t->expires_at = key->has_expires_at ? key->expires_at : INT64_MAX;
 	if (key->has_old_hash && key->has_old_until) {

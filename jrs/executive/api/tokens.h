@@ -10,6 +10,7 @@ struct principal {
 	char name[TR_TOKEN_NAME_MAX + 1]; /* of the token; "loopback", or "admin" (whose token tribed made) */
 	char source[WIRE_NAME_MAX + 1];
 	bool has_source; /* the only source that exists for it */
+	int64_t since;   /* when the token was made, 0: by tribed. Of the same name one made later is another caller */
 	unsigned scopes; /* bits of enum tr_scope, with what they include */
 	enum principal_via via;
 };

@@ -25,7 +25,10 @@ static int use(struct sql_archive *a, const unsigned char source[TR_SHA256_LEN],
 
 int sacred_use(struct sql_archive *a, struct job *j, bool admin, bool has_source, wire_str source)
 {
-	const struct tr_piece name = {has_source ? source.p : NULL, has_source ? source.n : 0};
+	const struct wire_common *common = j->msg;
+	/* who calls, by his name: else naming another source would be enough */
+	const wire_str whose = common->has_who ? common->who : source;
+	const struct tr_piece name = {common->has_who || has_source ? whose.p : NULL, whose.n};
 	unsigned char hash[TR_SHA256_LEN];
 	int64_t used = 0;
 	int r;
@@ -38,8 +41,10 @@ int sacred_use(struct sql_archive *a, struct job *j, bool admin, bool has_source
 		return r;
 	if ((uint64_t)used <= a->governance.sacred_quota)
 		return 0;
-	return job_fault(j, TR_EQUOTA, "sacred",
-			 "its source has made as many memories sacred today as it may without an admin's token");
+	return job_fault(
+		j, TR_EQUOTA, "sacred",
+		"whoever asks, or its source, has made as many memories sacred today as may be without an admin's "
+		"token");
 }
 
 int sacred_use_of(struct sql_archive *a, struct job *j, bool admin, const struct row *row)

@@ -256,6 +256,15 @@ static int write_cursor(struct search *s, struct res_memory_recall *res, int64_t
 	return 0;
 }
 
+/* The ranker's figures weigh words by how rare they are in the whole archive: who is bound to a source sees the places
+ * only, or he could count others' words. */
+static double shown_score(const struct search *s, size_t i)
+{
+	wire_str own;
+
+	return owned_by(s->j, &own) ? 1.0 / (double)(i + 1) : s->v[i].score;
+}
+
 /* The answer of q, which asks for row i of the list; ends q. *bytes: what the row adds to the frame. 1: it is there, 0:
  * it went in between. */
 static int read_row(struct search *s, struct query *q, size_t i, struct item_memory *out, struct archive_hit *hit,
@@ -266,7 +275,7 @@ static int read_row(struct search *s, struct query *q, size_t i, struct item_mem
 	if (r == 1) {
 		r = row_memory(s->a, s->j, q, s->now, out, hit);
 		out->has_score = s->ranked;
-		out->score = s->v[i].score;
+		out->score = shown_score(s, i);
 		*bytes = out->content.n + q_len(q, ROW_NCOLUMNS - 1); /* metadata */
 		if (r == 0 && s->msg->has_explain && s->msg->explain)
 			row_explain(s->a, q, s->now, out);
@@ -377,7 +386,7 @@ static int place_of(struct search *s, struct item_memory *m, int64_t memory, uin
 		if (s->v[i].memory != memory)
 			continue;
 		m->has_score = true;
-		m->score = s->v[i].score;
+		m->score = shown_score(s, i);
 		*rank = i + 1;
 		break;
 	}

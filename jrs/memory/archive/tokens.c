@@ -55,6 +55,7 @@ static int take_key(struct job *j, struct query *q, struct item_token_key *out)
 	    (r = row_bin(j, q, COL_HASH, &out->hash)) < 0)
 		return r;
 	out->scopes = (uint32_t)q_get_i64(q, COL_SCOPES);
+	out->created_at = q_get_i64(q, COL_CREATED);
 	out->has_expires_at = !q_is_null(q, COL_EXPIRES);
 	out->expires_at = q_get_i64(q, COL_EXPIRES);
 	if (q_is_null(q, COL_OLD_HASH))
