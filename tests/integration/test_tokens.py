@@ -479,6 +479,18 @@ class Life(unittest.TestCase):
                 data = sock.recv(65536)
             self.assertEqual(data, b"")
 
+    def test_streams_end_when_their_token_does(self):
+        self.tribe.make("other", "read")
+        ends = time.time() + 3
+        token = self.tribe.make("ears", "read", expires=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(ends)))
+        with socket.create_connection(self.tribe.address(), timeout=30) as sock:
+            sock.sendall(f"GET /api/v1/events HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\r\n".encode())
+            self.assertIn(b"200 OK", sock.recv(65536))
+            data = b"-"
+            while data and time.time() < ends + 8:  # well before the next comment that keeps proxies awake
+                data = sock.recv(65536)
+            self.assertEqual(data, b"")
+
     def test_memory_jr_away_the_last_ones_known_hold(self):
         tribe = self.tribe
         tribe.token = tribe.make("root", "admin")

@@ -95,6 +95,7 @@ static void on_timer(void *arg)
 {
 	struct api *api = arg;
 
+	api_tokens_changed(api); /* one that streams listen with may have come to its end */
 	if (!api->door.asking)
 		ask(api);
 }
