@@ -78,7 +78,7 @@ class Ends(Case):
             with self.subTest(name):
                 old, before = tribe.wait_state("meta", "up")["pid"], tribe.reasons("meta").get(reason, 0)
                 how(old)
-                wait_for(lambda o=old: tribe.jr("meta")["state"] == "up" and tribe.jr("meta")["pid"] != o, "another one serves")
+                wait_for(lambda o=old: (lambda jr: jr["state"] == "up" and jr.get("pid") != o)(tribe.jr("meta")), "another one serves")
                 self.assertEqual(tribe.reasons("meta").get(reason, 0), before + 1)
                 self.assertFalse(alive(old))
         self.assertEqual([tribe.jr(role)["restarts"] for role in ROLES if role != "meta"], [0, 0, 0])
