@@ -37,17 +37,19 @@ static unsigned long long start_time(long pid)
 	return t;
 }
 
-/* Whom the file names, if that process still lives; 0 otherwise. *was: the file named somebody. */
+/* Whom the file names, if that process still lives; 0 otherwise. *was: the file named somebody. A pid file has no start
+ * time: whoever has that pid is taken for him. */
 static long living_owner(int fd, bool *was)
 {
 	char text[64] = "", *end;
+	unsigned long long began;
 	long pid;
 
 	*was = pread(fd, text, sizeof(text) - 1, 0) > 0;
 	pid = strtol(text, &end, 10);
-	if (pid <= 0 || *end != ' ')
+	if (pid <= 0 || (began = start_time(pid)) == 0)
 		return 0;
-	return start_time(pid) == strtoull(end + 1, NULL, 10) && start_time(pid) != 0 ? pid : 0;
+	return *end != ' ' || strtoull(end + 1, NULL, 10) == began ? pid : 0;
 }
 
 static int open_lock(const char *dir, const char *name)
@@ -60,33 +62,43 @@ static int open_lock(const char *dir, const char *name)
 	return fd < 0 ? -errno : fd;
 }
 
-/* 0: ours. TR_EBUSY: somebody else's, who lives or does not leave. */
-static int take(int fd, bool *unclean, char *why, size_t size)
+/* 0: ours, and *was says whether somebody left it unclean. TR_EBUSY: *pid has it, who lives, or 0: one that does not
+ * let go. A lock outlives who took it: in a memory-jr that has not left yet, and in systemd until it has dropped what
+ * it kept for a tribed whose Jrs are not adopted. */
+static int take(int fd, bool *was, long *pid)
 {
 	uint64_t begun = tr_mono_ms(), end = begun + ORPHAN_PATIENCE_MS;
 
 	for (;;) {
-		bool was;
-		long pid = living_owner(fd, &was);
-
-		if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
-			*unclean = was;
+		*pid = living_owner(fd, was);
+		if (flock(fd, LOCK_EX | LOCK_NB) == 0)
 			return 0;
-		}
-		if (errno != EWOULDBLOCK && errno != EINTR) {
-			snprintf(why, size, "the state directory cannot be locked: %s", strerror(errno));
+		if (errno != EWOULDBLOCK && errno != EINTR)
 			return -errno;
-		}
-		if (pid != 0 && tr_mono_ms() >= begun + DYING_PATIENCE_MS) {
-			snprintf(why, size, "another tribed (pid %ld) keeps this state directory", pid);
+		if (tr_mono_ms() >= (*pid != 0 ? begun + DYING_PATIENCE_MS : end))
 			return TR_EBUSY;
-		}
-		if (tr_mono_ms() >= end) {
-			snprintf(why, size, "a memory-jr of a dead tribed still holds this state directory");
-			return TR_EBUSY;
-		}
 		poll(NULL, 0, LOOK_AGAIN_MS);
 	}
+}
+
+static int lock_state(struct state_lock *l, const char *state, char *why, size_t size)
+{
+	long pid;
+	int r;
+
+	l->state_fd = open_lock(state, STATE_FILE);
+	if (l->state_fd < 0) {
+		snprintf(why, size, "%s/" STATE_FILE ": %s", state, tr_strerror(l->state_fd));
+		return l->state_fd;
+	}
+	r = take(l->state_fd, &l->unclean, &pid);
+	if (r == TR_EBUSY && pid != 0)
+		snprintf(why, size, "another tribed (pid %ld) keeps this state directory", pid);
+	else if (r == TR_EBUSY)
+		snprintf(why, size, "a memory-jr of a dead tribed still holds this state directory");
+	else if (r < 0)
+		snprintf(why, size, "the state directory cannot be locked: %s", tr_strerror(r));
+	return r;
 }
 
 static int sign(int fd, const char *text)
@@ -126,15 +138,19 @@ static bool in_place(const char *dir, const char *name, int fd)
 /* Its holder removes the file before he lets go of it: a lock on one that has gone meanwhile is worth nothing. */
 static int lock_runtime(struct state_lock *l, const char *runtime, char *why, size_t size)
 {
+	bool was;
+	long pid;
+	int r;
+
 	for (;;) {
 		l->runtime_fd = open_lock(runtime, PID_FILE);
 		if (l->runtime_fd < 0) {
 			snprintf(why, size, "%s/" PID_FILE ": %s", runtime, tr_strerror(l->runtime_fd));
 			return l->runtime_fd;
 		}
-		if (flock(l->runtime_fd, LOCK_EX | LOCK_NB) < 0) {
+		if ((r = take(l->runtime_fd, &was, &pid)) < 0) {
 			snprintf(why, size, "another tribed uses this runtime directory");
-			return TR_EBUSY;
+			return r;
 		}
 		if (in_place(runtime, PID_FILE, l->runtime_fd))
 			break;
@@ -149,12 +165,7 @@ int state_lock_take(struct state_lock *l, const char *state, const char *runtime
 	int r;
 
 	*l = (struct state_lock){.state_fd = -1, .runtime_fd = -1};
-	l->state_fd = open_lock(state, STATE_FILE);
-	if (l->state_fd < 0) {
-		snprintf(why, size, "%s/" STATE_FILE ": %s", state, tr_strerror(l->state_fd));
-		return l->state_fd;
-	}
-	if ((r = take(l->state_fd, &l->unclean, why, size)) < 0 || (r = lock_runtime(l, runtime, why, size)) < 0)
+	if ((r = lock_state(l, state, why, size)) < 0 || (r = lock_runtime(l, runtime, why, size)) < 0)
 		goto fail;
 	if ((r = sign_state(l->state_fd)) == 0)
 		return 0;
@@ -162,7 +173,8 @@ int state_lock_take(struct state_lock *l, const char *state, const char *runtime
 fail:
 	if (l->runtime_fd >= 0)
 		close(l->runtime_fd);
-	close(l->state_fd);
+	if (l->state_fd >= 0)
+		close(l->state_fd);
 	*l = (struct state_lock){.state_fd = -1, .runtime_fd = -1};
 	return r;
 }

@@ -1,8 +1,10 @@
 #!/usr/bin/python3
 """A tribed that is killed takes no Jr with it: the next one finds their sockets, channels and pidfds in the service manager's
 descriptor store and goes on."""
+import fcntl
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -12,7 +14,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "kit"))
 
 from manager import Managed  # noqa: E402
-from tribe import API_NAMES, PROGRAMS, ROLES, alive, wait_for  # noqa: E402
+from tribe import API_NAMES, PROGRAMS, ROLES, Tribe, alive, wait_for  # noqa: E402
 
 SINGLES = {"control", "http", "state-lock", "runtime-lock"}
 
@@ -126,6 +128,29 @@ class Adopt(unittest.TestCase):
                 self.assertEqual(tribe.get(f"/api/v1/memories/{known}").status, 200)
                 self.assertGreater(lives(tribe)["memory"][2], 0)
                 self.assertTrue(SINGLES <= set(tribe.manager.stored()))
+
+    def test_a_lock_that_is_only_being_let_go_is_waited_for(self):
+        """The service manager drops what it kept a moment after it was told to."""
+        tribe = Tribe(start=False)
+        self.addCleanup(lambda: tribe.close())
+        gone = subprocess.Popen(["true"])
+        gone.wait()
+        os.makedirs(tribe.run, mode=0o700, exist_ok=True)
+        path = os.path.join(tribe.run, "tribed.pid")
+        with open(path, "w", encoding="ascii") as kept:
+            kept.write(f"{gone.pid}\n")
+            kept.flush()
+            fcntl.flock(kept, fcntl.LOCK_EX)
+            tribe.process = tribe.spawn()
+            pid = tribe.process.pid
+
+            def has_it_open():
+                self.assertIsNone(tribe.process.poll(), "it does not wait")
+                links = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd") if os.path.lexists(f"/proc/{pid}/fd/{fd}")]
+                return path in links
+            wait_for(has_it_open, "it wants the lock")
+            self.assertFalse(os.path.exists(tribe.socket_path("control.sock")))
+        wait_for(tribe.is_ready, "it is ready")
 
     def test_the_configuration_changed_meanwhile(self):
         with Managed() as tribe:
