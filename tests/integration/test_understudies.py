@@ -162,8 +162,8 @@ class Takeover(UnderstudyCase):
     def test_one_that_never_takes_the_mutex_is_not_called_up(self):
         tribe = self.staged("hang_after_ms=600000", modes=[("meta", "shy")], start=False)
         tribe.process = tribe.spawn()
-        wait_for(lambda: os.path.exists(tribe.socket_path("control.sock")) and
-                 all(tribe.jr(role).get("heartbeat_age_ms") is not None for role in ROLES), "all beat")
+        tribe.wait_control()
+        wait_for(lambda: all(tribe.jr(role).get("heartbeat_age_ms") is not None for role in ROLES), "all beat")
         self.assertEqual(tribe.jr("meta")["state"], "starting")
         self.assertIs(tribe.status()["jrs_running"]["meta_jr"], False)
         self.assertEqual(sorted(b["jr"] for b in tribe.call("control.sock", "heartbeats")["heartbeats"]), sorted(API_NAMES.values()))
@@ -198,7 +198,8 @@ class Stuck(UnderstudyCase):
     def test_one_that_never_leads_is_replaced_until_one_does(self):
         tribe = self.staged("hang_after_ms=600", modes=[("meta", "shy")], start=False)
         tribe.process = tribe.spawn()
-        wait_for(lambda: os.path.exists(tribe.socket_path("control.sock")) and tribe.detections("meta").get("stuck", 0) >= 2, "it is noticed")
+        tribe.wait_control()
+        wait_for(lambda: tribe.detections("meta").get("stuck", 0) >= 2, "it is noticed")
         self.assertEqual(set(tribe.detections("meta")), {"stuck"})
         self.assertEqual(set(tribe.reasons("meta")), {"hang"})
         self.assertIn("does not take the lead", self.stuck(tribe, "meta")[0]["detail"])

@@ -334,6 +334,15 @@ class Tribe:
         with self.rpc(name) as rpc:
             return rpc.call(method, params)
 
+    def wait_control(self):
+        """Until tribed answers: the socket's name is there a moment before anybody listens behind it."""
+        def answers():
+            try:
+                return self.call("control.sock", "version")
+            except (OSError, EOFError):
+                return None
+        return wait_for(answers, "tribed answers")
+
     def status(self):
         return self.call("control.sock", "status")
 
