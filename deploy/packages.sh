@@ -30,7 +30,7 @@ need_packages() {
 		-o DPkg::Lock::Timeout=120 -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confold install "${missing[@]}" >/dev/null
 }
 
-# need_node: node 18 or later and npm, for the page's tests; those that are there, from wherever, do.
+# need_node: node 18 or later and npm, for the page's plots and its tests; those that are there, from wherever, do.
 need_node() {
 	if command -v npm >/dev/null && [ "$(node -p 'process.versions.node.split(".")[0]' 2>/dev/null || echo 0)" -ge 18 ]; then
 		return 0

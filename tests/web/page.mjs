@@ -267,6 +267,18 @@ const steps = {
 		check(await page.locator('[data-jr="memory_jr"] canvas').evaluate((c) => c.getContext("2d").getImageData(0, 0, c.width, c.height).data.some((v) => v > 0)), "the trace is drawn all the same");
 		await page.context().close();
 	},
+	async "a build without the library for plots has its tables"({ browser }) {
+		const context = await browser.newContext({ viewport: DESKTOP });
+		const page = await context.newPage();
+		watch(page, "no plots");
+		await page.route("**/assets/uplot.js", (route) => route.fulfill({ contentType: "text/javascript", body: "/* none */" }));
+		await page.goto(BASE + "/");
+		await alive(page);
+		check(await page.evaluate(() => globalThis.uPlot === undefined), "it is not there");
+		for (const name of ["#sentience", "#drills"])
+			check(await page.locator(`${name} details[open] table`).first().isVisible(), `the table of ${name} stands open`);
+		await context.close();
+	},
 	async "where tokens are used it asks for one"({ page }) {
 		const made = {};
 		expected = 401; // from the first one on

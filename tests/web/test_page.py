@@ -1,8 +1,7 @@
-"""The page: its bundle is what its sources make, and a person can use it, in Chromium. Skipped only where there is no Chromium.
+"""The page: a person can use it, and it is whole without the one library that comes by npm, in Chromium. Skipped only where there is no Chromium.
 
     test_page.py WHERE     a directory below the build: the npm tools are kept there, and the screenshots
 """
-import filecmp
 import hashlib
 import os
 import shutil
@@ -49,23 +48,11 @@ class Page(unittest.TestCase):
             print("skipped: npm cannot bring what this test needs; no registry can be reached from here:", e)
             raise SystemExit(77) from e
 
-    def test_the_bundle_is_what_the_sources_make(self):
-        for name in ("build.mjs", "package.json"):
-            shutil.copy(os.path.join(WEB, name), TOOLS)
-        shutil.rmtree(os.path.join(TOOLS, "src"), ignore_errors=True)
-        shutil.copytree(os.path.join(WEB, "src"), os.path.join(TOOLS, "src"))
-        shutil.rmtree(os.path.join(TOOLS, "dist"), ignore_errors=True)
-        subprocess.run(["node", "build.mjs"], cwd=TOOLS, check=True, timeout=60)
-        made, kept = os.path.join(TOOLS, "dist"), os.path.join(WEB, "dist")
-        self.assertEqual(sorted(os.listdir(made)), sorted(os.listdir(kept)))
-        _, other, odd = filecmp.cmpfiles(made, kept, os.listdir(made), shallow=False)
-        self.assertEqual(other + odd, [], "stale: run `npm ci && npm run build` in web/, and commit web/dist")
-
     def test_the_lock_names_no_registry(self):
         with open(os.path.join(WEB, "package-lock.json"), encoding="utf-8") as f:
             text = f.read()
         self.assertNotIn("resolved", text)
-        self.assertGreater(text.count('"integrity": "sha512-'), 3)
+        self.assertEqual(text.count('"integrity": "sha512-'), 3)
 
     def test_a_person_can_use_it(self):
         shutil.rmtree(SHOTS, ignore_errors=True)

@@ -1,5 +1,5 @@
 // Charts by uPlot, in the page's own colours; drawn anew when those change. Each has a table beside it for who cannot see it.
-import uPlot from "uplot";
+const uPlot = globalThis.uPlot; // /assets/uplot.js; a build without npm has none, and then the tables stand open
 
 const charts = new Set();
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
@@ -8,6 +8,11 @@ const font = "12px system-ui, sans-serif";
 class Chart {
 	constructor(el, options, data) {
 		Object.assign(this, { el, options, data, plot: null });
+		if (uPlot === undefined) {
+			el.hidden = true;
+			for (const table of el.parentElement.querySelectorAll("details")) table.open = true;
+			return;
+		}
 		charts.add(this);
 		new ResizeObserver(() => this.resize()).observe(el);
 	}
@@ -26,6 +31,7 @@ class Chart {
 
 	set(data) {
 		this.data = data;
+		if (uPlot === undefined) return;
 		if (this.plot === null) this.make();
 		else this.plot.setData(data);
 	}
@@ -37,7 +43,7 @@ export function recolour() {
 
 const axis = (colour, more) => ({ stroke: colour("muted"), font, grid: { stroke: colour("line"), width: 1 }, ticks: { stroke: colour("line"), width: 1, size: 4 }, ...more });
 const SECONDS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400];
-const clock = uPlot.fmtDate("{HH}:{mm}:{ss}");
+const clock = uPlot?.fmtDate("{HH}:{mm}:{ss}");
 const times = (colour) => axis(colour, { values: (u, ticks) => ticks.map((t) => clock(new Date(t * 1000))), space: 100, size: 34, incrs: SECONDS, grid: { show: false } });
 const tens = (u, ticks) => ticks.map((t) => (Math.abs(Math.log10(t) % 1) < 1e-6 ? t : null));
 

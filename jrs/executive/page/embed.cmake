@@ -1,10 +1,16 @@
-# web/dist -> one C file: cmake -DDIST=... -DOUT=... -DWORK=... -P embed.cmake
+# web/src and the library -> one C file: cmake -DSRC=... -DLIBRARY=... -DWORK=... -DOUT=... -P embed.cmake
 # The same bytes from any directory at any time: gzip -n keeps neither name nor time, the tag is of the content alone.
-set(page_files
-	"/|index.html|text/html" "/docs|docs.html|text/html"
-	"/assets/app.js|app.js|text/javascript" "/assets/docs.js|docs.js|text/javascript"
-	"/assets/theme.js|theme.js|text/javascript" "/assets/style.css|style.css|text/css"
-	"/assets/icon.svg|icon.svg|image/svg+xml")
+set(page_files "/|${SRC}/index.html|text/html" "/docs|${SRC}/docs.html|text/html")
+file(GLOB assets ${SRC}/*.js ${SRC}/*.css ${SRC}/*.svg)
+list(APPEND assets ${LIBRARY}/uplot.js ${LIBRARY}/uplot.css)
+foreach(file ${assets})
+	get_filename_component(name ${file} NAME)
+	string(REGEX REPLACE ".*\\." "" kind ${name})
+	string(REPLACE "svg" "image/svg+xml" type ${kind})
+	string(REGEX REPLACE "^js$" "text/javascript" type ${type})
+	string(REGEX REPLACE "^css$" "text/css" type ${type})
+	list(APPEND page_files "/assets/${name}|${file}|${type}")
+endforeach()
 
 # bytes(NAME FILE): appends an array to `arrays`
 function(bytes name file)
@@ -20,17 +26,18 @@ set(i 0)
 foreach(row ${page_files})
 	string(REPLACE "|" ";" row "${row}")
 	list(GET row 0 path)
-	list(GET row 1 name)
+	list(GET row 1 file)
+	get_filename_component(name ${file} NAME)
 	list(GET row 2 type)
-	execute_process(COMMAND gzip -9n INPUT_FILE ${DIST}/${name} OUTPUT_FILE ${WORK}/${name}.gz RESULT_VARIABLE failed)
+	execute_process(COMMAND gzip -9n INPUT_FILE ${file} OUTPUT_FILE ${WORK}/${name}.gz RESULT_VARIABLE failed)
 	if(failed)
 		message(FATAL_ERROR "gzip of ${name} failed: ${failed}")
 	endif()
-	file(SHA256 ${DIST}/${name} sum)
+	file(SHA256 ${file} sum)
 	string(SUBSTRING ${sum} 0 32 sum)
-	bytes(body_${i} ${DIST}/${name})
+	bytes(body_${i} ${file})
 	bytes(gzip_${i} ${WORK}/${name}.gz)
 	string(APPEND rows "\t{\"${path}\", {\"${type}; charset=utf-8\", \"${sum}\", PAGE_HEADERS, body_${i}, sizeof(body_${i}), gzip_${i}, sizeof(gzip_${i})}},\n")
 	math(EXPR i "${i} + 1")
 endforeach()
-file(WRITE ${OUT} "/* Written by embed.cmake from web/dist. */\n#include \"jrs/executive/page/page.h\"\n\n${arrays}\nconst struct page_asset page_assets[] = {\n${rows}};\nconst size_t page_nassets = ${i};\n")
+file(WRITE ${OUT} "/* Written by embed.cmake from web/src and the library. */\n#include \"jrs/executive/page/page.h\"\n\n${arrays}\nconst struct page_asset page_assets[] = {\n${rows}};\nconst size_t page_nassets = ${i};\n")
