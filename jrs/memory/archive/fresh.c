@@ -87,6 +87,8 @@ static enum table_use use_of(const char *name)
 		return TABLE_MEMORIES;
 	if (strcmp(name, "settings") == 0)
 		return TABLE_SETTINGS;
+	if (strcmp(name, CLOCK) == 0)
+		return TABLE_CLOCK;
 	if (strcmp(name, "schema_migrations") == 0)
 		return TABLE_VERSIONS;
 	return strcmp(name, "sqlite_sequence") == 0 ? TABLE_SEQUENCES : TABLE_PLAIN;

@@ -8,12 +8,14 @@
 #include <stdio.h>
 
 #define MEMORIES "thermal_memory_archive"
+#define CLOCK    "thermal_clock"
 #define ID_INDEX "sqlite_autoindex_" MEMORIES "_1"
 
 enum table_use {
 	TABLE_PLAIN,
 	TABLE_MEMORIES,
 	TABLE_SETTINGS, /* constants: what is there stays */
+	TABLE_CLOCK,    /* thermal_clock: salvor_clock.c puts it */
 	TABLE_VERSIONS, /* schema_migrations */
 	TABLE_SEQUENCES /* sqlite_sequence: only ever raised */
 };

@@ -1,7 +1,6 @@
 /* What a memory that was found proves by itself. */
 #include "common/base/text.h"
 #include "jrs/memory/archive/salvor.h"
-#include "jrs/memory/thermal/thermal.h"
 #include <math.h>
 #include <string.h>
 
@@ -55,6 +54,14 @@ static bool identity_agrees(const struct salvor *s, const struct found *f)
 	       identity->n == sizeof(sum) && memcmp(identity->p, sum, sizeof(sum)) == 0;
 }
 
+/* As many accesses until the last one come to such a heat key. */
+bool salvor_heat_possible(const struct thermal_model *m, double heat_key, double accesses, double last_access_ms)
+{
+	double coldest = thermal_born(m, last_access_ms);
+
+	return isfinite(heat_key) && heat_key > coldest - ROUNDING && heat_key < coldest + log2(accesses) + ROUNDING;
+}
+
 static double real(const struct value *v)
 {
 	return v->kind == VALUE_INT ? (double)v->i : v->d;
@@ -63,17 +70,13 @@ static double real(const struct value *v)
 /* Could it have come about? The bounds are those of accesses between the times it names, as restore.c has them. */
 static bool figures_possible(const struct salvor *s, const struct found *f)
 {
-	struct thermal_model model;
 	const struct value *heat = salvor_value(s, f, "heat_key"), *accesses = salvor_value(s, f, "access_count");
 	const struct value *created = salvor_value(s, f, "created_at"), *last = salvor_value(s, f, "last_access");
-	double coldest, key = real(heat);
 
 	if (accesses->kind != VALUE_INT || created->kind != VALUE_INT || last->kind != VALUE_INT || accesses->i < 1 ||
 	    created->i < 0 || last->i < created->i || last->i > s->cfg->now_ms + SKEW_MS)
 		return false;
-	thermal_first(&model); /* the constants are known ones */
-	coldest = thermal_born(&model, (double)last->i);
-	return isfinite(key) && key > coldest - ROUNDING && key < coldest + log2((double)accesses->i) + ROUNDING;
+	return salvor_heat_possible(&s->model, real(heat), (double)accesses->i, (double)last->i);
 }
 
 /* NULL: it may be taken. Else why not. */

@@ -97,6 +97,8 @@ static int take_plain(struct salvor *s, struct table *t, const struct found *f)
 	bool kept = t->use == TABLE_SETTINGS || t->use == TABLE_VERSIONS;
 	int r;
 
+	if (t->use == TABLE_CLOCK)
+		return salvor_clock_row(s, t, f);
 	if (t->use == TABLE_VERSIONS && f->sure && f->rowid > s->newest_schema)
 		s->newest_schema = f->rowid;
 	if (!fresh_fits(t, f->v, f->n) && t->use != TABLE_SEQUENCES)
@@ -105,6 +107,8 @@ static int take_plain(struct salvor *s, struct table *t, const struct found *f)
 		return f->listed ? reject(s, t, f, why) : 0;
 	if (t->use == TABLE_SETTINGS && !f->sure) /* perhaps what held once: the constants are only taken as they are */
 		return 0;
+	if (t->use == TABLE_SETTINGS)
+		salvor_setting(s, f);
 	r = fresh_put(&s->fresh, t, f->rowid, f->v, f->n, &why);
 	if (r == 0 && (kept || !f->sure))
 		return 0;
@@ -212,6 +216,11 @@ static int put_off(struct salvor *s, uint32_t page, int owner)
 	return 0;
 }
 
+static bool of_table(const struct salvor *s, int owner, enum table_use use)
+{
+	return owner >= 0 && s->fresh.tables[owner].use == use;
+}
+
 /* First everything that is sound; the rest is put off. */
 static int sound_page(struct salvor *s, uint32_t page)
 {
@@ -224,8 +233,10 @@ static int sound_page(struct salvor *s, uint32_t page)
 		return 0;
 	there = old_best(s->old, page, s->page, &image);
 	if (there && like.owner != NOBODY && image.good && !image.stale &&
-	    btree_page(s->page, s->size, s->usable, page, &p))
+	    btree_page(s->page, s->size, s->usable, page, &p)) {
+		s->clock_sound = s->clock_sound || of_table(s, like.owner, TABLE_CLOCK);
 		return page_rows(s, &p, &like);
+	}
 	if (like.owner != ID_ENTRIES && !(there && image.good && !image.stale))
 		s->report->derived_only = false;
 	return there && like.owner != ID_ENTRIES ? put_off(s, page, like.owner) : 0;
@@ -245,7 +256,7 @@ static int doubtful_page(struct salvor *s, const struct later *l)
 
 		if (btree_page(s->page, s->size, s->usable, l->page, &p))
 			r = page_rows(s, &p, &like);
-		if (r == 0 && !image.good && (l->owner == NOBODY || l->owner == (int)(s->memories - s->fresh.tables)))
+		if (r == 0 && !image.good && (l->owner == NOBODY || of_table(s, l->owner, TABLE_MEMORIES)))
 			r = page_anywhere(s, &like);
 		if (image.good && !image.stale)
 			break; /* nothing older counts */
@@ -311,9 +322,16 @@ static int all_pages(struct salvor *s)
 		r = sound_page(s, page);
 	}
 	for (i = 0; i < s->nlater && r == 0; i++) {
+		if (of_table(s, s->later[i].owner, TABLE_CLOCK))
+			r = doubtful_page(s, &s->later[i]);
+	}
+	if (r == 0)
+		r = salvor_clock(s); /* memories of other pages are judged by it */
+	for (i = 0; i < s->nlater && r == 0; i++) {
 		if (s->cfg->go_on != NULL && !s->cfg->go_on(s->cfg->arg))
 			return TR_ECLOSED;
-		r = doubtful_page(s, &s->later[i]);
+		if (!of_table(s, s->later[i].owner, TABLE_CLOCK))
+			r = doubtful_page(s, &s->later[i]);
 	}
 	return r < 0 ? r : lost_and_found(s);
 }

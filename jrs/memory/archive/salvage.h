@@ -7,6 +7,7 @@
  *  - On other pages (damaged, not led to, or an older image of a page whose newest one is lost) a memory must also
  * agree with its identity and its figures must be possible, and where it may have been forgotten since, the index of
  * ids must still know it. What remains uncertain is taken and noted as doubtful; what does not agree is kept aside.
+ *  - Heat is judged by the archive's own thermal clock, which is read first (salvor_clock.c).
  *  - What is derived (indexes, words, figures) is made from the rows. Numbers are never used again. */
 #ifndef JRS_MEMORY_ARCHIVE_SALVAGE_H
 #define JRS_MEMORY_ARCHIVE_SALVAGE_H

@@ -3,6 +3,7 @@
 #define JRS_MEMORY_ARCHIVE_SALVOR_H
 #include "jrs/memory/archive/fresh.h"
 #include "jrs/memory/archive/salvage.h"
+#include "jrs/memory/thermal/thermal.h"
 
 #define PAYLOAD_MAX (4u << 20) /* no row of ours is larger */
 
@@ -12,6 +13,11 @@ enum { NOBODY = -1, ID_ENTRIES = -2, OTHER_INDEX = -3, FREE_PAGE = -4 };
 struct later { /* a page that is read when everything sound has been */
 	uint32_t page;
 	int owner;
+};
+struct clock_row { /* of thermal_clock, as it was found */
+	int64_t seq;
+	uint32_t page;
+	struct thermal_clock at;
 };
 struct salvor {
 	const struct salvage_cfg *cfg;
@@ -29,6 +35,11 @@ struct salvor {
 	unsigned char *page, *chain; /* buffers of a page */
 	unsigned char *payload;
 	int64_t newest_schema;
+	double half_life_ms;                        /* the setting, from a sound page; 0: not known */
+	bool clock_sound;                           /* the page of the clock was; else rows may be missing */
+	struct clock_row clock[THERMAL_CLOCKS_MAX]; /* in the order of seq */
+	unsigned nclock;
+	struct thermal_model model; /* by which heat keys are judged: salvor_clock() */
 };
 /* One row as it was found. */
 struct found {
@@ -53,5 +64,11 @@ void salvor_owners(struct salvor *s);
 const char *salvor_objection(const struct salvor *s, const struct found *f);
 bool salvor_hash_agrees(const struct salvor *s, const struct found *f);
 const struct value *salvor_value(const struct salvor *s, const struct found *f, const char *name);
+bool salvor_heat_possible(const struct thermal_model *m, double heat_key, double accesses, double last_access_ms);
+/* salvor_clock.c: a row of the clock is kept until all that can be found are; then, before any memory is judged, the
+ * clock is put into the fresh archive. */
+void salvor_setting(struct salvor *s, const struct found *f); /* a sound row of settings */
+int salvor_clock_row(struct salvor *s, struct table *t, const struct found *f);
+int salvor_clock(struct salvor *s);
 
 #endif
