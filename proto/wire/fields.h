@@ -208,12 +208,13 @@
 	F(REQ, u64, handled_total, 0, 0) F(REQ, u64, errors_total, 0, 0)                                          \
 	F(OPT, f64, phase_coherence, 0, 1) F(OPT, f64, thermal_entropy, 0, 1) F(OPT, u64, recalls_total, 0, 0)    \
 	F(OPT, flag, archive_healthy, 0, 0) F(OPT, str, archive_reason, 1, 128) F(OPT, u32, overdue, 0, 0)
-/* Rows of each table; those of votes are absent below schema 6. */
+/* Rows of each table; those of votes are absent below schema 6, those of governance below 10. */
 #define ITEM_backup_rows(F, I, L)                                                                               \
 	F(REQ, u64, thermal_memory_archive, 0, 0) F(REQ, u64, decisions, 0, 0) F(REQ, u64, imports, 0, 0)         \
 	F(REQ, u64, entanglements, 0, 0) F(REQ, u64, settings, 0, 0) F(REQ, u64, requests, 0, 0)                  \
 	F(REQ, u64, recall_log, 0, 0) F(REQ, u64, thermal_heat_map, 0, 0)                                         \
-	F(OPT, u64, votes, 0, 0) F(OPT, u64, ballots, 0, 0)
+	F(OPT, u64, votes, 0, 0) F(OPT, u64, ballots, 0, 0) F(OPT, u64, acts, 0, 0) F(OPT, u64, objections, 0, 0) \
+	F(OPT, u64, thermal_clock, 0, 0)
 /* The manifest of a backup: the JSON on the last line of its file. kind: sqlite (a database file), dump (pg_dump's custom
  * format) or sql (plain SQL); bytes, sha256: of what stands before that line; memories: those that recall can find;
  * content_sha256: of the rows in canonical order, the same whichever database holds them; version: of the program */

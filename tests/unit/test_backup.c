@@ -442,22 +442,93 @@ static void newer_and_foreign_files(void **s)
 	assert_string_equal(fault.field, "schema");
 }
 
-/* What an older program left without votes is proved as what it is. */
-static void an_older_archive(void **s)
+/* ---- governance ---- */
+
+/* As acts.c and acts_carry.c leave them. */
+static const char governed[] =
+	"INSERT INTO acts(id, act, state, constants, before, signers, reason, said, submitted_at, due_at, envelope) "
+	"VALUES"
+	"('day', 'constants', 'carrying', '{\"half_life_ms\":86400000}', '{\"half_life_ms\":604800000}',"
+	" '[\"war_chief\",\"peace_chief\"]', 'it is summer', x'0102', 1000, 2000, '{}');"
+	"INSERT INTO thermal_clock(at, tau, half_life_ms) VALUES(0, 0.0, 604800000.0), (3000, 3000 / 604800000.0, "
+	"86400000.0);"
+	"UPDATE acts SET state = 'done', ended_at = 3000 WHERE id = 'day';"
+	"INSERT INTO acts(id, act, state, memory_id, signers, reason, note, said, submitted_at, due_at, ended_at) "
+	"VALUES"
+	"('away', 'delete', 'stopped', 'b', '[\"admin\"]', 'it is old', 'objected', x'03', 1000, 2000, 1500);"
+	"INSERT INTO objections(id, act_id, objector, reason, at, said, envelope) VALUES"
+	"('no', 'away', 'medicine_woman', 'it is dear', 1500, x'04', NULL)";
+
+static void change(const char *path, const char *sql)
 {
+	sqlite3 *db = NULL;
+
+	assert_int_equal(sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, pagesum_vfs()), SQLITE_OK);
+	if (sqlite3_exec(db, sql, NULL, NULL, NULL) != SQLITE_OK)
+		fail_msg("%s: %s", sql, sqlite3_errmsg(db));
+	sqlite3_close(db);
+}
+
+/* Who alters an act, an objection or the clock in a backup must at least reckon its content anew. */
+static void governance_is_content(void **s)
+{
+	static const char *const changes[][2] = {
+		{"UPDATE acts SET signers = '[\"admin\"]' WHERE id = 'day'", "content_sha256"},
+		{"UPDATE acts SET state = 'done', note = NULL WHERE id = 'away'", "content_sha256"},
+		{"UPDATE acts SET envelope = '{ }' WHERE id = 'day'", "content_sha256"},
+		{"UPDATE objections SET objector = 'war_chief'", "content_sha256"},
+		{"DELETE FROM objections", "rows"},
+		{"UPDATE thermal_clock SET half_life_ms = half_life_ms + 1 WHERE seq = 1", "content_sha256"},
+	};
 	struct rig *g = *s;
 	struct tr_fault fault;
-	sqlite3 *db = NULL;
 	struct taken t;
 	struct backup b;
 
-	archive_close(&g->a);
+	fill(g, false);
+	assert_int_equal(rig_exec(g, governed), 0);
+	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
+		take(g, "one", &t);
+		assert_true(t.manifest.item.rows.acts == 2 && t.manifest.item.rows.objections == 1 &&
+			    t.manifest.item.rows.thermal_clock == 2);
+		open_up(&t, &b);
+		assert_int_equal(prove(t.path, &b, &fault), 0);
+		change(t.path, "DROP TRIGGER acts_end; DROP TRIGGER objections_stay; DROP TRIGGER objections_stay_so;"
+			       "DROP TRIGGER clock_stays");
+		change(t.path, changes[i][0]);
+		if (prove(t.path, &b, &fault) != TR_EINVAL || strcmp(fault.field, changes[i][1]) != 0)
+			fail_msg("%s: \"%s\" %s", changes[i][0], fault.field, fault.rule);
+		unlink(t.path);
+	}
+	/* the archive itself keeps objections as they were made */
+	assert_true(rig_exec(g, "UPDATE objections SET reason = 'it is not'") == SQLITE_CONSTRAINT);
+	assert_true(rig_exec(g, "INSERT OR REPLACE INTO objections(id, act_id, objector, reason, at, said) VALUES"
+				"('no', 'away', 'x', 'y', 1, x'')") == SQLITE_CONSTRAINT);
+}
+
+/* Archives of older programs are proved as what they are. */
+static void empty_archive_of(struct rig *g, int schema)
+{
+	sqlite3 *db = NULL;
+
+	if (g->a != NULL)
+		archive_close(&g->a);
 	unlink(g->path);
 	assert_int_equal(sqlite3_open_v2(g->path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, pagesum_vfs()),
 			 SQLITE_OK);
 	assert_int_equal(schema_make_ours(db, NULL), 0);
-	assert_int_equal(schema_migrate_to(db, SCHEMA_VOTES - 1, rig_now, NULL), 0);
+	assert_int_equal(schema_migrate_to(db, schema, rig_now, NULL), 0);
 	sqlite3_close(db);
+}
+
+static void an_archive_without_votes(void **s)
+{
+	struct rig *g = *s;
+	struct tr_fault fault;
+	struct taken t;
+	struct backup b;
+
+	empty_archive_of(g, SCHEMA_VOTES - 1);
 	take(g, "one", &t);
 	open_up(&t, &b);
 	assert_true(b.item.schema == SCHEMA_VOTES - 1 && !b.item.rows.has_votes && !b.item.rows.has_ballots);
@@ -465,6 +536,27 @@ static void an_older_archive(void **s)
 	b.item.rows.has_votes = true;
 	assert_int_equal(prove(t.path, &b, &fault), TR_EINVAL);
 	assert_string_equal(fault.field, "rows");
+}
+
+/* Governance was not in its digest yet: this is what the program of schema 9 came to, and it is believed still. */
+static void an_archive_before_governance_counted(void **s)
+{
+	static const char then[] = "2cf02c4998d6fc0f2d24e1919005afbddc7f3e72808826c990994268c0bc082f";
+	struct rig *g = *s;
+	struct tr_fault fault;
+	struct taken t;
+	struct backup b;
+
+	empty_archive_of(g, SCHEMA_GOVERNANCE - 1);
+	take(g, "one", &t);
+	assert_string_equal(t.manifest.content_sha256, then);
+	change(g->path, governed);
+	unlink(t.path);
+	take(g, "two", &t);
+	assert_string_equal(t.manifest.content_sha256, then);
+	open_up(&t, &b);
+	assert_true(!b.item.rows.has_acts && !b.item.rows.has_objections && !b.item.rows.has_thermal_clock);
+	assert_int_equal(prove(t.path, &b, &fault), 0);
 }
 
 /* ---- under load ---- */
@@ -574,7 +666,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(company_is_content, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(flipped_bytes, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(newer_and_foreign_files, rig_setup, rig_teardown),
-		cmocka_unit_test_setup_teardown(an_older_archive, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(an_archive_without_votes, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(an_archive_before_governance_counted, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(governance_is_content, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(one_moment, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(given_up, rig_setup, rig_teardown),
 	};

@@ -12,18 +12,29 @@
 static const struct {
 	enum sql id;
 	const char *kind, *columns;
+	unsigned since; /* schema: the digest of an older archive has none of them */
 } tables[] = {
-	{SQL_CONTENT_MEMORIES, "memory", "TTTJJTTTRIIRIIIRITTIBT"},
-	{SQL_CONTENT_DECISIONS, "decision", "TTTI"},
-	{SQL_CONTENT_IMPORTS, "import", "TTIIIIIIII"},
-	{SQL_CONTENT_PAIRS, "pair", "TTII"},
-	{SQL_CONTENT_SETTINGS, "setting", "TR"},
-	/* from here on of an archive that has votes */
-	{SQL_CONTENT_VOTES, "vote", "TTJIRTIIIIITITT"},
-	{SQL_CONTENT_BALLOTS, "ballot", "TTTRTJII"},
+	{SQL_CONTENT_MEMORIES, "memory", "TTTJJTTTRIIRIIIRITTIBT", 1},
+	{SQL_CONTENT_DECISIONS, "decision", "TTTI", 1},
+	{SQL_CONTENT_IMPORTS, "import", "TTIIIIIIII", 1},
+	{SQL_CONTENT_PAIRS, "pair", "TTII", 1},
+	{SQL_CONTENT_SETTINGS, "setting", "TR", 1},
+	{SQL_CONTENT_VOTES, "vote", "TTJIRTIIIIITITT", SCHEMA_VOTES},
+	{SQL_CONTENT_BALLOTS, "ballot", "TTTRTJII", SCHEMA_VOTES},
+	{SQL_CONTENT_ACTS, "act", "TTTTTTTTTBIIIT", SCHEMA_GOVERNANCE},
+	{SQL_CONTENT_OBJECTIONS, "objection", "TTTTIBT", SCHEMA_GOVERNANCE},
+	{SQL_CONTENT_CLOCK, "clock", "IRR", SCHEMA_GOVERNANCE},
 };
-#define NTABLES       ((unsigned)(sizeof(tables) / sizeof(tables[0])))
-#define WITHOUT_VOTES (NTABLES - 2)
+#define NTABLES ((unsigned)(sizeof(tables) / sizeof(tables[0])))
+
+enum db_lane backup_lanes(int schema)
+{
+	unsigned lanes = DB_B;
+
+	lanes |= schema >= SCHEMA_VOTES ? DB_BV : 0;
+	lanes |= schema >= SCHEMA_GOVERNANCE ? DB_BG : 0;
+	return (enum db_lane)lanes;
+}
 
 void watch_phase(struct backup_watch *w, const char *phase, uint64_t total)
 {
@@ -107,6 +118,21 @@ static int count_votes(struct db *db, struct item_backup_rows *rows)
 	return r == 1 ? 0 : r < 0 ? r : TR_ESTORE;
 }
 
+static int count_governance(struct db *db, struct item_backup_rows *rows)
+{
+	struct query q = q_begin(db, SQL_CONTENT_GOVERNANCE_COUNTS);
+	int r = q_row(&q);
+
+	if (r == 1) {
+		rows->has_acts = rows->has_objections = rows->has_thermal_clock = true;
+		rows->acts = (uint64_t)q_get_i64(&q, 0);
+		rows->objections = (uint64_t)q_get_i64(&q, 1);
+		rows->thermal_clock = (uint64_t)q_get_i64(&q, 2);
+	}
+	q_end(&q);
+	return r == 1 ? 0 : r < 0 ? r : TR_ESTORE;
+}
+
 int backup_content(struct db *db, struct backup_watch *w, struct backup *out, struct tr_fault *fault)
 {
 	const struct item_backup_rows *rows = &out->item.rows;
@@ -116,12 +142,16 @@ int backup_content(struct db *db, struct backup_watch *w, struct backup *out, st
 
 	canon_init(&c);
 	if ((r = tr_sha256_new(&sum)) == 0 && (r = counts(db, &out->item)) == 0 &&
-	    (out->item.schema < SCHEMA_VOTES || (r = count_votes(db, &out->item.rows)) == 0))
+	    (out->item.schema < SCHEMA_VOTES || (r = count_votes(db, &out->item.rows)) == 0) &&
+	    (out->item.schema < SCHEMA_GOVERNANCE || (r = count_governance(db, &out->item.rows)) == 0))
 		watch_phase(w, "reading",
 			    rows->thermal_memory_archive + rows->decisions + rows->imports + rows->entanglements +
-				    rows->settings + rows->votes + rows->ballots);
-	for (unsigned t = 0; r == 0 && t < (rows->has_votes ? NTABLES : WITHOUT_VOTES); t++)
-		r = table(db, t, w, &c, sum);
+				    rows->settings + rows->votes + rows->ballots + rows->acts + rows->objections +
+				    rows->thermal_clock);
+	for (unsigned t = 0; r == 0 && t < NTABLES; t++) {
+		if (out->item.schema >= tables[t].since)
+			r = table(db, t, w, &c, sum);
+	}
 	if (r == 0)
 		r = tr_sha256_end(&sum, out->content_sha256);
 	tr_sha256_free(&sum);
@@ -134,14 +164,21 @@ int backup_content(struct db *db, struct backup_watch *w, struct backup *out, st
 	return r < 0 && w->stop ? TR_ECLOSED : r;
 }
 
+/* Neither has it, or both have as many. */
+static bool same_count(bool has_a, uint64_t a, bool has_b, uint64_t b)
+{
+	return has_a == has_b && (!has_a || a == b);
+}
+
 static bool same_rows(const struct item_backup_rows *a, const struct item_backup_rows *b)
 {
 	return a->thermal_memory_archive == b->thermal_memory_archive && a->decisions == b->decisions &&
 	       a->imports == b->imports && a->entanglements == b->entanglements && a->settings == b->settings &&
 	       a->requests == b->requests && a->recall_log == b->recall_log &&
-	       a->thermal_heat_map == b->thermal_heat_map && a->has_votes == b->has_votes &&
-	       a->has_ballots == b->has_ballots && (!a->has_votes || a->votes == b->votes) &&
-	       (!a->has_ballots || a->ballots == b->ballots);
+	       a->thermal_heat_map == b->thermal_heat_map &&
+#define SAME(name) same_count(a->has_##name, a->name, b->has_##name, b->name)
+	       SAME(votes) && SAME(ballots) && SAME(acts) && SAME(objections) && SAME(thermal_clock);
+#undef SAME
 }
 
 int backup_compare(const struct backup *want, const struct backup *got, struct tr_fault *fault)

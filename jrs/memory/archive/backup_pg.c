@@ -249,7 +249,7 @@ int backup_pg_hold(struct backup_pg *b, char snapshot[BACKUP_SNAPSHOT], struct t
 	int r;
 
 	watch_phase(b->watch, "dumping", 0);
-	if ((r = pg_open_lone(&b->held, b->conninfo, true, &b->watch->stop, fault)) < 0)
+	if ((r = pg_open_lone(&b->held, b->conninfo, backup_lanes(schema_version()), &b->watch->stop, fault)) < 0)
 		return r;
 	if ((r = b->held.driver->look(&b->held)) == 0) {
 		q = q_begin(&b->held, SQL_EXPORT_SNAPSHOT);
@@ -344,7 +344,7 @@ int backup_pg_prove(struct backup_pg *b, const struct backup *want, struct tr_fa
 		r = tr_fault_set(fault, TR_ENOMEM, "", "%s", tr_strerror(TR_ENOMEM));
 		goto out;
 	}
-	if ((r = pg_open_lone(&db, conninfo, version >= SCHEMA_VOTES, &b->watch->stop, fault)) < 0)
+	if ((r = pg_open_lone(&db, conninfo, backup_lanes(version), &b->watch->stop, fault)) < 0)
 		goto out;
 	if ((r = db.driver->look(&db)) < 0)
 		r = tr_fault_set(fault, r, "archive", "cannot be read (%s)", db.reason);

@@ -208,8 +208,7 @@ static int open_still(struct db *db, const char *path, struct backup_watch *w, s
 		return r;
 	}
 	*db = (struct db){.driver = &db_sqlite, .conn = c};
-	if ((r = check_version(c->h, w, fault)) < 0 ||
-	    (r = sqlite_prepare(db, r >= SCHEMA_VOTES ? DB_B | DB_BV : DB_B, fault)) < 0)
+	if ((r = check_version(c->h, w, fault)) < 0 || (r = sqlite_prepare(db, backup_lanes(r), fault)) < 0)
 		db_close(db);
 	return r;
 }

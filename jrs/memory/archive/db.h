@@ -19,8 +19,9 @@ enum db_lane {
 	DB_R = 2,
 	DB_K = 4,
 	DB_B = 8,
-	DB_L = 16, /* the loop's: reads that are quicker than waking a reader */
+	DB_L = 16,  /* the loop's: reads that are quicker than waking a reader */
 	DB_BV = 32, /* a backup's, of an archive that has votes: schema 6 */
+	DB_BG = 64, /* a backup's, of an archive whose digest has governance: schema 10 */
 	DB_WR = DB_W | DB_R,
 	DB_RK = DB_R | DB_K,
 	DB_RL = DB_R | DB_L,

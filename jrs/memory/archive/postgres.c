@@ -93,9 +93,10 @@ static int open_all(struct sql_archive *a, const struct archive_cfg *cfg, struct
 	return pg_connect(&a->kdb, fault);
 }
 
-int pg_open_lone(struct db *db, const char *conninfo, bool votes, const atomic_bool *stop, struct tr_fault *fault)
+int pg_open_lone(struct db *db, const char *conninfo, enum db_lane lanes, const atomic_bool *stop,
+		 struct tr_fault *fault)
 {
-	int r = make(NULL, db, votes ? DB_B | DB_BV : DB_B, conninfo);
+	int r = make(NULL, db, lanes, conninfo);
 
 	if (r < 0)
 		return tr_fault_set(fault, r, "", "%s", tr_strerror(r));
@@ -133,8 +134,8 @@ static struct query start(struct db *db, enum sql id)
 	if (db_text(id, true) != NULL && (q.st = pg_item_new(conn_of(db), id)) == NULL)
 		q.r = TR_ENOMEM;
 	if (q.st != NULL)
-		item_of(&q)->streamed =
-			id == SQL_HEATS || id == SQL_SOURCES || db_lanes(id) == DB_B || db_lanes(id) == DB_BV;
+		item_of(&q)->streamed = id == SQL_HEATS || id == SQL_SOURCES || db_lanes(id) == DB_B ||
+					db_lanes(id) == DB_BV || db_lanes(id) == DB_BG;
 	return q;
 }
 

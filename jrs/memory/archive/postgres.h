@@ -61,8 +61,9 @@ int postgres_clean(struct sql_archive *a);
 int schema_postgres(PGconn *pg, int64_t now_ms, struct tr_fault *fault);
 int schema_postgres_ready(PGconn *pg, struct tr_fault *fault);       /* for who only follows: 0, or TR_EBUSY: not yet */
 PGconn *pg_open_plain(const char *conninfo, struct tr_fault *fault); /* blocks; NULL */
-/* A connection of lane B, for a backup; close with db_close(). votes: and BV. */
-int pg_open_lone(struct db *db, const char *conninfo, bool votes, const atomic_bool *stop, struct tr_fault *fault);
+/* A connection of lane B, for a backup; close with db_close(). lanes: backup_lanes() */
+int pg_open_lone(struct db *db, const char *conninfo, enum db_lane lanes, const atomic_bool *stop,
+		 struct tr_fault *fault);
 int pg_trouble(struct db *db, const PGresult *res); /* notes the failure; code of ours */
 
 #endif

@@ -254,6 +254,13 @@ static const char version_9_view[] =
 	" CASE WHEN temperature_score >= white_hot THEN 'white_hot' WHEN temperature_score >= red_hot THEN 'red_hot'"
 	" WHEN temperature_score >= warm THEN 'warm' WHEN temperature_score >= cool THEN 'cool'"
 	" WHEN temperature_score >= cold THEN 'cold' ELSE 'ember' END AS current_stage FROM t;";
+/* What governance has said stays as it was said; and from here on it is in the digest of a backup's content. What REPLACE removes
+ * fires no trigger: see version 4. */
+static const char version_10[] =
+	"CREATE TRIGGER objections_stay_so BEFORE UPDATE ON objections BEGIN SELECT raise(ABORT, 'an objection is kept'); END;"
+	"CREATE TRIGGER objections_are_not_replaced BEFORE INSERT ON objections"
+	" WHEN EXISTS(SELECT 1 FROM objections WHERE id = NEW.id OR seq = NEW.seq)"
+	" BEGIN SELECT raise(ABORT, 'an objection is kept'); END;";
 /* clang-format on */
 
 static int put_setting(sqlite3 *db, const char *key, double value)
@@ -339,8 +346,13 @@ static int up_9(sqlite3 *db)
 	return rc;
 }
 
+static int up_10(sqlite3 *db)
+{
+	return sqlite3_exec(db, version_10, NULL, NULL, NULL);
+}
+
 /* migrations[i] leads from version i to i + 1. What has been released is never edited; a change is a new line. */
-static int (*const migrations[])(sqlite3 *db) = {up_1, up_2, up_3, up_4, up_5, up_6, up_7, up_8, up_9};
+static int (*const migrations[])(sqlite3 *db) = {up_1, up_2, up_3, up_4, up_5, up_6, up_7, up_8, up_9, up_10};
 #define NEWEST ((int)(sizeof(migrations) / sizeof(migrations[0])))
 
 int schema_version(void)

@@ -25,7 +25,9 @@ int schema_not_ready(struct tr_fault *fault); /* TR_EBUSY */
 int schema_migrate(sqlite3 *db, int64_t now_ms, struct tr_fault *fault);
 /* The same up to version `newest` of an older program: what its archives look like. */
 int schema_migrate_to(sqlite3 *db, int newest, int64_t now_ms, struct tr_fault *fault);
-#define SCHEMA_VOTES 6    /* the first that has votes: older archives can be backups still */
+/* Older archives can be backups still: the first that has votes, the first whose content digest has governance. */
+#define SCHEMA_VOTES      6
+#define SCHEMA_GOVERNANCE 10
 int schema_version(void); /* the newest this program knows */
 
 #endif
