@@ -2,15 +2,20 @@
 at run time, so that nobody's scanner takes this file for a leak."""
 import os
 import random
+import re
+import shutil
+import signal
 import string
 import subprocess
 import sys
+import tempfile
 import unittest
+import unittest.mock
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "kit"))
 from postgres import Postgres  # noqa: E402
-from tribe import Tribe, main, problem_of, program, wait_for  # noqa: E402
+from tribe import PROGRAMS, Tribe, main, problem_of, program, wait_for  # noqa: E402
 
 MEMORIES = "/api/v1/memories"
 WITHOUT = os.environ.get("NO_GUARD_DIR")
@@ -32,6 +37,18 @@ def samples():
     return {"code_token": (token, f"the robot logs in with {token} now"), "cloud_key": (cloud, f"use {cloud}, please"),
             "password": (password, f"db password={password} for all"), "private_key": (pem, f"the key:\n{pem}\nand that is it"),
             "tribe_token": (own, f"curl with {own}"), "card": (card, f"paid by {card} on Monday"), "iban": (iban, f"send it to {iban}.")}
+
+
+def spoiled(to):
+    """The programs, with tables in memory-jr that say they are of another version of the engine."""
+    for name in ("tribed",) + PROGRAMS:
+        shutil.copy(program(name), to)
+    with open(os.path.join(to, "memory-jr"), "r+b") as f:
+        heads = [m.start() for m in re.finditer(rb"\xdb{4}[\s\S]{3}\x05", f.read())]  # magic; version, major last
+        if len(heads) != 1:
+            raise AssertionError(f"tables at {heads}")
+        f.seek(heads[0] + 7)
+        f.write(b"\x04")
 
 
 class Guarded:
@@ -217,6 +234,20 @@ class OnSqlite(Guarded, unittest.TestCase):
         self.assertEqual(tribe.post("/api/v1/decisions", {"text": "x", "by": "me"}).status, 503)
         self.assertEqual(tribe.get(f"{MEMORIES}/{known}").status, 200)
         self.assertEqual(tribe.http("DELETE", f"{MEMORIES}/{known}").status, 204)
+
+    def test_tables_of_another_version(self):
+        """A memory-jr whose tables the library does not take makes them anew, and refuses as ever; who is killed does it again."""
+        with tempfile.TemporaryDirectory() as bin_dir:
+            spoiled(bin_dir)
+            with unittest.mock.patch.dict(os.environ, TRIBE_BIN=bin_dir):
+                tribe = self.tribe()
+            secret, text = samples()["code_token"]
+            self.refused(tribe.post(MEMORIES, {"content": text}), "code_token", "content", secret)
+            self.assertEqual(tribe.post(MEMORIES, {"content": "a stone"}).status, 201)
+            self.assertIn("does not take its tables, they are made anew", tribe.logs())
+            os.kill(tribe.pids()["memory"], signal.SIGKILL)
+            self.refused(tribe.post(MEMORIES, {"content": text}), "code_token", "content", secret)
+            self.assertEqual(self.told(tribe), ["a stone"])
 
     def test_words_of_the_settings(self):
         for wrong in ("guard.secrets=ignore", "guard.pii=on"):

@@ -1,5 +1,5 @@
 /* The engine: Vectorscan, loaded when the first guard is made. Its tables are made at build time; should the library
- * that is installed be of another version than the one it was built with, they are made anew here, which takes 0.1 s.
+ * that is installed not take them, being of another version, they are made anew here, which takes 0.1 s.
  */
 #include "common/log/log.h"
 #include "jrs/memory/guard/inside.h"
@@ -25,6 +25,7 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 struct engine {
 	hs_database_t *db;
 	hs_scratch_t *scratch;
+	bool made_anew;
 };
 
 static void load(void)
@@ -52,7 +53,8 @@ static void load(void)
 	loaded = library != NULL;
 }
 
-/* The tables of the build are of another version. The compiler's own library scans too, but ours has its scratch. */
+/* For any processor of this architecture, as those of the build are. The compiler's own library scans too, but ours has
+ * its scratch. */
 static int compile(hs_database_t **out)
 {
 	static const char *const patterns[] = {
@@ -70,6 +72,7 @@ static int compile(hs_database_t **out)
 	typedef hs_error_t compile_fn(const char *const *, const unsigned *, const unsigned *, unsigned, unsigned,
 				      const hs_platform_info_t *, hs_database_t **, hs_compile_error_t **);
 	typedef hs_error_t free_error_fn(hs_compile_error_t *);
+	static const hs_platform_info_t any = {.tune = HS_TUNE_FAMILY_GENERIC, .cpu_features = 0};
 	unsigned ids[sizeof(patterns) / sizeof(patterns[0])], i;
 	hs_compile_error_t *error = NULL;
 	void *library = dlopen(COMPILER, RTLD_NOW | RTLD_LOCAL), *f, *g;
@@ -83,7 +86,7 @@ static int compile(hs_database_t **out)
 	memcpy(&free_error, &g, sizeof(g));
 	for (i = 0; i < sizeof(ids) / sizeof(ids[0]); i++)
 		ids[i] = i;
-	if (multi(patterns, flags, ids, i, HS_MODE_BLOCK, NULL, out, &error) == HS_SUCCESS)
+	if (multi(patterns, flags, ids, i, HS_MODE_BLOCK, &any, out, &error) == HS_SUCCESS)
 		return 0;
 	free_error(error);
 	return TR_EUNAVAILABLE;
@@ -95,7 +98,7 @@ static int unavailable(struct tr_fault *fault, const char *why)
 			    why);
 }
 
-int engine_new(struct engine **out, struct tr_fault *fault)
+int engine_new(struct engine **out, const struct tables *tables, struct tr_fault *fault)
 {
 	struct engine *e;
 	hs_error_t err;
@@ -108,12 +111,14 @@ int engine_new(struct engine **out, struct tr_fault *fault)
 		return unavailable(fault, "this processor lacks SSE 4.2");
 	if ((e = calloc(1, sizeof(*e))) == NULL)
 		return tr_fault_set(fault, TR_ENOMEM, "", "%s", tr_strerror(TR_ENOMEM));
-	err = hs.hs_deserialize_database((const char *)guard_tables, guard_tables_n, &e->db);
-	if (err == HS_DB_VERSION_ERROR || err == HS_DB_PLATFORM_ERROR) {
-		log_info("guard: its tables are of another library, they are made anew");
-		r = compile(&e->db);
+	err = hs.hs_deserialize_database(tables->p, tables->n, &e->db);
+	if (err == HS_NOMEM) {
+		r = TR_ENOMEM;
 	} else if (err != HS_SUCCESS) {
-		r = err == HS_NOMEM ? TR_ENOMEM : TR_EUNAVAILABLE;
+		log_info("guard: the library does not take its tables, they are made anew");
+		e->db = NULL;
+		e->made_anew = true;
+		r = compile(&e->db);
 	}
 	if (r == 0 && hs.hs_alloc_scratch(e->db, &e->scratch) != HS_SUCCESS)
 		r = TR_ENOMEM;
@@ -138,6 +143,11 @@ void engine_free(struct engine **ep)
 		(void)hs.hs_free_database(e->db);
 	free(e);
 	*ep = NULL;
+}
+
+bool engine_made_anew(const struct engine *e)
+{
+	return e->made_anew;
 }
 
 struct passed {

@@ -4,12 +4,17 @@
 #include "jrs/memory/guard/guard.h"
 
 /* tables.c: the engine's, serialised; made at build time by compile/ */
-extern const unsigned char guard_tables[];
-extern const size_t guard_tables_n;
+struct tables {
+	const void *p;
+	size_t n;
+};
+extern const struct tables guard_tables;
 
 /* engine.c: all shapes at once */
 struct engine;
-int engine_new(struct engine **out, struct tr_fault *fault);
+/* What the library does not take of the tables is made anew from the shapes. */
+int engine_new(struct engine **out, const struct tables *tables, struct tr_fault *fault);
+bool engine_made_anew(const struct engine *e);
 void engine_free(struct engine **e);
 /* Called at each place where a shape ends; not in order across shapes. < 0 ends the scan, which then returns it. */
 typedef int engine_cb(void *arg, unsigned shape, size_t from, size_t to);

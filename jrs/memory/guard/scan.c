@@ -68,7 +68,8 @@ bool guard_policy_parse(const char *secrets, const char *pii, struct guard_polic
 	return true;
 }
 
-int guard_new(struct guard **out, const struct guard_policy *policy, struct tr_fault *fault)
+int guard_new_of(struct guard **out, const struct guard_policy *policy, const struct tables *tables,
+		 struct tr_fault *fault)
 {
 	struct guard *g = calloc(1, sizeof(*g));
 	int r;
@@ -76,12 +77,17 @@ int guard_new(struct guard **out, const struct guard_policy *policy, struct tr_f
 	if (g == NULL)
 		return tr_fault_set(fault, TR_ENOMEM, "", "%s", tr_strerror(TR_ENOMEM));
 	g->policy = *policy;
-	if ((r = engine_new(&g->engine, fault)) < 0) {
+	if ((r = engine_new(&g->engine, tables, fault)) < 0) {
 		free(g);
 		return r;
 	}
 	*out = g;
 	return 0;
+}
+
+int guard_new(struct guard **out, const struct guard_policy *policy, struct tr_fault *fault)
+{
+	return guard_new_of(out, policy, &guard_tables, fault);
 }
 
 void guard_free(struct guard **gp)

@@ -13,4 +13,8 @@ struct guard {
 const char *guard_class_what(enum guard_class c); /* for a person */
 unsigned guard_classes_of(unsigned kinds);        /* bits of the classes of GUARD_SECRET, GUARD_PII */
 
+/* guard_new() with other tables than the build's: for a test. */
+int guard_new_of(struct guard **out, const struct guard_policy *policy, const struct tables *tables,
+		 struct tr_fault *fault);
+
 #endif

@@ -1,6 +1,6 @@
+/* The engine's tables: see CMakeLists.txt. */
 #include "jrs/memory/guard/inside.h"
-
-const unsigned char guard_tables[] = {
+static const unsigned char bytes[] = {
 #include "guard_tables.inc"
 };
-const size_t guard_tables_n = sizeof(guard_tables);
+const struct tables guard_tables = {bytes, sizeof(bytes)};
