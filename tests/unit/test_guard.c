@@ -425,6 +425,74 @@ static void measure(void)
 	free(text);
 }
 
+static int by_size(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+static double median_ms(bool anew)
+{
+	const struct guard_policy policy = {GUARD_REFUSE, false};
+	unsigned char *bytes = malloc(guard_tables.n);
+	struct tables tables = {bytes, guard_tables.n};
+	double ms[15];
+
+	assert_non_null(bytes);
+	memcpy(bytes, guard_tables.p, guard_tables.n);
+	bytes[4] ^= anew ? 0x80 : 0;
+	for (unsigned i = 0; i < 15; i++) {
+		struct guard *one = NULL;
+		double began = cpu_ns();
+
+		assert_int_equal(guard_new_of(&one, &policy, &tables, NULL), 0);
+		ms[i] = (cpu_ns() - began) / 1e6;
+		guard_free(&one);
+	}
+	free(bytes);
+	qsort(ms, 15, sizeof(ms[0]), by_size);
+	return ms[7];
+}
+
+/* What texts of the sizes of a memory cost; the median of some turns. */
+static void cost(void)
+{
+	static const struct {
+		const char *name, *text;
+	} kinds[] = {
+		{"English",
+		 "Yesterday Anna told me that the second cluster was moved to Thursday, 2026-03-14, room 4.12. "},
+		{"German", "F\xc3\xbcr die B\xc3\xbc"
+			   "cher h\xc3\xa4tten wir gr\xc3\xb6\xc3\x9f"
+			   "ere Regale gebraucht, sagte sie \xe2\x80\x93 "},
+		{"Chinese", "\xe6\x98\xa8\xe5\xa4\xa9\xef\xbc\x8c\xe7\xac\xac\xe4\xba\x8c\xe5\x8f\xb0\xe6\x9c\xba\xe5"
+			    "\x99\xa8\xe6\x90\xac\xe5\x88\xb0\xe5\x91\xa8\xe5\x9b\x9b\xe3\x80\x82"},
+		{"URLs", "see https://example.org/wiki/A%20page%20with%C3%A9?q=two%20words&lang=en for more of it. "},
+		{"base64 of bytes", "iVBORw0KGgoAAAANSUhEUgAAAAUAAAAFCAYAAACNbyblAAAAHElEQVQI12P4\n"},
+		{"base64 of text", "WWVzdGVyZGF5IEFubmEgdG9sZCBtZSB0aGF0IHRoZSBzZWNvbmQgY2x1c3Rl\n"},
+	};
+	char *text = malloc(LARGEST);
+
+	assert_non_null(text);
+	printf("a guard more: %.2f ms of CPU, with tables made anew %.1f ms\n", median_ms(false), median_ms(true));
+	for (size_t k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++) {
+		size_t len = strlen(kinds[k].text);
+
+		for (size_t i = 0; i < LARGEST; i++)
+			text[i] = kinds[k].text[i % len];
+		for (size_t n = 1024; n <= LARGEST; n *= 64) {
+			double turns[15];
+
+			for (unsigned i = 0; i < 15; i++)
+				turns[i] = pace(text, n, n == 1024 ? 400 : 10) * (double)n / 1e3;
+			qsort(turns, 15, sizeof(turns[0]), by_size);
+			printf("%-16s %6zu bytes: %8.2f us\n", kinds[k].name, n, turns[7]);
+		}
+	}
+	free(text);
+}
+
 /* Each line of standard input is a text: how many of them hold what? */
 static void count(void)
 {
@@ -462,7 +530,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(takes_linear_time),
 	};
 
-	if (argc == 2 && (strcmp(argv[1], "--measure") == 0 || strcmp(argv[1], "--count") == 0)) {
+	if (argc == 2 &&
+	    (strcmp(argv[1], "--measure") == 0 || strcmp(argv[1], "--cost") == 0 || strcmp(argv[1], "--count") == 0)) {
 		double began = cpu_ns();
 
 		if (setup(NULL) < 0)
@@ -470,6 +539,8 @@ int main(int argc, char **argv)
 		printf("the first guard, with its library: %.2f ms of CPU\n", (cpu_ns() - began) / 1e6);
 		if (strcmp(argv[1], "--count") == 0)
 			count();
+		else if (strcmp(argv[1], "--cost") == 0)
+			cost();
 		else
 			measure();
 		return teardown(NULL);
