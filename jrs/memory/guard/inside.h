@@ -25,6 +25,17 @@ struct text {
 	const char *p;
 	size_t n;
 };
+/* view.c: another way to read a text. Byte i of it stands in the text at begin[i]..end[i]. */
+struct view {
+	char *p;
+	uint32_t *begin, *end;
+	size_t n, cap;
+};
+void view_free(struct view *v);
+/* 1: there is something to be looked at, 0: no more than the text itself shows, TR_ENOMEM. */
+int view_plain(struct view *v, struct text t);  /* as it looks: no characters without width, ASCII letters, no %41 */
+int view_base64(struct view *v, struct text t); /* what its long runs of base64 hold, where that is text */
+
 /* A verifier is told where its shape was found (from: only of a shape with START). 1: it is one, and *from, *to say
  * where; 0: it is none. In either case *seen is how far it has looked: the same shape's hits that end there or before
  * say nothing new. */

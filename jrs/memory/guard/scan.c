@@ -97,6 +97,7 @@ void guard_free(struct guard **gp)
 	if (g == NULL)
 		return;
 	engine_free(&g->engine);
+	view_free(&g->view);
 	free(g->spans.v);
 	free(g->buf);
 	free(g);
@@ -175,14 +176,42 @@ static void join(struct guard_spans *s)
 	s->n = n + 1;
 }
 
+/* One way to read the text; v NULL: as it is. */
+static int scan(struct guard *g, struct text t, unsigned classes, const struct view *v)
+{
+	struct scan s = {.t = t, .classes = classes, .spans = &g->spans};
+	size_t i = g->spans.n;
+	int r;
+
+	if (classes == 0 || t.n < 6) /* nothing is shorter */
+		return 0;
+	if ((r = engine_scan(g->engine, t.p, t.n, on_hit, &s)) < 0)
+		return r;
+	for (; v != NULL && i < g->spans.n; i++) {
+		struct guard_span *span = &g->spans.v[i];
+
+		span->to = v->end[span->to - 1];
+		span->from = v->begin[span->from];
+	}
+	return 0;
+}
+
 int guard_scan(struct guard *g, const char *p, size_t n, unsigned classes, const struct guard_spans **out)
 {
-	struct scan s = {.t = {p, n}, .classes = classes, .spans = &g->spans};
+	static int (*const views[])(struct view *, struct text) = {view_plain, view_base64};
+	const struct text t = {p, n};
+	unsigned secrets = classes & guard_classes_of(GUARD_SECRET), i;
 	int r;
 
 	g->spans.n = 0;
-	if (classes != 0 && n >= 6 && (r = engine_scan(g->engine, p, n, on_hit, &s)) < 0) /* nothing is shorter */
+	if ((r = scan(g, t, classes, NULL)) < 0)
 		return r;
+	for (i = 0; secrets != 0 && i < 2; i++) {
+		if ((r = views[i](&g->view, t)) == 1)
+			r = scan(g, (struct text){g->view.p, g->view.n}, secrets, &g->view);
+		if (r < 0)
+			return r;
+	}
 	join(&g->spans);
 	*out = &g->spans;
 	return 0;

@@ -7,6 +7,7 @@ struct guard {
 	struct guard_policy policy;
 	struct engine *engine;
 	struct guard_spans spans;
+	struct view view;
 	char *buf; /* texts that are put together to be looked at */
 	size_t cap;
 };
