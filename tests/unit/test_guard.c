@@ -499,6 +499,7 @@ static const char *const hostile[] = {
 	"%67%68%70%5F",
 	"\xe2\x80\x8b",
 	"a\xe2\x80\x8b",
+	"password:password:\xc2\xad",
 	"\xef\xbc\x91",
 	"\xf0\x9d\x90\x80",
 	"cGFzc3dvcmQ9",

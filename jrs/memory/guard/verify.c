@@ -31,11 +31,22 @@ static size_t run_end(struct text t, size_t at, const char *more)
 	return at;
 }
 
+#define SYMBOLS "!@#$%^&*+=?~"
 struct kinds {
 	unsigned lower, upper, digit, symbol, other; /* how many; symbol: that a password is likely to have */
 	bool turns;                                  /* an upper case letter behind a lower case one */
 	double bits;                                 /* of entropy, all together */
 };
+
+static bool is_lower(unsigned char c)
+{
+	return c >= 'a' && c <= 'z';
+}
+
+static bool is_upper(unsigned char c)
+{
+	return c >= 'A' && c <= 'Z';
+}
 
 static struct kinds kinds_of(const char *p, size_t n)
 {
@@ -47,15 +58,20 @@ static struct kinds kinds_of(const char *p, size_t n)
 		unsigned char c = (unsigned char)p[i];
 
 		count[c]++;
-		k.lower += islower(c) != 0;
-		k.upper += isupper(c) != 0;
-		k.digit += isdigit(c) != 0;
-		k.symbol += in((char)c, "!@#$%^&*+=?~");
-		k.other += !alnum((char)c) && !in((char)c, "!@#$%^&*+=?~");
-		k.turns |= i > 0 && isupper(c) && islower((unsigned char)p[i - 1]);
+		k.turns |= i > 0 && is_upper(c) && is_lower((unsigned char)p[i - 1]);
 	}
-	for (i = 0; i < 256; i++)
-		k.bits += count[i] == 0 ? 0.0 : count[i] * log2((double)n / count[i]);
+	for (i = 0; i < 256; i++) {
+		unsigned char c = (unsigned char)i;
+
+		if (count[i] == 0)
+			continue;
+		k.bits += count[i] * log2((double)n / count[i]);
+		k.lower += is_lower(c) ? count[i] : 0;
+		k.upper += is_upper(c) ? count[i] : 0;
+		k.digit += c >= '0' && c <= '9' ? count[i] : 0;
+		k.symbol += in((char)c, SYMBOLS) ? count[i] : 0;
+		k.other += !alnum((char)c) && !in((char)c, SYMBOLS) ? count[i] : 0;
+	}
 	return k;
 }
 
@@ -153,6 +169,43 @@ static bool starts(const char *p, size_t n, const char *with)
 	return n >= strlen(with) && strncasecmp(p, with, strlen(with)) == 0;
 }
 
+/* Asked for each byte of what may be a value, which hostile texts have many of: switches are bit tests. */
+static bool ends_value(char c)
+{
+	switch (c) {
+	case ' ':
+	case '\t':
+	case '\n':
+	case '\v':
+	case '\f':
+	case '\r':
+	case '"':
+	case '\'':
+	case '`':
+	case '<':
+	case '>':
+		return true;
+	default:
+		return false;
+	}
+}
+
+static bool of_a_name(char c)
+{
+	const unsigned char u = (unsigned char)c;
+
+	switch (c) {
+	case '_':
+	case '.':
+	case ':':
+	case '>':
+	case '-':
+		return true;
+	default:
+		return is_lower(u) || is_upper(u) || (c >= '0' && c <= '9');
+	}
+}
+
 /* Something that stands for a value: a variable, a call, a gap to be filled. */
 static bool stands_for_one(const char *p, size_t n)
 {
@@ -164,7 +217,7 @@ static bool stands_for_one(const char *p, size_t n)
 	if (starts(p, n, "http://") || starts(p, n, "https://") || in(p[0], "/~") || starts(p, n, "./") ||
 	    starts(p, n, "file:"))
 		return true;
-	while (i < n && (alnum(p[i]) || in(p[i], "_.:>-")))
+	while (i < n && of_a_name(p[i]))
 		i++;
 	return i < n && i > 0 && in(p[i], "([{") ? true : starts(p, n, "process.env") || starts(p, n, "os.environ");
 }
@@ -225,7 +278,7 @@ int verify_value(struct text t, size_t *from, size_t *to, size_t *seen)
 		quote = t.p[at++];
 	limit = t.n - at < VALUE_MAX ? t.n : at + VALUE_MAX;
 	for (end = at; end < limit && t.p[end] != '\n' && t.p[end] != quote; end++)
-		if (quote == '\0' && (isspace((unsigned char)t.p[end]) || in(t.p[end], "\"'`<>")))
+		if (quote == '\0' && ends_value(t.p[end]))
 			break;
 	while (quote == '\0' && end > at && in(t.p[end - 1], ".,;:)]}!?"))
 		end--;
