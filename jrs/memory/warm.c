@@ -3,15 +3,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define QUESTION 64  /* bytes of the newest memory */
-#define SHARE    20u /* at most this part of the time */
-#define AT_ONCE  2u  /* so many read side by side, each with a connection of its own */
+#define QUESTION 64            /* bytes of the newest memory */
+#define SHARE    20u           /* at most this part of the time */
+#define AT_ONCE  2u            /* so many read side by side, each with a connection of its own */
+#define ASKS     (AT_ONCE + 1) /* and one by its id, on this thread, over a connection of its own again */
 
 struct warm {
 	struct archive *a;
-	msgpack_zone *zone[AT_ONCE]; /* the first not NULL: under way */
+	msgpack_zone *zone[ASKS]; /* the first not NULL: under way */
 	struct msg_memory_recall msg;
-	char question[QUESTION];
+	struct msg_memory_get get;
+	char question[QUESTION], id[WIRE_ID_MAX];
 	unsigned flying;
 	uint64_t began_ms, cost_ms;
 };
@@ -31,7 +33,7 @@ static void ended(struct warm *w)
 {
 	unsigned i;
 
-	for (i = 0; i < AT_ONCE; i++) {
+	for (i = 0; i < ASKS; i++) {
 		if (w->zone[i] != NULL)
 			msgpack_zone_free(w->zone[i]);
 		w->zone[i] = NULL;
@@ -48,11 +50,11 @@ static void on_answered(void *arg, int r, const struct archive_answer *answer, c
 		ended(w);
 }
 
-static void ask(struct warm *w, unsigned i, archive_cb *cb)
+static void ask(struct warm *w, unsigned i, enum wire_msg_id id, const void *msg, archive_cb *cb)
 {
 	struct archive_ctx ctx = {w->zone[i], tr_mono_ms() + 1000};
 
-	if (archive_call(w->a, MSG_memory_recall, &w->msg, &ctx, cb, w) == 0)
+	if (archive_call(w->a, id, msg, &ctx, cb, w) == 0)
 		w->flying++;
 }
 
@@ -76,11 +78,15 @@ static void on_newest(void *arg, int r, const struct archive_answer *answer, con
 	(void)fault;
 	w->flying--;
 	if (newest != NULL && newest->memories.n > 0) {
-		uint32_t n = take(w->question, newest->memories.v[0].content);
+		const struct item_memory *m = &newest->memories.v[0];
 
-		w->msg = (struct msg_memory_recall){.has_q = true, .q = {w->question, n}, .has_touch = true};
+		memcpy(w->id, m->id.p, m->id.n);
+		w->get = (struct msg_memory_get){.id = {w->id, m->id.n}, .has_touch = true};
+		w->msg = (struct msg_memory_recall){
+			.has_q = true, .q = {w->question, take(w->question, m->content)}, .has_touch = true};
 		for (i = 0; i < AT_ONCE; i++)
-			ask(w, i, on_answered);
+			ask(w, i, MSG_memory_recall, &w->msg, on_answered);
+		ask(w, AT_ONCE, MSG_memory_get, &w->get, on_answered);
 	}
 	if (w->flying == 0)
 		ended(w);
@@ -92,7 +98,7 @@ void warm_ask(struct warm *w)
 
 	if (w->zone[0] != NULL || (w->began_ms != 0 && tr_mono_ms() - w->began_ms < w->cost_ms * SHARE))
 		return;
-	for (i = 0; i < AT_ONCE; i++) {
+	for (i = 0; i < ASKS; i++) {
 		if ((w->zone[i] = msgpack_zone_new(MSGPACK_ZONE_CHUNK_SIZE)) == NULL) {
 			ended(w);
 			return;
@@ -100,7 +106,7 @@ void warm_ask(struct warm *w)
 	}
 	w->began_ms = tr_mono_ms();
 	w->msg = (struct msg_memory_recall){.has_limit = true, .limit = 1};
-	ask(w, 0, on_newest);
+	ask(w, 0, MSG_memory_recall, &w->msg, on_newest);
 	if (w->flying == 0)
 		ended(w);
 }

@@ -79,10 +79,7 @@ static int refused(struct db *db, struct tr_fault *fault, const char *what)
 /* Only the writer's connection of a lead does. */
 static bool tidies_up(const struct sqlite_conn *c)
 {
-	int quiet = 1;
-
-	return c->a->wdb.conn == c &&
-	       sqlite3_db_config(c->h, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, -1, &quiet) == SQLITE_OK && quiet == 0;
+	return c->a != NULL && c->a->wdb.conn == c && c->tidy && !c->a->damaged;
 }
 
 /* SQLite's own waits grow to 100 ms. While the lock of a dead lead is waited for, each millisecond counts. */
@@ -113,9 +110,8 @@ static void close_db(struct db *db)
 		return;
 	for (i = 0; i < SQL_NSTATEMENTS; i++)
 		sqlite3_finalize(c->st[i]);
-	if (c->a != NULL &&
-	    (c->a->damaged || (tidies_up(c) && !sqlite_log_leave(c->a, db)))) /* its files stay as they are */
-		sqlite3_db_config(c->h, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+	if (tidies_up(c) && sqlite_log_leave(c->a, db)) /* else its files stay as they are */
+		sqlite3_db_config(c->h, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
 	sqlite3_close(c->h);
 	free(c);
 	memset(db, 0, sizeof(*db));
@@ -146,7 +142,7 @@ static int open_db(struct sql_archive *a, struct db *db, const char *path, bool 
 		goto fail;
 	}
 	sqlite3_busy_timeout(c->h, WRITE_WAIT_MS);
-	/* Until it has proved sound, closing must not write to it. */
+	/* Closing must not write to it, but for close_db(). Not changed before: that has all statements parsed anew. */
 	sqlite3_db_config(c->h, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 	sqlite3_db_config(c->h, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, NULL);
 	sqlite3_db_config(c->h, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
@@ -187,15 +183,23 @@ static int progress(void *arg)
 	return reader->job != NULL && (job_late(reader->job) || reader->a->closing);
 }
 
+/* Before its statements are prepared: query_only has those that are there parsed anew when they are next used. */
+static void reading_only(struct db *db, const char *cache)
+{
+	sqlite3_exec(sqlite_of(db), cache, NULL, NULL, NULL);
+	sqlite3_exec(sqlite_of(db), "PRAGMA query_only = ON", NULL, NULL, NULL);
+}
+
 static int open_reader(struct sql_archive *a, struct reader *reader, const char *path, struct tr_fault *fault)
 {
 	int r;
 
-	if ((r = open_db(a, &reader->db, path, false, fault)) < 0 || (r = fts_register(&reader->db, fault)) < 0 ||
-	    (r = sqlite_prepare(&reader->db, DB_R, fault)) < 0)
+	if ((r = open_db(a, &reader->db, path, false, fault)) < 0 || (r = fts_register(&reader->db, fault)) < 0)
+		return r;
+	reading_only(&reader->db, "PRAGMA cache_size = -4000");
+	if ((r = sqlite_prepare(&reader->db, DB_R, fault)) < 0)
 		return r;
 	reader->a = a;
-	sqlite3_exec(sqlite_of(&reader->db), "PRAGMA cache_size = -4000; PRAGMA query_only = ON", NULL, NULL, NULL);
 	sqlite3_progress_handler(sqlite_of(&reader->db), 1000, progress, reader);
 	return 0;
 }
@@ -204,9 +208,11 @@ static int open_here(struct sql_archive *a, const char *path, struct tr_fault *f
 {
 	int r;
 
-	if ((r = open_db(a, &a->here.db, path, false, fault)) < 0 || (r = sqlite_prepare(&a->here.db, DB_L, fault)) < 0)
+	if ((r = open_db(a, &a->here.db, path, false, fault)) < 0)
 		return r;
-	sqlite3_exec(sqlite_of(&a->here.db), "PRAGMA cache_size = -1000; PRAGMA query_only = ON", NULL, NULL, NULL);
+	reading_only(&a->here.db, "PRAGMA cache_size = -1000");
+	if ((r = sqlite_prepare(&a->here.db, DB_L, fault)) < 0)
+		return r;
 	sqlite3_busy_timeout(sqlite_of(&a->here.db), 0);
 	return 0;
 }
@@ -289,7 +295,7 @@ static int open_all(struct sql_archive *a, const struct archive_cfg *cfg, struct
 static void proved(struct sql_archive *a)
 {
 	if (!a->following && !a->damaged && a->log_firm)
-		sqlite3_db_config(sqlite_of(&a->wdb), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
+		conn_of(&a->wdb)->tidy = true;
 }
 
 static bool claims_late(const struct sql_archive *a)
@@ -338,7 +344,7 @@ static int begin_afresh(struct db *db)
 {
 	struct sqlite_conn *old = conn_of(db);
 	struct db fresh, gone = {.driver = db->driver, .conn = old};
-	int r, quiet = 1;
+	int r;
 
 	if ((r = open_db(old->a, &fresh, old->a->path, false, NULL)) == 0)
 		r = sqlite_prepare(&fresh, DB_W, NULL);
@@ -347,8 +353,7 @@ static int begin_afresh(struct db *db)
 		db_close(&fresh);
 		return r;
 	}
-	sqlite3_db_config(old->h, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, -1, &quiet);
-	sqlite3_db_config(sqlite_of(&fresh), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, quiet, NULL);
+	conn_of(&fresh)->tidy = old->tidy;
 	db->conn = fresh.conn;
 	sqlite_wait_finely(db);
 	sqlite_log_open(old->a);

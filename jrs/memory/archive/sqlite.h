@@ -14,6 +14,7 @@ struct sqlite_conn {
 	bool writing;        /* a write transaction has begun and has not been committed */
 	uint64_t give_up_ms; /* when a wait for a lock is over */
 	bool suspect;        /* something failed within one: what the connection keeps in memory may be wrong */
+	bool tidy;           /* closing may write: what was read made sense */
 };
 static inline sqlite3 *sqlite_of(const struct db *db)
 {
