@@ -223,6 +223,7 @@ int main(int argc, char **argv)
 	int r;
 
 	jr_libraries(libs, sizeof(libs) / sizeof(*libs));
+	json_object_seed(0); /* else the first answer waits until it is read from a file */
 	if ((r = jr_opts_parse(&opts, TR_ROLE_EXECUTIVE, argc, argv)) != 0)
 		return r < 0 ? tr_exit_code(r) : 0;
 	if ((r = jr_open(&f.jr, &opts)) < 0 || (r = face_open(&f, &opts)) < 0 || (r = jr_ready(f.jr)) < 0)

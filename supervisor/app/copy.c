@@ -334,7 +334,7 @@ static int take_adopted(struct copy *c, int *channel)
 static int make(struct copy *c, int *channel)
 {
 	const struct worker_env *env = c->w->env;
-	struct life life = {c->w->id, c->generation};
+	struct life life = {c->w->id, c->generation, worker_serves(c->w)};
 	int r = launch_jr(env->launch, env->procs, &life, c, &c->proc, channel);
 
 	if (r == 0)

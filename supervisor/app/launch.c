@@ -131,7 +131,7 @@ static int memory_file(const char *name, const char *p, size_t n)
 }
 
 struct env {
-	const char *v[NPASSED + NOWN + 1];
+	const char *v[NPASSED + NOWN + 2];
 	char own[NOWN][4200];
 };
 
@@ -157,6 +157,9 @@ static void fill_env(struct env *e, const struct launch *l, const struct life *l
 	snprintf(e->own[2], sizeof(e->own[2]), "TRIBE_RUNTIME=%s", l->paths->runtime);
 	for (int i = 0; i < NOWN; i++)
 		e->v[n++] = e->own[i];
+	/* all functions of its libraries bound before it is needed; memory-jr calls them while it waits (warm.h) */
+	if (life->waits && life->role == TR_ROLE_EXECUTIVE)
+		e->v[n++] = "LD_BIND_NOW=1";
 	e->v[n] = NULL;
 }
 

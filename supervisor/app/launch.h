@@ -23,6 +23,7 @@ struct launch {
 struct life {
 	enum tr_role role;
 	uint32_t generation;
+	bool waits; /* somebody leads: it has time before it is needed */
 };
 
 /* leads: the pages of a tribed that died, taken over; NULL: new ones are made. */
