@@ -8,6 +8,7 @@ import time
 
 from frame import Failed, build, orderly
 from machine import describe, load
+from spin import awake
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
@@ -19,6 +20,7 @@ def parser(doc):
     p.add_argument("--out", help="file for figures and raw rows, JSON")
     p.add_argument("--markdown", action="store_true", help="print the section of docs/PERFORMANCE_BASELINE.md")
     p.add_argument("--no-build", action="store_true", help="do not build the programs of the bench in --bin's directory")
+    p.add_argument("--awake", action="store_true", help="keep the processors from halting meanwhile (lib/spin.py)")
     p.add_argument("--quick", action="store_true", help="a small run that only shows that everything works")
     return p
 
@@ -66,7 +68,8 @@ def main(a, targets, measure, report):
     try:
         if targets and not a.no_build:
             build(a.bin, targets)
-        raw = measure(a)
+        with awake(a.awake):
+            raw = measure(a)
     except (Failed, OSError) as e:
         print("bench: %s" % e, file=sys.stderr)
         return 1
