@@ -170,12 +170,14 @@ static int job_digest(struct job *j)
 static void on_added(void *arg, int r, const void *res, const struct tr_fault *fault);
 static void on_restored(void *arg, int r, const void *res, const struct tr_fault *fault);
 
-/* The id of the next request of this piece. */
+/* The id of the next request of this piece. Who only looks asks for none, and waits for no library of digests. */
 static int next_id(struct job *j, char hex[2 * TR_SHA256_LEN + 1])
 {
 	unsigned char id[TR_SHA256_LEN + sizeof j->round], sum[TR_SHA256_LEN];
 	int r;
 
+	if (j->round == 0 && (r = job_digest(j)) < 0)
+		return r;
 	memcpy(id, j->digest, sizeof j->digest);
 	for (unsigned i = 0; i < sizeof j->round; i++)
 		id[TR_SHA256_LEN + i] = (unsigned char)(j->round >> (8 * i));
@@ -378,7 +380,7 @@ static int job_new(struct job **out, struct integration *in, struct chan_call *c
 	if (j->next != NULL)
 		j->next->link = &j->next;
 	j->zone = msgpack_zone_new(64 << 10);
-	if (j->zone == NULL || (r = import_open(&j->import, &cfg)) < 0 || (r = job_digest(j)) < 0 ||
+	if (j->zone == NULL || (r = import_open(&j->import, &cfg)) < 0 ||
 	    (r = loop_timer_new(&j->timer, in->cfg.loop, turn, j)) < 0) {
 		job_free(j);
 		return r;
