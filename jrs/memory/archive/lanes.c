@@ -96,7 +96,7 @@ static void serve(struct reader *reader, struct job *j)
  * it needs is not waited for here. */
 bool lanes_read_here(struct sql_archive *a, struct job *j)
 {
-	if ((j->id != MSG_memory_get && j->id != MSG_memory_token_keys) || a->here.db.conn == NULL)
+	if ((j->id != MSG_memory_get && j->id != MSG_memory_token_keys) || a->here.db.conn == NULL || a->closing)
 		return false;
 	j->db = &a->here.db;
 	j->db->trouble = DB_FINE;
