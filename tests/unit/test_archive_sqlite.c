@@ -1,7 +1,9 @@
 /* What only an archive on SQLite can show: its file, its log, its index, what older programs made. */
 #include "memory_kinds.h"
 
+#include "jrs/memory/archive/internal.h"
 #include "jrs/memory/archive/schema.h"
+#include "jrs/memory/archive/sqlite.h"
 #include <sys/stat.h>
 
 static uint32_t found(struct rig *g, const char *q)
@@ -385,6 +387,36 @@ static void sacred_ones_are_not_displaced(void **s)
 	assert_true(rig_sql(g, "SELECT count(*) FROM thermal_memory_archive") == 2.0);
 }
 
+static int parsed_anew(const struct db *db)
+{
+	const struct sqlite_conn *c = db->conn;
+	int i, n = 0;
+
+	for (i = 0; i < SQL_NSTATEMENTS; i++)
+		n += c->st[i] == NULL ? 0 : sqlite3_stmt_status(c->st[i], SQLITE_STMTSTATUS_REPREPARE, 0);
+	return n;
+}
+
+/* In a takeover the first callers wait for it. */
+static void statements_are_parsed_once(void **s)
+{
+	struct rig *g = *s;
+	const struct sql_archive *a = (const struct sql_archive *)g->a;
+	struct item_new_memory m = said("the old harbour");
+	int i;
+
+	m.has_id = true;
+	m.id = wire_s("a");
+	rig_add(g, &m);
+	rig_get(g, wire_s("a"));
+	for (i = 0; i < 20; i++) /* whichever reader takes it */
+		found(g, "harbour");
+	assert_int_equal(parsed_anew(&a->here.db), 0);
+	assert_int_equal(parsed_anew(&a->wdb), 0);
+	for (i = 0; i < READERS; i++)
+		assert_int_equal(parsed_anew(&a->readers[i].db), 0);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, rig_setup, rig_teardown_sound)
 int main(void)
 {
@@ -400,6 +432,7 @@ int main(void)
 		T(restored_rows_are_the_same),
 		T(schema_1_is_migrated),
 		T(sacred_ones_are_not_displaced),
+		T(statements_are_parsed_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
