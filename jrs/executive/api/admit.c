@@ -6,6 +6,8 @@
 #include <string.h>
 
 enum { BY_ADDRESS, BY_TOKEN };
+#define BODY_SMALL (256u << 10) /* any one memory */
+#define BODIES_MAX (4u << 20)   /* of larger ones at once, unless it is one alone */
 
 static bool exempt(const struct route *route)
 {
@@ -70,6 +72,28 @@ static void refused_one(struct api *api, enum shed_class class)
 	api_decided(api, topic, text);
 }
 
+void admit_late(struct api *api)
+{
+	api->shed_total[SHED_READ]++;
+	api_decided(
+		api, "shed large reads",
+		"Some reads are refused from now on: so many large answers are asked for that others would be late.");
+}
+
+/* What is large is worked on alone or beside little else. */
+static bool body_fits(struct api_call *call)
+{
+	size_t n = http_body(call->req).n;
+
+	if (n <= BODY_SMALL)
+		return true;
+	if (call->api->bodies > 0 && call->api->bodies + n > BODIES_MAX)
+		return false;
+	call->body = n;
+	call->api->bodies += n;
+	return true;
+}
+
 void admit_learned(struct api *api, enum shed_class class)
 {
 	char topic[32], text[128];
@@ -92,9 +116,12 @@ bool admit_principal(struct api_call *call)
 		if (too_often(call, BY_TOKEN, key, 1 + strlen(who->name)))
 			return false;
 	}
-	if (admit_would(call->api, call->route))
+	if (!admit_would(call->api, call->route))
+		refused_one(call->api, (enum shed_class)class_of(call->route));
+	else if (body_fits(call))
 		return true;
-	refused_one(call->api, (enum shed_class)class_of(call->route));
+	else
+		call->api->shed_total[SHED_WRITE]++;
 	api_failf(call, TR_EBUSY, "", "%s", tr_strerror(TR_EBUSY));
 	return false;
 }

@@ -79,6 +79,7 @@ struct http_req *api_call_end(struct api_call *call, int status)
 	api->requests[row][api_method_row(http_method(req).p)][http_status_row(status)]++;
 	metrics_observe(&api->latency[row], (double)(tr_mono_ns() - http_started_ns(req)) / 1e9);
 	api->inflight--;
+	api->bodies -= call->body;
 	TAILQ_REMOVE(&api->calls, call, in_order);
 	if (call->has_key)
 		unlink_keyed(call);

@@ -119,6 +119,7 @@ void api_stop(struct api *api)
 		return;
 	loop_timer_free(&api->door.timer);
 	loop_timer_free(&api->resume);
+	loop_timer_free(&api->gate_timer);
 	thermal_free(api);
 	api->draining = true; /* nothing more is decided */
 	decided_free(&api->decided);

@@ -9,6 +9,7 @@
 #include "jrs/executive/api/bucket.h"
 #include "jrs/executive/api/check.h"
 #include "jrs/executive/api/cors.h"
+#include "jrs/executive/api/gate.h"
 #include "jrs/executive/api/replay.h"
 #include "jrs/executive/api/shed.h"
 #include "jrs/executive/api/tokens.h"
@@ -73,7 +74,10 @@ struct api {
 	struct door door;
 	struct buckets *rates; /* NULL: no limit */
 	struct shed shed[SHED_NCLASSES];
-	bool shedding[SHED_NCLASSES]; /* it was said that this began */
+	bool shedding[SHED_NCLASSES];                        /* it was said that this began */
+	struct gate gate;                                    /* others.c: reads of memory-jr's with large answers */
+	struct loop_timer *gate_timer;                       /* while somebody waits there */
+	size_t bodies;                                       /* bytes of large bodies that are being worked on */
 	uint64_t rate_limited[2], shed_total[SHED_NCLASSES]; /* by address, by token */
 	char listen_host[256];
 	bool has_token;
@@ -125,6 +129,7 @@ struct api_call {
 	json_t **docs;                  /* owned: what decoded structs borrow from */
 	size_t ndocs;
 	char effect_id[KEY_MAX + 1];  /* request_id of an effect on the wire: makes it happen once */
+	size_t body;                  /* what it has in api->bodies */
 	bool has_key;                 /* it is the client's Idempotency-Key */
 	struct api_call *prev, *next; /* in api->keyed, when it has one */
 	struct api_call *unheard;     /* the next in api->unheard or in its door's held */
@@ -162,7 +167,8 @@ void api_reply_empty(struct api_call *call, const char *extra); /* 204 */
 bool admit_address(struct api_call *call);
 bool admit_principal(struct api_call *call);
 bool admit_would(const struct api *api, const struct route *route); /* not be shed */
-void admit_learned(struct api *api, enum shed_class class); /* whether that goes on, after an answer */
+void admit_learned(struct api *api, enum shed_class class);         /* whether that goes on, after an answer */
+void admit_late(struct api *api);                                   /* one was refused at the gate */
 /* decided.c: a decision of executive-jr's own, such as ("shed begins", "why ..."): of one topic one is written in each
  * hour. Never blocks and never fails: who is shedding load has other cares. */
 void api_decided(struct api *api, const char *topic, const char *text);
@@ -206,8 +212,8 @@ void api_archive_answered(struct api *api);
 const char *api_method_name(unsigned row);
 unsigned api_method_row(const char *name);
 
-/* others.c: peer_call(), with a fault that names the Jr which did not answer; a Jr that is down or has failed is not
- * waited for. */
+/* others.c: peer_call(), which may begin later (gate.h): what msg points to is to stay until cb. With a fault that
+ * names the Jr which did not answer; a Jr that is down or has failed is not waited for. */
 int api_ask(struct api *api, struct peer *peer, enum wire_msg_id id, const void *msg, uint32_t timeout_ms, peer_cb *cb,
 	    void *arg);
 /* Words for TR_EDEADLINE and TR_EUNAVAILABLE of a call to `who`. */

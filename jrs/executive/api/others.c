@@ -1,20 +1,27 @@
 /* Calls to the other Jrs. A call that waits is nothing unusual: its Jr may be on its way back. One that waits for long
  * makes tribed say how the Jrs are, for all that wait; those whose Jr is not coming back end at once. */
 #include "common/base/clock.h"
+#include "common/log/log.h"
 #include "jrs/executive/api/internal.h"
 #include <stdlib.h>
 #include <string.h>
 
-#define PATIENCE_MS 200  /* of a call before tribed is asked; also between two such questions */
-#define STATUS_MS   2000 /* tribed answers at once or not at all */
+#define GATE_LOOK_MS  50
+#define GATE_GUESS    (256u << 10) /* of an answer without rows that are counted */
+#define LIMIT_DEFAULT 10           /* memory-jr's */
+#define TOKEN_BYTES   4
+#define PATIENCE_MS   200  /* of a call before tribed is asked; also between two such questions */
+#define STATUS_MS     2000 /* tribed answers at once or not at all */
 
 struct waiting {
 	struct api *api;
 	struct waiting *prev, *next; /* the oldest first */
 	struct peer *peer;
+	enum wire_msg_id id;
 	uint32_t token;
 	uint64_t since_ms;
-	int shed; /* its class, -1: it is not watched */
+	int shed;    /* its class, -1: it is not watched */
+	size_t cost; /* at the gate; 0: it did not come through it */
 	peer_cb *cb;
 	void *arg;
 };
@@ -55,14 +62,18 @@ static int class_of(const struct api *api, const struct peer *peer, enum wire_ms
 }
 
 /* A refusal is an answer too; that it is away, or has no place for more, is none. */
+static bool answered(int r)
+{
+	return r != TR_EDEADLINE && r != TR_EUNAVAILABLE && r != TR_ECLOSED && r != TR_EBUSY && r != TR_ESTORE;
+}
+
 static void watched(const struct waiting *w, int r)
 {
-	bool good = r != TR_EDEADLINE && r != TR_EUNAVAILABLE && r != TR_ECLOSED && r != TR_EBUSY && r != TR_ESTORE;
 	uint64_t now = tr_mono_ms();
 
 	if (w->shed < 0)
 		return;
-	shed_end(&w->api->shed[w->shed], good, now - w->since_ms, now);
+	shed_end(&w->api->shed[w->shed], answered(r), now - w->since_ms, now);
 	admit_learned(w->api, (enum shed_class)w->shed);
 }
 
@@ -82,6 +93,120 @@ static void unlink_waiting(struct waiting *w)
 		loop_timer_free(&api->patience); /* nothing stays on the loop when nobody waits */
 }
 
+/* ---- the gate ---- */
+struct gated {
+	struct gate_entry at; /* first member */
+	struct api *api;
+	struct peer *peer;
+	enum wire_msg_id id;
+	uint64_t until_ms;
+	peer_cb *cb;
+	void *arg;
+	msgpack_object msg[]; /* a copy of the message: what it points to is the caller's until he has his answer */
+};
+
+static size_t cost_of(const struct api *api, const struct peer *peer, enum wire_msg_id id, const void *msg)
+{
+	const struct msg_memory_recall *list = msg;
+	const struct wire_common *common = msg;
+	size_t cost;
+
+	if (peer != api->cfg.memory)
+		return 0;
+	switch (id) {
+	case MSG_memory_recall:
+		cost = gate_cost(&api->gate, list->has_limit ? list->limit : LIMIT_DEFAULT);
+		if (list->has_max_tokens && (size_t)list->max_tokens * TOKEN_BYTES < cost)
+			cost = (size_t)list->max_tokens * TOKEN_BYTES;
+		return cost;
+	case MSG_memory_thermal: /* that of the whole tribe is asked once for all */
+		return common->has_only_source ? GATE_GUESS : 0;
+	case MSG_memory_decisions:
+	case MSG_memory_audit:
+	case MSG_memory_votes:
+	case MSG_memory_vote:
+	case MSG_memory_acts:
+		return GATE_GUESS;
+	default:
+		return 0;
+	}
+}
+
+static void learn(struct api *api, const void *res)
+{
+	const struct list_memory *list = &((const struct res_memory_recall *)res)->memories;
+	size_t bytes = 0;
+
+	for (uint32_t i = 0; i < list->n; i++)
+		bytes += GATE_LEAST + list->v[i].content.n;
+	gate_learn(&api->gate, list->n, bytes);
+}
+
+static int begin(struct api *api, struct peer *peer, enum wire_msg_id id, const void *msg, uint32_t timeout_ms,
+		 size_t cost, peer_cb *cb, void *arg);
+
+static void refuse_gated(struct gated *g, int r)
+{
+	struct gated was = *g;
+	struct tr_fault fault = {0};
+
+	free(g);
+	(void)tr_fault_set(&fault, r, "", "%s", tr_strerror(r));
+	was.cb(was.arg, r, NULL, &fault);
+}
+
+/* Whoever may go now goes. */
+static void let_in(struct api *api)
+{
+	struct gate_entry *e;
+
+	while ((e = gate_next(&api->gate)) != NULL) {
+		struct gated *g = (struct gated *)(void *)e;
+		uint64_t now = tr_mono_ms();
+		int r = TR_EDEADLINE;
+
+		if (now < g->until_ms)
+			r = begin(api, g->peer, g->id, g->msg, (uint32_t)(g->until_ms - now), e->cost, g->cb, g->arg);
+		if (r < 0)
+			refuse_gated(g, r);
+		else
+			free(g);
+	}
+}
+
+static void on_gate(void *arg)
+{
+	struct api *api = arg;
+	struct gate_entry *e;
+
+	gate_tick(&api->gate, GATE_LOOK_MS);
+	while (api->cfg.shed_target_ms > 0 && (e = gate_late(&api->gate, api->cfg.shed_target_ms)) != NULL) {
+		admit_late(api);
+		refuse_gated((struct gated *)(void *)e, TR_EBUSY);
+	}
+	if (api->gate.nwaiting == 0)
+		loop_timer_free(&api->gate_timer); /* nothing stays on the loop when nobody waits */
+}
+
+static int wait_at_gate(struct api *api, const struct gated *want, const void *msg, size_t cost)
+{
+	size_t n = wire_methods[want->id].params->size;
+	struct gated *g = malloc(sizeof(*g) + n);
+
+	if (g == NULL)
+		return TR_ENOMEM;
+	*g = *want;
+	memcpy(g->msg, msg, n);
+	if (!gate_wait(&api->gate, &g->at, cost, api->cfg.shed_target_ms)) {
+		free(g);
+		admit_late(api);
+		return TR_EBUSY;
+	}
+	if (api->gate_timer == NULL && loop_timer_new(&api->gate_timer, api->cfg.loop, on_gate, api) == 0)
+		(void)loop_timer_start(api->gate_timer, GATE_LOOK_MS, GATE_LOOK_MS);
+	return 0;
+}
+
 static void end(struct waiting *w, int r, const void *res, const struct tr_fault *fault)
 {
 	struct waiting was = *w;
@@ -89,7 +214,13 @@ static void end(struct waiting *w, int r, const void *res, const struct tr_fault
 	unlink_waiting(w);
 	watched(w, r);
 	free(w);
+	if (was.cost > 0)
+		gate_back(&was.api->gate, was.cost, answered(r));
+	if (was.id == MSG_memory_recall && r == 0)
+		learn(was.api, res);
 	was.cb(was.arg, r, res, fault);
+	if (was.cost > 0)
+		let_in(was.api);
 }
 
 static void on_answer(void *arg, int r, const void *res, const struct tr_fault *fault)
@@ -164,25 +295,50 @@ static void on_patience(void *arg)
 	(void)loop_timer_start(api->patience, waited < PATIENCE_MS ? PATIENCE_MS - waited : PATIENCE_MS, 0);
 }
 
-int api_ask(struct api *api, struct peer *peer, enum wire_msg_id id, const void *msg, uint32_t timeout_ms, peer_cb *cb,
-	    void *arg)
+static int begin(struct api *api, struct peer *peer, enum wire_msg_id id, const void *msg, uint32_t timeout_ms,
+		 size_t cost, peer_cb *cb, void *arg)
 {
 	struct waiting *w = malloc(sizeof(*w));
 	int r;
 
 	if (w == NULL)
 		return TR_ENOMEM;
-	*w = (struct waiting){
-		.api = api, .prev = api->last, .peer = peer, .since_ms = tr_mono_ms(), .cb = cb, .arg = arg};
+	*w = (struct waiting){.api = api,
+			      .prev = api->last,
+			      .peer = peer,
+			      .id = id,
+			      .since_ms = tr_mono_ms(),
+			      .cost = cost,
+			      .cb = cb,
+			      .arg = arg};
 	if ((r = peer_call(peer, id, msg, timeout_ms, on_answer, w, &w->token)) < 0) {
 		free(w);
 		return r;
 	}
 	*(w->prev != NULL ? &w->prev->next : &api->first) = w;
 	api->last = w;
+	if (cost > 0)
+		gate_pass(&api->gate, cost);
 	if ((w->shed = class_of(api, peer, id)) >= 0)
 		shed_begin(&api->shed[w->shed]);
 	if (api->patience == NULL && loop_timer_new(&api->patience, api->cfg.loop, on_patience, api) == 0)
 		(void)loop_timer_start(api->patience, PATIENCE_MS, 0); /* else its deadline ends it */
 	return 0;
+}
+
+int api_ask(struct api *api, struct peer *peer, enum wire_msg_id id, const void *msg, uint32_t timeout_ms, peer_cb *cb,
+	    void *arg)
+{
+	size_t cost = cost_of(api, peer, id, msg);
+
+	if (cost == 0 || gate_open(&api->gate, cost))
+		return begin(api, peer, id, msg, timeout_ms, cost, cb, arg);
+	return wait_at_gate(api,
+			    &(struct gated){.api = api,
+					    .peer = peer,
+					    .id = id,
+					    .until_ms = tr_mono_ms() + timeout_ms,
+					    .cb = cb,
+					    .arg = arg},
+			    msg, cost);
 }

@@ -25,6 +25,7 @@ int api_new(struct api **out, const struct api_cfg *cfg)
 		return TR_ENOMEM;
 	api->cfg = *cfg;
 	TAILQ_INIT(&api->calls);
+	gate_init(&api->gate);
 	TAILQ_INIT(&api->thermal.next);
 	TAILQ_INIT(&api->thermal.now);
 	if (cfg->listen_host != NULL)

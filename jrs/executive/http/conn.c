@@ -23,7 +23,10 @@ static void on_alloc(uv_handle_t *h, size_t suggested, uv_buf_t *buf)
 	struct conn *c = h->data;
 
 	(void)suggested;
-	*buf = uv_buf_init(c->srv->read_buf, HTTP_READ_SIZE);
+	if (turn_over(c))
+		*buf = uv_buf_init(NULL, 0); /* nothing is read: UV_ENOBUFS */
+	else
+		*buf = uv_buf_init(c->srv->read_buf, HTTP_READ_SIZE);
 }
 
 void conn_reading(struct conn *c, bool on)
@@ -75,6 +78,8 @@ void conn_close(struct conn *c)
 	}
 	if (c->state == CONN_IDLE && c->tls != NULL && c->queued == 0)
 		conn_bye(c);
+	if (c->srv != NULL)
+		conn_unrest(c);
 	c->state = CONN_CLOSED;
 	if (c->req != NULL) {
 		c->req->conn = NULL;
@@ -192,7 +197,8 @@ static void on_head(struct conn *c, bool all_read)
 		conn_continue(c);
 }
 
-/* Takes requests out of p, one after the other, as long as each is answered at once. Returns the bytes taken. */
+/* Takes requests out of p, one after the other, as long as each is answered at once and the turn is not over. Returns
+ * the bytes taken. */
 static size_t advance(struct conn *c, const char *p, size_t n)
 {
 	size_t done = 0;
@@ -218,6 +224,8 @@ static size_t advance(struct conn *c, const char *p, size_t n)
 			on_head(c, done == n);
 		else if (r == PARSE_COMPLETE)
 			dispatch(c, false);
+		if (r == PARSE_COMPLETE && c->state != CONN_CLOSED && turn_over(c))
+			break;
 	}
 	c->advancing = false;
 	return done;
@@ -237,9 +245,11 @@ void conn_resume(struct conn *c)
 	}
 	if (c->state > CONN_BODY)
 		return;
-	if (c->eof)
+	if (c->ahead.len > 0)
+		conn_rest(c);
+	else if (c->eof)
 		conn_close(c);
-	else
+	else if (!c->resting)
 		conn_reading(c, true);
 }
 
@@ -247,7 +257,7 @@ static void on_eof(struct conn *c)
 {
 	c->eof = true;
 	conn_reading(c, false);
-	if (c->state <= CONN_BODY || c->state == CONN_LINGER)
+	if ((c->state <= CONN_BODY && !c->resting) || c->state == CONN_LINGER)
 		conn_close(c); /* else: it may only have shut down its sending side; the answer follows */
 }
 
@@ -261,12 +271,14 @@ static void on_data(struct conn *c, const char *p, size_t n)
 			conn_close(c);
 		return;
 	}
-	if (c->state <= CONN_BODY)
+	if (c->state <= CONN_BODY && !c->resting)
 		used = advance(c, p, n); /* nothing is read ahead in these states */
 	if (used == n || c->state == CONN_CLOSED || c->state == CONN_LINGER)
 		return;
 	if (buf_append(&c->ahead, p + used, n - used) < 0)
 		conn_drop(c, HTTP_DROP_MEMORY);
+	else if (c->state <= CONN_BODY) /* there was no time for it */
+		conn_rest(c);
 	else if (c->ahead.len >= HTTP_AHEAD_MAX)
 		conn_reading(c, false);
 }
@@ -305,6 +317,8 @@ static void on_read(uv_stream_t *tcp, ssize_t n, const uv_buf_t *buf)
 		on_data(c, buf->base, (size_t)n);
 	else if (n == UV_EOF)
 		on_eof(c);
+	else if (n == UV_ENOBUFS)
+		conn_rest(c);
 	else if (n < 0)
 		conn_close(c);
 }
@@ -345,7 +359,7 @@ void conn_drain(struct conn *c)
 		return;
 	if (uv_fileno((uv_handle_t *)&c->tcp, &fd) == 0)
 		ioctl(fd, FIONREAD, &waiting);
-	if (!c->served || waiting > 0)
+	if (!c->served || waiting > 0 || c->resting)
 		conn_deadline(c, HTTP_FRESH_MS);
 	else if (uv_now(c->srv->cfg.loop) - c->served_ms >= HTTP_BUSY_MS)
 		conn_close(c);
@@ -353,6 +367,6 @@ void conn_drain(struct conn *c)
 
 void conn_grace_over(struct conn *c)
 {
-	if (c->state == CONN_IDLE && c->served)
+	if (c->state == CONN_IDLE && c->served && !c->resting)
 		conn_close(c);
 }

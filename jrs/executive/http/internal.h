@@ -9,6 +9,7 @@
 #include "jrs/executive/http/problem.h"
 #include "jrs/executive/http/tls.h"
 #include "jrs/executive/http/wheel.h"
+#include <sys/queue.h>
 
 #define HTTP_READ_SIZE  65536 /* the server's read buffer, shared: libuv fills and hands it over in one go */
 #define HTTP_AHEAD_MAX  65536 /* bytes read ahead of the request in flight before reading stops */
@@ -23,6 +24,8 @@
 #define HTTP_GZIP_MAX   (1u << 20)   /* what is longer would hold up the loop for ten milliseconds and more */
 #define HTTP_SMALL      65536        /* bytes of a body, or of what waits to be read, for which there is always room */
 #define HTTP_HELD_MAX   (512u << 20) /* cfg.max_held when it is 0 */
+#define HTTP_TURN_MS    5  /* of one turn of the loop that may go into large bodies; who had no time comes next */
+#define HTTP_LIGHT_MS   30 /* the same for everything else, which does not wait behind large bodies */
 
 enum conn_state {
 	CONN_IDLE, /* between two requests */
@@ -46,7 +49,10 @@ struct conn {
 	uint64_t lingered;
 	uint64_t served_ms; /* when the last answer had left, in the loop's time */
 	enum conn_state state;
-	struct tls *tls; /* owned; NULL: plain HTTP */
+	struct tls *tls;           /* owned; NULL: plain HTTP */
+	TAILQ_ENTRY(conn) in_rest; /* while resting */
+	bool resting, heavy; /* heavy: and in which list. It is not read from before the loop's next turn, for this one
+				was long enough */
 	bool reading, eof, served, close_after, linger_after, advancing;
 	bool secured; /* hands are shaken */
 	bool dropped; /* why it closes is counted */
@@ -82,17 +88,29 @@ struct http_server {
 	void *drained_arg;
 	bool started, starved; /* starved: no memory for another connection, tried again at the next tick */
 	bool ticking, draining, freed;
-	uint64_t grace_ms;      /* draining: when those that were busy are closed, too */
-	struct buf head;        /* of the answer being written */
-	struct http_gzip *gzip; /* owned; NULL until it is needed */
-	char *read_buf;         /* HTTP_READ_SIZE */
-	char date[32];          /* of second date_s */
+	uv_prepare_t turn;                    /* a turn of the loop begins */
+	uv_idle_t rest;                       /* while somebody rests */
+	TAILQ_HEAD(rest_list, conn) rests[2]; /* without and with much to read; the longest first */
+	uint64_t turn_ns;                     /* when the first bytes of this turn were read; 0: none were */
+	unsigned closing;                     /* handles of the server that are not closed yet */
+	uint64_t grace_ms;                    /* draining: when those that were busy are closed, too */
+	struct buf head;                      /* of the answer being written */
+	struct http_gzip *gzip;               /* owned; NULL until it is needed */
+	char *read_buf;                       /* HTTP_READ_SIZE */
+	char date[32];                        /* of second date_s */
 	int64_t date_s;
 };
 
 /* server.c */
 void server_conn_gone(struct http_server *s, struct conn *c); /* takes it off the books */
 const char *server_date(struct http_server *s);
+/* turn.c: a turn of the loop ends behind the request with which its time is over, so that heartbeats and answers of
+ * others are in time whatever arrives. */
+void turns_begin(struct http_server *s);
+void turns_end(struct http_server *s, uv_close_cb closed);
+bool turn_over(struct conn *c);
+void conn_rest(struct conn *c);   /* until the next turn */
+void conn_unrest(struct conn *c); /* it is not to be waked any more */
 /* write.c */
 void conn_flush(struct conn *c); /* what TLS has to say; may close */
 void conn_bye(struct conn *c);   /* close_notify, if it can leave at once */

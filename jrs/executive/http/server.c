@@ -49,7 +49,10 @@ static void destroy(struct http_server *s)
 
 static void on_closed(uv_handle_t *h)
 {
-	destroy(h->data);
+	struct http_server *s = h->data;
+
+	if (--s->closing == 0)
+		destroy(s);
 }
 
 /* A place has become free, or may have, or may accept at last. */
@@ -213,6 +216,8 @@ int http_server_new(struct http_server **out, const struct http_server_cfg *cfg)
 	}
 	s->tick.data = s;
 	uv_timer_init(cfg->loop, &s->tick);
+	turns_begin(s);
+	s->closing = 3;
 	if (!cfg->held)
 		http_server_start(s);
 	*out = s;
@@ -293,4 +298,5 @@ void http_server_free(struct http_server **sp)
 	}
 	s->freed = true;
 	uv_close((uv_handle_t *)&s->tick, on_closed);
+	turns_end(s, on_closed);
 }

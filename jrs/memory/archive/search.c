@@ -13,7 +13,9 @@
 #define FIRST_LOOK  1024  /* ranked rows asked for at first when there is a filter; 16 times more each time */
 #define NEWEST_PAGE 256   /* rows looked at in one go without a question */
 #define DEEPEST     10000 /* a ranked list is not paged further */
-#define TOKEN_BYTES 4     /* about so many bytes are a token */
+#define LIST_BYTES \
+	(1u << 20)    /* of one answer: whoever reads it has other things to do, too; the rest is the next page */
+#define TOKEN_BYTES 4 /* about so many bytes are a token */
 
 struct search {
 	struct sql_archive *a;
@@ -306,7 +308,7 @@ static int answer(struct search *s, struct res_memory_recall *res)
 	struct archive_hit *hits = job_alloc(s->j, sizeof(*hits) * s->limit);
 	struct query *rows = job_alloc(s->j, sizeof(*rows) * s->limit);
 	size_t budget = s->msg->has_max_tokens ? (size_t)s->msg->max_tokens * TOKEN_BYTES : SIZE_MAX;
-	size_t frame = ANSWER_BYTES_MAX, bytes = 0, i, first = s->ranked ? (size_t)s->after : 0, asked = first;
+	size_t frame = LIST_BYTES, bytes = 0, i, first = s->ranked ? (size_t)s->after : 0, asked = first;
 	bool together = s->j->db->driver->send != NULL;
 	uint32_t n = 0;
 	int r = 0;
