@@ -109,6 +109,10 @@ static void decide(struct job *j, uint64_t refused, const char *why)
 	if (refused == 0)
 		decided_say(j->in->cfg.decided, topic, DECIDED_HOUR_MS, tr_wall_ms(), "Import of %.*s refused: %s.",
 			    (int)m->name.n, m->name.p, why);
+	else if (j->added + j->known == 0)
+		decided_say(j->in->cfg.decided, topic, DECIDED_HOUR_MS, tr_wall_ms(),
+			    "Import of %.*s refused: all %llu of what it brought, the first because: %s.",
+			    (int)m->name.n, m->name.p, (unsigned long long)refused, why);
 	else
 		decided_say(j->in->cfg.decided, topic, DECIDED_HOUR_MS, tr_wall_ms(),
 			    "Import of %.*s: refused %llu of what it brought, the first because: %s.", (int)m->name.n,
@@ -130,14 +134,26 @@ static void job_fail(struct job *j, const struct tr_fault *fault)
 	job_free(j);
 }
 
+/* For a person; the places of a reason follow its count. */
+static const char *first_reason(const struct import_skips *skips, char *out, size_t size)
+{
+	const wire_str reason = skips->n > 0 ? skips->v[0].reason : wire_s("it cannot be read");
+
+	tr_copy(out, size, reason.p, reason.n);
+	return out;
+}
+
 static void job_done(struct job *j)
 {
 	const struct import_skips *skips = import_skips(j->import); /* of the rows as well, they are done */
+	char why[sizeof j->why];
 	struct res_integration_import res = {.added = j->added, .known = j->known, .skipped = skips->total};
 
 	res.reasons = (struct list_skipped){skips->v, skips->n};
 	if (j->refused > 0)
-		decide(j, j->refused, j->why);
+		decide(j, j->added + j->known > 0 ? j->refused : skips->total, j->why);
+	else if (skips->total > 0 && j->added + j->known == 0) /* none of it could be read */
+		decide(j, skips->total, first_reason(skips, why, sizeof why));
 	if (!j->looking)
 		log_info("imported added=%llu known=%llu skipped=%llu", (unsigned long long)j->added,
 			 (unsigned long long)j->known, (unsigned long long)skips->total);
@@ -190,20 +206,20 @@ static int next_id(struct job *j, char hex[2 * TR_SHA256_LEN + 1])
 }
 
 /* What both requests say of the import: the last one of the piece carries how far that brings it. */
-#define TELL_IMPORT(j, to, hex)                                          \
-	do {                                                             \
-		const struct msg_integration_import *from = (j)->msg;    \
-                                                                         \
-		(to)->common.has_request_id = true;                      \
-		(to)->common.request_id = wire_s(hex);                   \
-		(to)->common.has_who = true;                             \
-		(to)->common.who = wire_s("integration-jr");             \
-		(to)->has_import_id = from->has_import_id;               \
-		(to)->import_id = from->import_id;                       \
-		(to)->has_import_position = (j)->noting;                 \
-		(to)->import_position = from->import_position;           \
-		(to)->has_import_skipped = (j)->noting;                  \
-		(to)->import_skipped = import_skips((j)->import)->total; \
+#define TELL_IMPORT(j, to, hex)                                                    \
+	do {                                                                       \
+		const struct msg_integration_import *from = (j)->msg;              \
+                                                                                   \
+		(to)->common.has_request_id = true;                                \
+		(to)->common.request_id = wire_s(hex);                             \
+		(to)->common.has_who = true;                                       \
+		(to)->common.who = wire_s(tr_roles[TR_ROLE_INTEGRATION].api_name); \
+		(to)->has_import_id = from->has_import_id;                         \
+		(to)->import_id = from->import_id;                                 \
+		(to)->has_import_position = (j)->noting;                           \
+		(to)->import_position = from->import_position;                     \
+		(to)->has_import_skipped = (j)->noting;                            \
+		(to)->import_skipped = import_skips((j)->import)->total;           \
 	} while (0)
 
 static int send_batch(struct job *j)

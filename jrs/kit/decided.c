@@ -77,7 +77,7 @@ static void on_decided(void *arg, int r, const void *res, const struct tr_fault 
 static void try_first(void *arg)
 {
 	struct decided *d = arg;
-	struct msg_memory_decide msg = {.by = wire_s(tr_roles[d->cfg.role].program)};
+	struct msg_memory_decide msg = {.by = wire_s(tr_roles[d->cfg.role].api_name)};
 
 	if (d->asking || d->n == 0)
 		return;
@@ -108,7 +108,7 @@ int decided_new(struct decided **out, const struct decided_cfg *cfg)
 
 static int make_id(const struct decided *d, const char *topic, int64_t period, char out[ID_LEN])
 {
-	const char *by = tr_roles[d->cfg.role].program;
+	const char *by = tr_roles[d->cfg.role].program; /* as ever: a decision of before is the same one */
 	unsigned char hash[TR_SHA256_LEN];
 	char number[24], hex[2 * TR_SHA256_LEN + 1];
 	struct tr_piece pieces[3] = {{by, strlen(by)}, {topic, strlen(topic)}, {number, 0}};

@@ -50,11 +50,11 @@ class Decided(unittest.TestCase):
         wait_for(given_up, "tribed gives it up", timeout=120)
         wait_for(lambda: self.decisions(tribe), "that is decided")
         failed, = self.decisions(tribe)
-        self.assertEqual(failed["by"], "meta-jr")
+        self.assertEqual(failed["by"], "meta_jr")
         self.assertIn("integration_jr is given up for now", failed["text"])
         self.assertIn("last: ", failed["text"])
         memory = tribe.get(f"{MEMORIES}/{failed['memory_id']}?touch=false").json()
-        self.assertEqual((memory["source"], memory["tags"]), ("meta-jr", ["decision"]))
+        self.assertEqual((memory["source"], memory["tags"]), ("meta_jr", ["decision"]))
         wait_for(lambda: tribe.status()["jrs_running"]["integration_jr"], "it is tried again", timeout=90)
         wait_for(lambda: len(self.decisions(tribe)) == 2, "that is decided, too")
         healed = self.decisions(tribe)[0]
@@ -69,7 +69,7 @@ class Decided(unittest.TestCase):
         tribe = self.tribe("meta.time_scale=7800")
         tribe.remember(*[f"Fact {n} of the almanac, quite ordinary." for n in range(60)])
         tribe.remember("An endless scroll. " * 2000)
-        wait_for(lambda: self.decisions(tribe, "meta-jr"), "it is acknowledged")
+        wait_for(lambda: self.decisions(tribe, "meta_jr"), "it is acknowledged")
         found, = self.decisions(tribe)
         self.assertIn("Anomaly acknowledged, outlying_size: ", found["text"])
         analyses = tribe.get("/api/v1/analysis/anomalies").json()["analyses"]
@@ -88,7 +88,7 @@ class Decided(unittest.TestCase):
             for n in range(5):
                 f.write('{"content":"line %d"}\n{"content":"number %d by %s"}\n' % (n, n, token))
         tribe.ctl("import", path)
-        wait_for(lambda: self.decisions(tribe, "integration-jr"), "that is decided")
+        wait_for(lambda: self.decisions(tribe, "integration_jr"), "that is decided")
         refused, = self.decisions(tribe)
         self.assertIn("refused 5 of what it brought", refused["text"])
         self.assertIn("code_token", refused["text"])
@@ -96,13 +96,28 @@ class Decided(unittest.TestCase):
         tribe.ctl("import", path)
         self.assertEqual(len(self.decisions(tribe)), 1)
 
+    def test_an_import_of_which_nothing_is_taken(self):
+        tribe = self.tribe()
+        token = "ghp" + "_" + "a8Kx0qLw93mZbT51RvYc77HdP2sJ46uEoNfG"
+        for name, line, why in (("secrets", '{"content":"number %d by ' + token + '"}', "code_token"),
+                                ("broken", '{"content": %d', "JSON")):
+            path = f"{tribe.dir}-{name}.jsonl"
+            with open(path, "w", encoding="utf-8") as f:
+                f.writelines(line % n + "\n" for n in range(3))
+            tribe.ctl("import", path)
+            decision = wait_for(lambda: [d for d in self.decisions(tribe, "integration_jr") if name in d["text"]], "that is decided")[0]
+            self.assertIn("refused: all 3 of what it brought", decision["text"])
+            self.assertIn(why, decision["text"])
+            self.assertNotIn(token[:12], decision["text"])
+        self.assertEqual(len(self.decisions(tribe)), 2)
+
     def test_memory_jr_away(self):
         """A decision waits until somebody can write it down."""
         tribe = self.tribe("meta.time_scale=7800")
         tribe.remember(*[f"Fact {n} of the almanac, quite ordinary." for n in range(60)])
         tribe.remember("An endless scroll. " * 2000)
         self.kill(tribe, "memory")
-        wait_for(lambda: self.decisions(tribe, "meta-jr"), "it is acknowledged")
+        wait_for(lambda: self.decisions(tribe, "meta_jr"), "it is acknowledged")
         self.assertEqual(len(self.decisions(tribe)), 1)
 
 

@@ -200,7 +200,7 @@ class Guarded:
         self.assertNotIn(token[:12], done.stdout + done.stderr)
         self.assertIn("code_token", done.stdout + done.stderr, "which line is skipped, and why")
         self.assertEqual(sorted(self.told(tribe)), ["line one", "line three"])
-        self.assertEqual([(line["who"], line["class"]) for line in self.audit(tribe)], [("integration-jr", "code_token")])
+        self.assertEqual([(line["who"], line["class"]) for line in self.audit(tribe)], [("integration_jr", "code_token")])
         self.assertEqual(self.leaks(tribe, token), [])
 
     def test_takes_no_secrets_back(self):

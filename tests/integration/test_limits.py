@@ -267,7 +267,7 @@ class Shedding(unittest.TestCase):
             self.assertGreater(labelled(tribe, 'cherokee_http_shed_total{kind="read"}'), 100)
             self.assertEqual(tribe.post(MEMORIES, {"content": "writes are another queue"}).status, 201)
             drill.call("fault.heal", {})
-            said = wait_for(lambda: [d for d in tribe.get("/api/v1/decisions").json()["decisions"] if d["by"] == "executive-jr"], "it is in the decision log")
+            said = wait_for(lambda: [d for d in tribe.get("/api/v1/decisions").json()["decisions"] if d["by"] == "executive_jr"], "it is in the decision log")
             self.assertRegex(said[0]["text"], r"^Some reads are refused from now on: .* than 200 ms, so no more than \d+ ")
             self.rush(tribe, lambda answers: len(answers) > 200 and all(a.status == 200 for a in answers[-200:]))
 
