@@ -206,6 +206,8 @@ static int take_operand(struct parser *p, const char *arg)
 		p->args->operands[p->args->noperands++] = arg;
 		return 0;
 	}
+	if (strcmp(arg, "help") == 0) /* help COMMAND is COMMAND --help */
+		return keep_value(p, find_option(p, "help", strlen("help"), 0), "");
 	for (const struct ctl_command *c = p->commands; c->name != NULL; c++) {
 		if (strcmp(c->name, arg) == 0) {
 			p->args->command = c;
@@ -229,7 +231,8 @@ static int check_one(struct parser *p, const struct ctl_command *c)
 	if (c->operands == CTL_WORD && read_choice(p, c->operand, arg) < 0)
 		return refuse(p, "%s: '%.64s' is unknown; there is %s", c->name, arg,
 			      list_words(c->operand, words, sizeof(words)));
-	if ((c->operands == CTL_ID || c->operands == CTL_MAYBE_ID) && (*arg == '\0' || !tr_utf8_ok(arg, strlen(arg), NULL)))
+	if ((c->operands == CTL_ID || c->operands == CTL_MAYBE_ID) &&
+	    (*arg == '\0' || !tr_utf8_ok(arg, strlen(arg), NULL)))
 		return refuse(p, "%s: an id is UTF-8 text and not empty", c->name);
 	return 0;
 }

@@ -189,7 +189,8 @@ void ctl_help_all(struct buf *out, const struct ctl_option *globals, const struc
 	help_commands(out, commands, true);
 	(void)buf_puts(out, "\nFlags, before or behind the command:\n");
 	help_options(out, globals, false);
-	(void)buf_puts(out, "\nOptions of a command: tribectl COMMAND --help\n\nExit status:\n");
+	(void)buf_puts(out,
+		       "\nOptions of a command: tribectl help COMMAND, or tribectl COMMAND --help\n\nExit status:\n");
 	for (int i = 0; i < CTL_NEXITS; i++)
 		(void)buf_printf(out, "  %d  %s\n", i, ctl_exit_text[i]);
 }

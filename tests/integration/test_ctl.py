@@ -1,6 +1,7 @@
 """tribectl: every command, for a person and as JSON, and its exit codes."""
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -147,6 +148,12 @@ class Commands(CtlCase):
                         "restart", "stop", "start", "shutdown"):
             self.assertIn(command, text)
             self.assertIn(command, self.text(command, "--help"))
+        for command in re.findall(r"^  ([a-z-]+) ", text.partition("Commands:")[2].partition("Flags")[0], re.M):
+            said = self.text("help", command)
+            self.assertEqual(said, self.text(command, "--help"))
+            for other in re.findall(r"tribectl help ([a-z-]+)", said):  # what a text points to is there
+                self.text("help", other)
+        self.assertEqual(self.text("help"), text)
         self.assertRegex(self.text("--version"), r"^tribectl \d")
 
 

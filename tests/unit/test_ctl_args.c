@@ -124,6 +124,19 @@ static void reads_what_is_given(void **state)
 	ctl_args_free(&a);
 	good("drill|-h", &a); /* help wants nothing that is needed otherwise */
 	ctl_args_free(&a);
+	good("help", &a);
+	assert_true(a.command == NULL && ctl_flag(&a, "help"));
+	ctl_args_free(&a);
+	good("help|sign", &a);
+	assert_true(a.command != NULL && ctl_flag(&a, "help"));
+	assert_string_equal(a.command->name, "sign");
+	ctl_args_free(&a);
+	good("--dev|d|help|token|create", &a);
+	assert_string_equal(a.command->name, "token");
+	ctl_args_free(&a);
+	good("remember|help", &a);
+	assert_false(ctl_flag(&a, "help"));
+	ctl_args_free(&a);
 	good("-n|--set|drills=true", &a);
 	assert_null(a.command);
 	ctl_args_free(&a);
@@ -137,6 +150,7 @@ static void refuses_with_a_reason(void **state)
 	(void)state;
 	bad("", "wants a command");
 	bad("statsu", "did you mean status");
+	bad("help|statsu", "did you mean status");
 	bad("st", "status");
 	bad("forget", "wants ID");
 	bad("forget|a|b", "one too many");
