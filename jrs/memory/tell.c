@@ -1,5 +1,7 @@
 #include "jrs/memory/tell.h"
 
+#include <string.h>
+
 #define TELL_MS 1000 /* then it is said that it does not know yet */
 
 struct telling { /* in the call's zone */
@@ -11,21 +13,36 @@ struct telling { /* in the call's zone */
 
 bool told_of(enum wire_msg_id id)
 {
-	return id == MSG_memory_token_create || id == MSG_memory_token_rotate || id == MSG_memory_token_revoke;
+	return id == MSG_memory_token_create || id == MSG_memory_token_rotate || id == MSG_memory_token_revoke ||
+	       id == MSG_memory_tokens;
 }
 
-static void put(enum wire_msg_id id, void *res, bool in_force)
+/* In front: it is there before any other. There is room for it. */
+static void put_file(struct res_memory_tokens *res)
+{
+	static const wire_str scopes[] = {{"admin", sizeof("admin") - 1}};
+	struct item_token *v = (struct item_token *)(uintptr_t)res->tokens.v; /* ours, made for this answer */
+
+	memmove(&v[1], &v[0], res->tokens.n++ * sizeof(v[0]));
+	v[0] = (struct item_token){.name = wire_s("admin"), .scopes = {scopes, 1}, .has_file = true, .file = true};
+}
+
+static void put(enum wire_msg_id id, void *res, bool in_force, bool file)
 {
 #define PUT(name)                                                \
 	do {                                                     \
 		((struct res_##name *)res)->in_force = in_force; \
 		((struct res_##name *)res)->has_in_force = true; \
 	} while (0)
+	if (id == MSG_memory_tokens && file)
+		put_file(res);
+	else if (id == MSG_memory_token_revoke)
+		((struct res_memory_token_revoke *)res)->left += file;
 	if (id == MSG_memory_token_create)
 		PUT(memory_token_create);
 	else if (id == MSG_memory_token_rotate)
 		PUT(memory_token_rotate);
-	else
+	else if (id == MSG_memory_token_revoke)
 		PUT(memory_token_revoke);
 #undef PUT
 }
@@ -34,9 +51,8 @@ static void on_told(void *arg, int r, const void *res, const struct tr_fault *fa
 {
 	const struct telling t = *(struct telling *)arg; /* it goes with the call */
 
-	(void)res;
 	(void)fault;
-	put(chan_call_id(t.call), t.res, r == 0);
+	put(chan_call_id(t.call), t.res, r == 0, r == 0 && ((const struct res_executive_tokens *)res)->file);
 	chan_reply(t.call, t.res);
 	t.done(t.arg);
 }

@@ -236,10 +236,11 @@
  * all; further places of the same reason follow without one. */
 #define ITEM_skipped(F, I, L) F(REQ, u64, line, 0, 0) F(REQ, str, reason, 1, 256) F(OPT, u64, count, 1, 0)
 /* A token of the API: who brings it is called name. scopes: read write admin metrics; source: the only one that exists for it;
- * rotated_until: so long the token before it is good too */
+ * rotated_until: so long the token before it is good too; file: the one that tribed made or was given, which is not in the archive
+ * but in admin-token.sha256; when is not known */
 #define ITEM_token(F, I, L)                                                                                     \
 	F(REQ, str, name, 1, 64) F(REQ, strs, scopes, 1, 4) F(OPT, str, source, 1, WIRE_NAME_MAX)                 \
-	F(REQ, time, created_at, 0, 0) F(OPT, time, expires_at, 0, 0) F(OPT, time, rotated_until, 0, 0)
+	F(OPT, time, created_at, 0, 0) F(OPT, time, expires_at, 0, 0) F(OPT, time, rotated_until, 0, 0) F(OPT, flag, file, 0, 0)
 /* What somebody wants: a new one; another one under the same name, while the one before is good for overlap_s more (300) */
 #define ITEM_new_token(F, I, L)                                                                                 \
 	F(REQ, str, name, 1, 64) F(REQ, strs, scopes, 1, 4) F(OPT, str, source, 1, WIRE_NAME_MAX) F(OPT, time, expires_at, 0, 0)
@@ -475,7 +476,7 @@
 #define FIELDS_memory_token_revoke(F, I, L) F(REQ, str, name, 1, 64)
 #define RESULT_memory_token_revoke(F, I, L) F(REQ, str, name, 1, 64) F(REQ, u32, left, 0, 0) F(OPT, flag, in_force, 0, 0)
 #define FIELDS_memory_tokens(F, I, L)
-#define RESULT_memory_tokens(F, I, L) L(REQ, token, tokens, 0, WIRE_TOKENS_MAX)
+#define RESULT_memory_tokens(F, I, L) L(REQ, token, tokens, 0, WIRE_TOKENS_MAX + 1)
 /* known: the revision that the caller has; of the same there are no keys, and `same` */
 #define FIELDS_memory_token_keys(F, I, L) F(OPT, u64, known, 0, 0)
 #define RESULT_memory_token_keys(F, I, L) \
@@ -523,7 +524,8 @@
 	F(REQ, str, synthesis, 1, 16) F(REQ, strs, degraded, 0, 8) F(REQ, time, timestamp, 0, 0)                  \
 	F(REQ, str, request_id, 1, 128)
 #define FIELDS_executive_tokens(F, I, L)
-#define RESULT_executive_tokens(F, I, L)
+/* file: it takes one that is not in the archive, too */
+#define RESULT_executive_tokens(F, I, L) F(REQ, flag, file, 0, 0)
 /* as memory.vote_open; by: who puts it to the vote, "operator" by default */
 #define FIELDS_executive_vote(F, I, L)                                                                          \
 	F(OPT, str, vote_id, 1, WIRE_ID_MAX) F(REQ, text, proposal, 1, 2000) F(OPT, strs, options, 2, 16)         \

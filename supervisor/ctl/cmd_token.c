@@ -29,8 +29,12 @@ static void line_of(struct buf *out, const struct show_style *s, const struct it
 		(void)buf_puts(out, "  of ");
 		clean_text(out, t->source.p, t->source.n, " ", 0);
 	}
-	show_time(at, t->created_at);
-	(void)buf_printf(out, "  made %s", at);
+	if (t->has_created_at) {
+		show_time(at, t->created_at);
+		(void)buf_printf(out, "  made %s", at);
+	}
+	if (t->has_file && t->file)
+		(void)buf_puts(out, "  tribed's, of the file admin-token.sha256: remove that and restart for another");
 	if (t->has_expires_at) {
 		show_time(at, t->expires_at);
 		show_paint(out, s, t->expires_at <= tr_wall_ms() ? SHOW_BAD : SHOW_PLAIN, "  until %s", at);

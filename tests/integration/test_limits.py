@@ -221,6 +221,17 @@ class Rates(unittest.TestCase):
             guesses = [self.call(tribe, "/api/v1/thermal", "127.0.3.1", "tribe_guess").status for _ in range(30)]
             self.assertEqual((guesses[:10], guesses[-1]), ([401] * 10, 429))
 
+    def test_tokens_behind_one_address(self):
+        """A proxy, say: each has what it may have, and whoever has none uses up only what is for such."""
+        with Tribe("http.rate_per_s=2", "http.rate_burst=10") as tribe:
+            tokens = [json.loads(tribe.ctl("token", "create", name, "--scope", "read", "--json").stdout)["token"] for name in "abcd"]
+            for token in tokens:
+                self.assertEqual([self.call(tribe, "/api/v1/thermal", token=token).status for _ in range(10)], [200] * 10)
+            guesses = [self.call(tribe, "/api/v1/thermal", token="tribe_guess").status for _ in range(30)]
+            self.assertEqual((guesses[:10], guesses[-1]), ([401] * 10, 429))
+            self.limited(self.call(tribe, "/api/v1/thermal"), "this address")
+            wait_for(lambda: self.call(tribe, "/api/v1/thermal", token=tokens[0]).status == 200, "a token is good again", 10)
+
     def test_without_a_limit(self):
         with Tribe() as tribe:
             self.assertEqual({self.call(tribe, "/api/v1/thermal").status for _ in range(200)}, {200})

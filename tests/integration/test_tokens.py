@@ -11,7 +11,8 @@ import sys
 import time
 import unittest
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "kit"))
+sys.path[:0] = [os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "kit"), os.path.dirname(os.path.abspath(__file__))]
+import test_tls
 from tribe import Response, Tribe, main, problem_of, wait_for  # noqa: E402
 
 ROUTES_DEF = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "jrs", "executive", "api", "routes.def")
@@ -349,6 +350,29 @@ class Matrix(unittest.TestCase):
             self.assertEqual(answer.status, 201, answer)
         again = self.tribe.post("/api/v1/memories", {"content": "Mine."}, headers=dict(key, **bearer(self.tokens["bound_writer"])))
         self.assertEqual(again.json(), answer.json())
+
+
+class OfTribed(unittest.TestCase):
+    """The token that tribed makes beyond loopback is not in the archive: it is listed all the same, and said what it is."""
+
+    def test_listed_and_how_to_change_it(self):
+        with test_tls.SecureTribe("http.listen=0.0.0.0:0") as tribe:
+            wait_for(lambda: tribe.get("/api/v1/tokens").status == 200, "tokens are known")
+            self.assertEqual(tribe.get("/api/v1/tokens").json()["tokens"], [{"name": "admin", "scopes": ["admin"], "file": True}])
+            self.assertEqual(json.loads(tribe.ctl("token", "list", "--json").stdout)["tokens"], [{"name": "admin", "scopes": ["admin"], "file": True}])
+            self.assertIn("admin-token.sha256", tribe.ctl("token", "list").stdout)
+            made = tribe.post("/api/v1/tokens", {"name": "ops", "scopes": ["admin"]})
+            self.assertEqual(made.status, 201, made)
+            self.assertEqual([t["name"] for t in tribe.get("/api/v1/tokens").json()["tokens"]], ["admin", "ops"])
+            for done in (tribe.ctl("token", "revoke", "admin"), tribe.ctl("token", "rotate", "admin")):
+                self.assertNotEqual(done.returncode, 0)
+                self.assertIn("remove admin-token.sha256", done.stderr)
+            refused = tribe.http("DELETE", "/api/v1/tokens/admin")
+            self.assertEqual(refused.status, 404, refused)
+            self.assertIn("admin-token.sha256", refused.json()["detail"])
+            done = tribe.ctl("token", "revoke", "ops")
+            self.assertNotIn("everybody", done.stdout + done.stderr, "there is tribed's")
+            self.assertEqual(tribe.get("/api/v1/tokens").status, 200)
 
 
 class Life(unittest.TestCase):

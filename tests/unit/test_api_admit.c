@@ -9,6 +9,7 @@
 
 #include "common/base/err.h"
 #include "jrs/executive/api/bucket.h"
+#include "jrs/executive/api/gate.h"
 #include "jrs/executive/api/shed.h"
 #include "jrs/executive/api/tokens.h"
 #include <stdio.h>
@@ -72,6 +73,95 @@ static void who_it_is(void **state)
 	assert_int_equal(tokens_take(&t, &bad), TR_EPROTO);
 	assert_true(t.revision == 7 && tokens_find(&t, a, 0) != NULL); /* those of before hold */
 	tokens_free(&t);
+}
+
+static void among_many(void **state)
+{
+	enum { N = WIRE_TOKENS_MAX };
+	static unsigned char hashes[2 * N][TR_SHA256_LEN];
+	static struct item_token_key v[N];
+	static char names[N][16];
+	const struct res_memory_token_keys keys = {.revision = 1, .keys = {v, N}};
+	struct tokens t = {.v = NULL};
+	unsigned char other[TR_SHA256_LEN];
+
+	(void)state;
+	for (unsigned i = 0; i < N; i++) {
+		snprintf(names[i], sizeof(names[i]), "token-%u", i);
+		hash_of(names[i], hashes[2 * i]);
+		hash_of(names[i] + 1, hashes[2 * i + 1]);
+		if (i % 7 == 3) /* begins like the one before it */
+			memcpy(hashes[2 * i], hashes[2 * i - 2], sizeof(uint64_t));
+		v[i] = (struct item_token_key){.name = wire_s(names[i]),
+					       .scopes = TR_SCOPE_READ,
+					       .hash = {(const char *)hashes[2 * i], TR_SHA256_LEN},
+					       .has_old_hash = true,
+					       .old_hash = {(const char *)hashes[2 * i + 1], TR_SHA256_LEN},
+					       .has_old_until = true,
+					       .old_until = 10};
+	}
+	assert_int_equal(tokens_take(&t, &keys), 0);
+	for (unsigned i = 0; i < 2 * N; i++) {
+		const struct principal *p = tokens_find(&t, hashes[i], 9);
+
+		assert_non_null(p);
+		assert_string_equal(p->name, names[i / 2]);
+		assert_true((tokens_find(&t, hashes[i], 10) != NULL) == (i % 2 == 0));
+		memcpy(other, hashes[i], sizeof(other));
+		other[TR_SHA256_LEN - 1] ^= 1;
+		assert_null(tokens_find(&t, other, 9));
+	}
+	tokens_free(&t);
+}
+
+/* ---- the gate ---- */
+static void so_much_is_on_its_way(void **state)
+{
+	struct gate_entry e[200], late;
+	struct gate g;
+	unsigned n = 0, waits = 0;
+
+	(void)state;
+	gate_init(&g);
+	gate_learn(&g, 10, 10 * 65536); /* rows are large */
+	assert_int_equal(gate_cost(&g, 200), GATE_ANSWER);
+	assert_true(gate_cost(&g, 1) >= 65536);
+	for (unsigned i = 0; i < 100; i++) {
+		if (gate_open(&g, GATE_ANSWER)) {
+			gate_pass(&g, GATE_ANSWER);
+			n++;
+		} else {
+			assert_true(gate_wait(&g, &e[i], GATE_ANSWER, 1000));
+			waits++;
+		}
+	}
+	assert_int_equal(n, GATE_BYTES / GATE_ANSWER);
+	assert_true(gate_wait(&g, &late, 4096, 1000)); /* what is small goes before them */
+	assert_null(gate_next(&g));
+	gate_back(&g, GATE_ANSWER, true);
+	assert_ptr_equal(gate_next(&g), &late);
+	gate_pass(&g, 4096);
+	assert_null(gate_next(&g)); /* no room for a large one beside it */
+	gate_tick(&g, 600);         /* something was answered meanwhile */
+	assert_null(gate_late(&g, 1000));
+	assert_false(gate_wait(&g, &late, GATE_ANSWER, 1000)); /* there is too long a queue before it */
+	assert_true(gate_wait(&g, &late, GATE_ANSWER, 0));     /* who has time may */
+	gate_tick(&g, 10000);                                  /* nothing was: its time stands still */
+	assert_null(gate_late(&g, 1000));
+	gate_back(&g, 4096, true);
+	gate_tick(&g, 400);
+	for (unsigned i = 0; i < waits; i++)
+		assert_non_null(gate_late(&g, 1000));
+	assert_null(gate_late(&g, 1000)); /* the last one came later */
+	for (unsigned i = 0; i < 1000; i++)
+		gate_learn(&g, 10, 100);
+	assert_int_equal(gate_cost(&g, 10), 10 * GATE_LEAST); /* they are small again */
+	while (g.n > 0)
+		gate_back(&g, 0, true);
+	g.bytes = 0;
+	for (n = 0; gate_open(&g, 1) && n < 1000; n++)
+		gate_pass(&g, 1);
+	assert_int_equal(n, GATE_MOST); /* however small they are reckoned to be */
 }
 
 static void what_they_may(void **state)
@@ -271,6 +361,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(who_it_is),
+		cmocka_unit_test(among_many),
+		cmocka_unit_test(so_much_is_on_its_way),
 		cmocka_unit_test(what_they_may),
 		cmocka_unit_test(a_rate_and_a_burst),
 		cmocka_unit_test(the_table_is_bounded),

@@ -16,7 +16,7 @@ int auth_who(const struct api *api, const struct http_req *req, struct principal
 /* For what lasts: is this still somebody, by the tokens known now? Brings what he may do up to date. */
 bool auth_still(const struct api *api, struct principal *who);
 /* Before a handler sees it: the Host and the Origin that are meant, who calls, and whether they may. false: the call is
- * answered (421, 403 or 401), or kept until the tokens are known. */
+ * answered (421, 403, 401, or 429 by its address), or kept until the tokens are known. */
 bool auth_check(struct api_call *call);
 
 #endif

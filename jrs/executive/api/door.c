@@ -39,7 +39,7 @@ static void tell(struct api *api, bool good)
 	struct door *d = &api->door;
 
 	for (unsigned i = 0; i < d->due; i++) {
-		struct res_executive_tokens res = {.none = 0};
+		struct res_executive_tokens res = {.file = api->has_token};
 
 		if (good)
 			chan_reply(d->told[i], &res);

@@ -163,7 +163,8 @@ int api_reply_stream(struct api_call *call, const char *type, const struct http_
 		     struct http_stream **out);
 void api_reply_empty(struct api_call *call, const char *extra); /* 204 */
 
-/* admit.c: of those who may call, is there room now? false: it is answered (429, 503). */
+/* admit.c: is there room now? false: it is answered (429, 503). Who has a token is counted by it, whatever address he
+ * shares with others; everybody else, and who tries one that is none, by his address. */
 bool admit_address(struct api_call *call);
 bool admit_principal(struct api_call *call);
 bool admit_would(const struct api *api, const struct route *route); /* not be shed */

@@ -324,7 +324,8 @@ static void route_call(struct api_call *call)
 /* A browser sends no token with its question what a page may send; it learns nothing that Allow would not say. */
 void api_admit(struct api_call *call)
 {
-	if (cors_preflight(call->api->cors, call->req) || (auth_check(call) && admit_principal(call)))
+	if (cors_preflight(call->api->cors, call->req) ? admit_address(call)
+						       : auth_check(call) && admit_principal(call))
 		route_call(call);
 }
 
@@ -342,7 +343,7 @@ void api_request(void *arg, struct http_req *req)
 	if (call->api->mute) {
 		call->unheard = call->api->unheard;
 		call->api->unheard = call;
-	} else if (admit_address(call)) {
+	} else {
 		api_admit(call);
 	}
 }
@@ -355,7 +356,6 @@ void api_mute(void *arg, bool mute)
 	api->mute = mute;
 	while (!api->mute && (call = api->unheard) != NULL) {
 		api->unheard = call->unheard;
-		if (admit_address(call))
-			api_admit(call);
+		api_admit(call);
 	}
 }

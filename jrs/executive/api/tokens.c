@@ -31,25 +31,48 @@ static bool take(struct token *t, const struct item_token_key *key)
 	return true;
 }
 
+static struct token_at at(const unsigned char *hash, uint32_t i)
+{
+	struct token_at one = {0, i};
+
+	memcpy(&one.begins, hash, sizeof(one.begins));
+	return one;
+}
+
+static int by_beginning(const void *a, const void *b)
+{
+	uint64_t x = ((const struct token_at *)a)->begins, y = ((const struct token_at *)b)->begins;
+
+	return (x > y) - (x < y);
+}
+
 int tokens_take(struct tokens *t, const struct res_memory_token_keys *keys)
 {
-	struct token *v = calloc((size_t)keys->keys.n + 1, sizeof(*v));
+	uint32_t n = keys->keys.n;
+	struct token *v = calloc((size_t)n + 1, sizeof(*v));
+	struct token_at *order = calloc(2 * (size_t)n + 1, sizeof(*order));
+	int r = v == NULL || order == NULL ? TR_ENOMEM : 0;
 
-	if (v == NULL)
-		return TR_ENOMEM;
-	for (uint32_t i = 0; i < keys->keys.n; i++)
-		if (!take(&v[i], &keys->keys.v[i])) {
-			free(v);
-			return TR_EPROTO;
-		}
-	free(t->v);
-	*t = (struct tokens){v, keys->keys.n, keys->revision, true};
+	for (uint32_t i = 0; r == 0 && i < n; i++) {
+		r = take(&v[i], &keys->keys.v[i]) ? 0 : TR_EPROTO;
+		order[2 * i] = at(v[i].hash, i);
+		order[2 * i + 1] = at(v[i].old_hash, i);
+	}
+	if (r < 0) {
+		free(v);
+		free(order);
+		return r;
+	}
+	qsort(order, 2 * (size_t)n, sizeof(*order), by_beginning);
+	tokens_free(t);
+	*t = (struct tokens){v, order, n, keys->revision, true};
 	return 0;
 }
 
 void tokens_free(struct tokens *t)
 {
 	free(t->v);
+	free(t->order);
 	*t = (struct tokens){.v = NULL};
 }
 
@@ -57,9 +80,19 @@ void tokens_free(struct tokens *t)
 const struct principal *tokens_find(const struct tokens *t, const unsigned char hash[TR_SHA256_LEN], int64_t now_ms)
 {
 	const struct token *found = NULL;
+	struct token_at want = at(hash, 0);
+	size_t low = 0, high = 2 * (size_t)t->n;
 
-	for (unsigned i = 0; i < t->n; i++) {
-		const struct token *one = &t->v[i];
+	while (low < high) { /* the first that does not begin with less */
+		size_t middle = low + (high - low) / 2;
+
+		if (t->order[middle].begins < want.begins)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	for (; low < 2 * (size_t)t->n && t->order[low].begins == want.begins; low++) {
+		const struct token *one = &t->v[t->order[low].at];
 		int other = CRYPTO_memcmp(one->hash, hash, TR_SHA256_LEN) != 0;
 		int other_old = CRYPTO_memcmp(one->old_hash, hash, TR_SHA256_LEN) != 0;
 

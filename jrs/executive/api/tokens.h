@@ -23,8 +23,13 @@ struct token {
 	unsigned char hash[TR_SHA256_LEN], old_hash[TR_SHA256_LEN];
 	int64_t expires_at, old_until; /* INT64_MAX: never; old_until 0: there is none before it */
 };
+struct token_at { /* where a hash that begins so is */
+	uint64_t begins;
+	uint32_t at;
+};
 struct tokens {
-	struct token *v; /* owned */
+	struct token *v;        /* owned */
+	struct token_at *order; /* owned; two for each token, in the order of what they begin with */
 	unsigned n;
 	uint64_t revision;
 	bool known; /* memory-jr has told them */
@@ -32,8 +37,9 @@ struct tokens {
 /* In place of what is there, which stays on TR_ENOMEM and on TR_EPROTO. */
 int tokens_take(struct tokens *t, const struct res_memory_token_keys *keys);
 void tokens_free(struct tokens *t);
-/* Whose token has this SHA-256? Looks at all of them, each in the same time, whether and where it stands. NULL:
- * nobody's, or it is past its time. */
+/* Whose token has this SHA-256? NULL: nobody's, or it is past its time. Quick, since anybody may ask. How long it takes
+ * may tell with what a hash begins, and whoever can find a token to a hash needs no help; the rest of it is compared in
+ * constant time. */
 const struct principal *tokens_find(const struct tokens *t, const unsigned char hash[TR_SHA256_LEN], int64_t now_ms);
 /* The one of that name, unless it is past its time. */
 const struct principal *tokens_named(const struct tokens *t, const char *name, size_t n, int64_t now_ms);

@@ -37,6 +37,7 @@ static int take_token(struct job *j, struct query *q, struct item_token *out)
 	    (r = scopes_of(j, (unsigned)q_get_i64(q, COL_SCOPES), &out->scopes)) < 0 ||
 	    (r = row_opt_text(j, q, COL_SOURCE, &out->has_source, &out->source)) < 0)
 		return r;
+	out->has_created_at = true;
 	out->created_at = q_get_i64(q, COL_CREATED);
 	out->has_expires_at = !q_is_null(q, COL_EXPIRES);
 	out->expires_at = q_get_i64(q, COL_EXPIRES);
@@ -69,7 +70,7 @@ static int take_key(struct job *j, struct query *q, struct item_token_key *out)
 int read_tokens(struct sql_archive *a, struct job *j)
 {
 	struct res_memory_tokens *res = job_alloc(j, sizeof(*res));
-	struct item_token *v = job_alloc(j, sizeof(*v) * WIRE_TOKENS_MAX);
+	struct item_token *v = job_alloc(j, sizeof(*v) * (WIRE_TOKENS_MAX + 1)); /* one more: tell.c */
 	struct query q;
 	uint32_t n = 0;
 	int r;
@@ -233,8 +234,13 @@ int write_token_create(struct sql_archive *a, struct job *j)
 	return r < 0 ? r : 0;
 }
 
-static int unknown(struct job *j)
+static int unknown(struct job *j, wire_str name)
 {
+	if (name.n == strlen("admin") && memcmp(name.p, "admin", name.n) == 0)
+		return job_fault(
+			j, TR_ENOTFOUND, "name",
+			"no token of the archive has this name; for another one of tribed's, remove "
+			"admin-token.sha256 from the state directory (or change the credential) and restart it");
 	return job_fault(j, TR_ENOTFOUND, "name", "no token has this name");
 }
 
@@ -250,7 +256,7 @@ int write_token_rotate(struct sql_archive *a, struct job *j)
 	if ((r = check_hash(j, msg->hash)) < 0)
 		return r;
 	if ((r = by_name(a, j, msg->name, &res->token)) <= 0)
-		return r < 0 ? r : unknown(j);
+		return r < 0 ? r : unknown(j, msg->name);
 	q = q_begin(&a->wdb, SQL_ROTATE_TOKEN);
 	q_text(&q, msg->name.p, msg->name.n);
 	q_blob(&q, msg->hash.p, msg->hash.n);
@@ -274,7 +280,7 @@ int write_token_revoke(struct sql_archive *a, struct job *j)
 	if (res == NULL)
 		return TR_ENOMEM;
 	if ((r = by_name(a, j, msg->name, &there)) <= 0)
-		return r < 0 ? r : unknown(j);
+		return r < 0 ? r : unknown(j, msg->name);
 	q = q_begin(&a->wdb, SQL_REVOKE_TOKEN);
 	q_text(&q, msg->name.p, msg->name.n);
 	if ((r = q_run(&q)) < 0 || (r = changed(a)) < 0)
