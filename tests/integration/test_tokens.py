@@ -8,6 +8,7 @@ import re
 import signal
 import socket
 import sys
+import threading
 import time
 import unittest
 
@@ -297,6 +298,26 @@ class Matrix(unittest.TestCase):
         answer = self.as_bound("GET", "/api/v1/decisions").json()["decisions"]
         self.assertTrue(answer and all(d["by"] == "mine" for d in answer), answer)
 
+    def test_foreign_links_leave_no_trace(self):
+        """That another source's memory supersedes its own shows nowhere: not when it comes, not when it goes."""
+        def seen():
+            return [self.as_bound("GET", path, who="bound_reader").json()
+                    for path in ("/api/v1/memories/mine-3?touch=false", "/api/v1/memories?q=samovar&touch=false&explain=true")]
+
+        def still(what):
+            return [[{k: v for k, v in m.items() if k not in ("temperature", "explanation")} for m in a.get("memories", [a])] for a in what]
+        self.tribe.remember("My samovar hums.", source="mine", id="mine-3")
+        before = seen()
+        self.assertEqual(before[0]["revision"], 1)
+        self.tribe.remember("That samovar hums no more, in zanzibar.", source="theirs", id="their-samovar", supersedes="mine-3")
+        self.assertEqual(self.tribe.get("/api/v1/memories/mine-3?touch=false").json()["superseded_by"], "their-samovar")
+        self.assertEqual(still(seen()), still(before))
+        self.assertEqual(self.tribe.http("DELETE", "/api/v1/memories/their-samovar").status, 204)
+        self.assertNotIn("superseded_by", self.tribe.get("/api/v1/memories/mine-3?touch=false").json())
+        self.assertEqual(still(seen()), still(before))
+        self.tribe.remember("My samovar is silent.", source="mine", id="mine-4", supersedes="mine-3")
+        self.assertEqual([(m["revision"], m["superseded_by"]) for m in seen()[:1]], [(2, "mine-4")])
+
     def test_counts_are_of_its_own(self):
         mine = len(self.tribe.get("/api/v1/memories?source=mine&limit=200&touch=false").json()["memories"])
         before = self.as_bound("GET", "/api/v1/thermal").json()
@@ -310,6 +331,24 @@ class Matrix(unittest.TestCase):
         for name in ("total_memories", "sacred_count", "white_hot_count", "stages", "histogram"):
             self.assertEqual(before[name], after[name], name)
         self.assertNotIn("quota_refused_total", after)
+
+    def test_who_asks_together_sees_his_own(self):
+        """One question is asked for all who may see the same: never for others."""
+        tokens = {"mine": self.tokens["bound_reader"], "theirs": self.tribe.make("their_other", "read", source="theirs")}
+        want = {source: self.tribe.http("GET", "/api/v1/thermal", headers=bearer(token)).json()["total_memories"] for source, token in tokens.items()}
+        self.assertNotEqual(want["mine"], want["theirs"])
+        seen = {source: set() for source in tokens}
+
+        def ask(source):
+            for _ in range(15):
+                answer = self.tribe.http("GET", "/api/v1/thermal", headers=bearer(tokens[source])).json()
+                seen[source].add((answer["total_memories"], *{m["source"] for m in answer["hottest"]}))
+        threads = [threading.Thread(target=ask, args=(source,)) for source in list(tokens) * 6]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(seen, {source: {(n, source)} for source, n in want.items()})
 
     def test_the_rank_is_among_its_own(self):
         path = "/api/v1/memories/mine-2/explanation?q=blue+kettle"

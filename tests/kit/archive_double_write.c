@@ -112,6 +112,12 @@ static bool bytes_left(const struct dbl *d, wire_str source, uint64_t bytes)
 	return d->source_bytes_max == 0 || bytes <= d->source_bytes_max;
 }
 
+/* A link to another source's memory does not count as a change. */
+static unsigned same_source(const struct dbl_row *a, const struct dbl_row *b)
+{
+	return dbl_same(a->source, b->source);
+}
+
 static void taken_too(struct dbl_book *b, struct dbl_row *row, const struct item_record *t)
 {
 	row->own_id = t->own_id;
@@ -174,7 +180,7 @@ int dbl_create(struct dbl *d, struct dbl_job *j, uint32_t i, const struct item_n
 	if (older == NULL || older == row)
 		return dbl_item_fault(j, i, TR_EINVAL, "supersedes", "must be the id of an earlier memory");
 	older->superseded_by = row->id;
-	older->revision++;
+	older->revision += same_source(older, row);
 	dbl_changed(b, older->number, ARCHIVE_CHANGED);
 	return 0;
 }
@@ -320,7 +326,7 @@ static void close_chain(struct dbl_book *b, const struct dbl_row *gone)
 		if (row->number == gone->number || !dbl_same(row->supersedes, gone->id))
 			continue;
 		row->supersedes = dbl_same(gone->supersedes, row->id) ? wire_s(NULL) : gone->supersedes;
-		row->revision++;
+		row->revision += same_source(gone, row);
 		dbl_changed(b, row->number, ARCHIVE_CHANGED);
 	}
 	EACH(dbl_row, row, &b->list[ROWS])
@@ -330,7 +336,7 @@ static void close_chain(struct dbl_book *b, const struct dbl_row *gone)
 		row->superseded_by = gone->superseded_by;
 		if (row->superseded_by.p == NULL || dbl_same(row->superseded_by, row->id))
 			row->superseded_by = other_newer(b, row, gone->number);
-		row->revision++;
+		row->revision += same_source(gone, row);
 		dbl_changed(b, row->number, ARCHIVE_CHANGED);
 	}
 }

@@ -86,11 +86,13 @@ struct api {
 	struct cors *cors;       /* owned; NULL: no page of another origin */
 	const uint32_t *conns;   /* borrowed; NULL: not told */
 	uint64_t dropped[HTTP_NDROPS];
-	unsigned inflight;                  /* HTTP calls */
-	struct call_list calls;             /* those, the oldest first */
-	struct {                            /* thermal.c */
-		struct call_list next, now; /* calls for the next question, and for that which is being asked */
-		bool asking;
+	unsigned inflight;      /* HTTP calls */
+	struct call_list calls; /* those, the oldest first */
+	struct {                /* thermal.c */
+		struct thermal_line {
+			struct call_list next, now; /* calls for the next question, and for that which is being asked */
+			bool asking, due;
+		} all, own;        /* of who sees everything; of those who are bound to a source */
 		struct turn *turn; /* owned; NULL until it is needed */
 	} thermal;
 	struct api_call *keyed;       /* those of them that have a client's Idempotency-Key */

@@ -26,8 +26,10 @@ int api_new(struct api **out, const struct api_cfg *cfg)
 	api->cfg = *cfg;
 	TAILQ_INIT(&api->calls);
 	gate_init(&api->gate);
-	TAILQ_INIT(&api->thermal.next);
-	TAILQ_INIT(&api->thermal.now);
+	TAILQ_INIT(&api->thermal.all.next);
+	TAILQ_INIT(&api->thermal.all.now);
+	TAILQ_INIT(&api->thermal.own.next);
+	TAILQ_INIT(&api->thermal.own.now);
 	if (cfg->listen_host != NULL)
 		tr_copy(api->listen_host, sizeof(api->listen_host), cfg->listen_host, strlen(cfg->listen_host));
 	if (cfg->token_hash != NULL) {

@@ -107,6 +107,7 @@ int forget_row(struct sql_archive *a, const struct row *row)
 	    (r = about(a, SQL_FORGET_ANSWERS, false, true, row)) < 0 ||
 	    (r = about(a, SQL_FORGET_FLAGS, false, true, row)) < 0 ||
 	    (r = about(a, SQL_FORGET_WORDS, true, false, row)) < 0 ||
+	    (r = about(a, SQL_FORGET_NOTE, true, true, row)) < 0 ||
 	    (r = about(a, SQL_FORGET_OLDER, true, true, row)) < 0 ||
 	    (r = about(a, SQL_FORGET_NEWER, true, true, row)) < 0 ||
 	    (r = about(a, SQL_FORGET_PAIRS, true, false, row)) < 0 || (r = about(a, SQL_FORGET, true, false, row)) < 0)

@@ -221,10 +221,18 @@ out:
 	return r;
 }
 
+static int link_to(struct sql_archive *a, enum sql id, int64_t older, const struct row *row)
+{
+	struct query q = q_begin(&a->wdb, id);
+
+	q_i64(&q, older);
+	q_text(&q, row->id, row->id_n);
+	return q_run(&q);
+}
+
 static int supersede(struct sql_archive *a, struct job *j, const struct entry *e, const struct row *row)
 {
 	struct row older;
-	struct query q;
 	int r;
 
 	if (!e->m->has_supersedes || e->taken != NULL) /* taken back: the older one's record says it too */
@@ -236,11 +244,9 @@ static int supersede(struct sql_archive *a, struct job *j, const struct entry *e
 		return r;
 	if (r == 0 || older.seq == row->seq)
 		return entry_fault(j, e, TR_EINVAL, "supersedes", "must be the id of an earlier memory");
-	q = q_begin(&a->wdb, SQL_SUPERSEDE);
-	q_i64(&q, older.seq);
-	q_text(&q, row->id, row->id_n);
 	ahead_clear(a);
-	return q_run(&q);
+	r = link_to(a, SQL_NOTE_FOREIGN, older.seq, row);
+	return r < 0 ? r : link_to(a, SQL_SUPERSEDE, older.seq, row);
 }
 
 int entry_create(struct sql_archive *a, struct job *j, struct entry *e, struct row *row)
