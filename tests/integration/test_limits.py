@@ -279,7 +279,7 @@ class Shedding(unittest.TestCase):
             self.assertEqual(tribe.post(MEMORIES, {"content": "writes are another queue"}).status, 201)
             drill.call("fault.heal", {})
             said = wait_for(lambda: [d for d in tribe.get("/api/v1/decisions").json()["decisions"] if d["by"] == "executive_jr"], "it is in the decision log")
-            self.assertRegex(said[0]["text"], r"^Some reads are refused from now on: .* than 200 ms, so no more than \d+ ")
+            self.assertRegex(said[0]["text"], r"^Some reads are refused from now on: ")
             self.rush(tribe, lambda answers: len(answers) > 200 and all(a.status == 200 for a in answers[-200:]))
 
     def test_nobody_is_refused_for_a_jr_that_is_replaced(self):

@@ -153,12 +153,13 @@ static void so_much_is_on_its_way(void **state)
 	for (unsigned i = 0; i < waits; i++)
 		assert_non_null(gate_late(&g, 1000));
 	assert_null(gate_late(&g, 1000)); /* the last one came later */
-	for (unsigned i = 0; i < 1000; i++)
-		gate_learn(&g, 10, 100);
-	assert_int_equal(gate_cost(&g, 10), 10 * GATE_LEAST); /* they are small again */
 	while (g.n > 0)
 		gate_back(&g, 0, true);
 	g.bytes = 0;
+	assert_ptr_equal(gate_next(&g), &late);
+	for (unsigned i = 0; i < 1000; i++)
+		gate_learn(&g, 10, 100);
+	assert_int_equal(gate_cost(&g, 10), 10 * GATE_LEAST); /* they are small again */
 	for (n = 0; gate_open(&g, 1) && n < 1000; n++)
 		gate_pass(&g, 1);
 	assert_int_equal(n, GATE_MOST); /* however small they are reckoned to be */

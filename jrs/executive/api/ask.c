@@ -243,7 +243,7 @@ static int recall(struct ask *a, const struct msg_executive_ask *q, const struct
 	msg.toucher = q->has_session ? q->session : wire_s(msg.has_toucher ? who->name : NULL);
 	msg.touch = q->touch;
 	msg.has_touch = q->has_touch;
-	return api_ask(a->api, a->api->cfg.memory, MSG_memory_recall, &msg, left_ms(a), on_recall, a);
+	return api_ask_gated(a->api, a->api->cfg.memory, MSG_memory_recall, &msg, left_ms(a), on_recall, a);
 }
 
 int ask_start(struct api *api, const struct msg_executive_ask *q, const struct principal *who, uint32_t timeout_ms,

@@ -253,7 +253,8 @@ void api_forward(struct api_call *call, struct peer *peer, enum wire_msg_id id, 
 	common->has_rationed = common->rationed = !api_is_admin(call);
 	common->who = wire_s(api_principal_name(call));
 	common->has_who = common->who.n > 0;
-	r = api_ask(call->api, peer, id, msg, left < timeout_ms ? left : timeout_ms, on_answer, call);
+	r = (call->route->scope == 0 ? api_ask : api_ask_gated)(call->api, peer, id, msg,
+								left < timeout_ms ? left : timeout_ms, on_answer, call);
 	if (r == TR_ETOOBIG)
 		api_failf(call, r, "", "what the body says must come to at most %u bytes; send it in several requests",
 			  wire_methods[id].cap);

@@ -215,18 +215,22 @@ void api_archive_answered(struct api *api);
 const char *api_method_name(unsigned row);
 unsigned api_method_row(const char *name);
 
-/* others.c: peer_call(), which may begin later (gate.h): what msg points to is to stay until cb. With a fault that
- * names the Jr which did not answer; a Jr that is down or has failed is not waited for. */
+/* others.c: peer_call(), with a fault that names the Jr which did not answer; a Jr that is down or has failed is not
+ * waited for. */
 int api_ask(struct api *api, struct peer *peer, enum wire_msg_id id, const void *msg, uint32_t timeout_ms, peer_cb *cb,
 	    void *arg);
+/* The same for whoever may ask for much: may begin later (gate.h), so what msg points to is to stay until cb, or end
+ * with TR_EBUSY. */
+int api_ask_gated(struct api *api, struct peer *peer, enum wire_msg_id id, const void *msg, uint32_t timeout_ms,
+		  peer_cb *cb, void *arg);
 /* Words for TR_EDEADLINE and TR_EUNAVAILABLE of a call to `who`. */
 void api_absent(struct tr_fault *fault, int r, const char *who);
 
 /* governance.c: is whoever calls an admin? */
 bool api_is_admin(const struct api_call *call);
 
-/* ask.c: the question pipeline. done is called exactly once, later, when this returns 0; never when it returns < 0.
- * who: for whom; NULL: for somebody for whom everything exists. */
+/* ask.c: the question pipeline; *q and *who stay until then. done is called exactly once, later, when this returns 0;
+ * never when it returns < 0. who: for whom; NULL: for somebody for whom everything exists. */
 typedef void ask_done(void *arg, int r, const struct res_executive_ask *res, const struct tr_fault *fault);
 int ask_start(struct api *api, const struct msg_executive_ask *q, const struct principal *who, uint32_t timeout_ms,
 	      const char *request_id, ask_done *done, void *arg, struct tr_fault *fault);

@@ -329,6 +329,12 @@ static int begin(struct api *api, struct peer *peer, enum wire_msg_id id, const 
 int api_ask(struct api *api, struct peer *peer, enum wire_msg_id id, const void *msg, uint32_t timeout_ms, peer_cb *cb,
 	    void *arg)
 {
+	return begin(api, peer, id, msg, timeout_ms, 0, cb, arg);
+}
+
+int api_ask_gated(struct api *api, struct peer *peer, enum wire_msg_id id, const void *msg, uint32_t timeout_ms,
+		  peer_cb *cb, void *arg)
+{
 	size_t cost = cost_of(api, peer, id, msg);
 
 	if (cost == 0 || gate_open(&api->gate, cost))

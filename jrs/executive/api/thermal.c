@@ -161,8 +161,8 @@ static void ask(struct api *api, struct thermal_line *line)
 		msg.common.has_request_id = true;
 		msg.common.only_source = wire_s(first->who.source);
 		msg.common.has_only_source = first->who.has_source;
-		r = api_ask(api, api->cfg.memory, MSG_memory_thermal, &msg, api_left_ms(first),
-			    line == &api->thermal.all ? on_all : on_own, api);
+		r = api_ask_gated(api, api->cfg.memory, MSG_memory_thermal, &msg, api_left_ms(first),
+				  line == &api->thermal.all ? on_all : on_own, api);
 		if (r == 0)
 			return;
 		(void)tr_fault_set(&fault, r, "", "%s", tr_strerror(r));
