@@ -104,10 +104,17 @@ static void add_refused(void **state)
 	}
 	assert_int_equal(fx.last_n, WIRE_BATCH_MAX);
 	buf_clear(&b);
-	for (int i = 0; i < 1000001; i++)
+	for (int i = 0; i < 250001; i++)
 		buf_puts(&b, "[");
 	POST("/api/v1/memories", b.p);
 	check_problem(413, "too_big", "values");
+	buf_clear(&b);
+	buf_puts(&b, "{\"content\":\"");
+	for (int i = 0; i < WIRE_CONTENT_MAX + 1; i++) /* longer than the longest text can be written */
+		buf_puts(&b, "\\u0041");
+	buf_puts(&b, "\"}");
+	POST("/api/v1/memories", b.p);
+	check_problem(413, "too_big", "a text in the body");
 	buf_free(&b);
 }
 

@@ -120,10 +120,16 @@ static void keys(void **state)
 
 static void values(void **state)
 {
+	size_t longest = 7;
+
 	(void)state;
-	assert_int_equal(check_values("", 0), 1);
-	assert_int_equal(check_values("[1,2,{\"a,[\\\"{\":3}]", 18), 5);
-	assert_int_equal(check_values("\"\\", 2), 1); /* ends within an escape */
+	assert_int_equal(check_values("", 0, &longest), 1);
+	assert_int_equal(check_values("[1,2,{\"a,[\\\"{\":3}]", 18, &longest), 5);
+	assert_int_equal(check_values("\"\\", 2, &longest), 1); /* ends within an escape */
+	assert_int_equal(check_values("[\"abc\",\"a\\\"cde\"]", 16, &longest), 3);
+	assert_int_equal(longest, 6);
+	assert_int_equal(check_values("\"abc", 4, &longest), 1); /* the parser refuses that */
+	assert_int_equal(longest, 0);
 }
 
 static double quote(const char *question, const char *content)

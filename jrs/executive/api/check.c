@@ -167,15 +167,19 @@ bool check_accept(const char *value, unsigned media)
 	return false;
 }
 
-size_t check_values(const char *p, size_t n)
+size_t check_values(const char *p, size_t n, size_t *longest)
 {
 	bool in_string = false;
-	size_t values = 1;
+	size_t values = 1, begun = 0;
 
+	*longest = 0;
 	for (size_t i = 0; i < n; i++) {
-		if (p[i] == '"')
+		if (p[i] == '"') {
+			if (in_string && i - begun > *longest)
+				*longest = i - begun;
 			in_string = !in_string;
-		else if (in_string)
+			begun = i + 1;
+		} else if (in_string)
 			i += p[i] == '\\';
 		else
 			values += p[i] == ',' || p[i] == '[' || p[i] == '{' || p[i] == '\n';

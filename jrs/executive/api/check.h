@@ -34,8 +34,10 @@ bool check_accept(const char *value, unsigned media);
 
 /* How many values a JSON text may hold at most, told without building any: a parsed value takes up to a hundred times
  * its text. */
-#define VALUES_MAX 1000000
-size_t check_values(const char *p, size_t n);
+#define VALUES_MAX 250000
+/* The longest text that may be said takes so many bytes, each as an escape. */
+#define STRING_MAX (6 * WIRE_CONTENT_MAX)
+size_t check_values(const char *p, size_t n, size_t *longest); /* longest: bytes of a string as it is written */
 
 #define KEY_MAX 128
 /* Last-Event-ID -> the number it must be. TR_EINVAL: it is none. */

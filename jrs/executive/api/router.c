@@ -228,6 +228,8 @@ bool api_head_ok(const struct http_req *req)
 
 static bool check_body(struct api_call *call)
 {
+	size_t longest;
+
 	if (call->route->takes == 0)
 		return true;
 	if (!type_ok(call->route, call->req)) {
@@ -239,8 +241,12 @@ static bool check_body(struct api_call *call)
 		api_failf(call, TR_ETOOBIG, "", "the body must be at most %zu bytes", call->route->max_body);
 		return false;
 	}
-	if (check_values(http_body(call->req).p, http_body(call->req).n) > VALUES_MAX) {
+	if (check_values(http_body(call->req).p, http_body(call->req).n, &longest) > VALUES_MAX) {
 		api_failf(call, TR_ETOOBIG, "", "the body must hold at most %d values", VALUES_MAX);
+		return false;
+	}
+	if (longest > STRING_MAX) {
+		api_failf(call, TR_ETOOBIG, "", "a text in the body must be at most %d bytes", WIRE_CONTENT_MAX);
 		return false;
 	}
 	return true;
