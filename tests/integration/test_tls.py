@@ -257,7 +257,11 @@ class Handshakes(SecureCase):
         ids = []
         for i in range(0, 60, 20):
             ids += self.tribe.remember(*[f"large {k} " + "y" * 60000 for k in range(i, i + 20)])
-        found = self.tribe.get("/api/v1/memories?limit=60&touch=false").json()["memories"]
+        found, cursor = [], ""
+        while cursor is not None:
+            page = self.tribe.get("/api/v1/memories?limit=60&touch=false" + cursor).json()
+            found += page["memories"]
+            cursor = page["next_cursor"] and "&cursor=" + page["next_cursor"]
         self.assertEqual({one["id"] for one in found}, set(ids))
         self.assertTrue(all(one["content"].endswith("y" * 60000) for one in found))
 
