@@ -101,7 +101,8 @@ static void on_end(void *arg, struct proc *p, const struct proc_end *end)
 	struct copy *c = arg;
 	bool exited = end->how == PROC_EXITED, unknown = end->how == PROC_UNKNOWN;
 	const char *cause;
-	char text[96];
+	double away_s = -1;
+	char text[160];
 
 	assert(c->proc == p);
 	(void)p;
@@ -120,11 +121,15 @@ static void on_end(void *arg, struct proc *p, const struct proc_end *end)
 	c->w->last_exit = c->last_exit;
 	log_info("jr ended jr=%s pid=%d generation=%" PRIu32 " end=\"%s\" cause=%s", api_name(c), end->pid,
 		 c->generation, c->last_exit, cause);
-	snprintf(text, sizeof(text), "%s, cause: %s", c->last_exit, cause);
-	copy_tell(c, EVENT_EXIT, text);
 	c->reign.reaped_ns = end->at_ns;
 	if (unasked(c))
-		worker_reaped(c);
+		away_s = worker_reaped(c);
+	if (away_s < 0)
+		snprintf(text, sizeof(text), "%s, cause: %s", c->last_exit, cause);
+	else /* somebody else leads already */
+		snprintf(text, sizeof(text), "%s, cause: %s, the role was away for %.2f ms", c->last_exit, cause,
+			 away_s * 1e3);
+	copy_tell(c, EVENT_EXIT, text);
 	c->proc = NULL;
 	copy_step(c, death_event(c));
 }

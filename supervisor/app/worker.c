@@ -370,7 +370,7 @@ static void tell_takeover(struct copy *c, double away_s)
 	if (away_s < 0)
 		(void)snprintf(text, sizeof(text), "after %" PRIu64 " ms", age_ms);
 	else
-		(void)snprintf(text, sizeof(text), "after %" PRIu64 " ms, was away for %.1f ms", age_ms, away_s * 1e3);
+		(void)snprintf(text, sizeof(text), "after %" PRIu64 " ms, was away for %.2f ms", age_ms, away_s * 1e3);
 	copy_tell(c, EVENT_READY, text);
 }
 
@@ -412,19 +412,20 @@ void worker_takes(struct copy *c, const struct msg_lead *m)
 	worker_changed(w);
 }
 
-void worker_reaped(struct copy *c)
+double worker_reaped(struct copy *c)
 {
 	struct worker *w = c->w;
 
 	if (!c->reign.led)
-		return;
-	if (c->reign.back_ns != 0) {
-		(void)settle_account(w, &c->reign, c->why);
-	} else if (!w->lost.open) {
+		return -1;
+	if (c->reign.back_ns != 0)
+		return settle_account(w, &c->reign, c->why);
+	if (!w->lost.open) {
 		w->lost.open = true;
 		w->lost.reign = c->reign;
 		w->lost.why = c->why;
 	}
+	return -1;
 }
 
 void worker_gone(struct copy *c)

@@ -90,7 +90,9 @@ void worker_hello(struct copy *c);
 void worker_takes(struct copy *c, const struct msg_lead *m);
 /* Of one that beats. True: nobody leads, it could, and will not; end it. Then the next one's time begins anew. */
 bool worker_stuck_at(struct copy *c, uint64_t now_ms);
-void worker_reaped(struct copy *c); /* copy still knows of what; before worker_gone() */
+/* copy still knows of what; before worker_gone(). How long its role was away, s, when another leads already and both
+ * ends are known; else < 0. */
+double worker_reaped(struct copy *c);
 void worker_gone(struct copy *c);
 bool worker_spent(
 	const struct copy *c); /* its next start waits until another, who could lead at once, does, or has a moment */
