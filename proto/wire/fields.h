@@ -15,11 +15,13 @@
 #define WIRE_CHAIN_MAX   24000  /* PEM that fits one packet of the private channel; what is larger takes a new process */
 #define WIRE_KEY_MAX     12000
 #define WIRE_CA_MAX      28000
+#define WIRE_DRILL_STEPS_MAX  200
+#define WIRE_DRILL_SLICES_MAX 60
 #define WIRE_BALLOTS_MAX 1024   /* of one vote */
 
 /* ---- items ---- (ITEMS lists them so that an item stands behind those it contains) */
 #define WIRE_ITEMS(X) \
-	X(role_flags) X(reason) X(bucket) X(recovery) X(understudy) X(drill) X(drill_run) X(jr) X(jrs) X(sentience) X(new_memory) X(added) X(term) X(explanation) X(memory) X(source) X(stages) X(heat_bin) \
+	X(role_flags) X(reason) X(bucket) X(recovery) X(understudy) X(drill_step) X(drill_slice) X(drill) X(drill_run) X(jr) X(jrs) X(sentience) X(new_memory) X(added) X(term) X(explanation) X(memory) X(source) X(stages) X(heat_bin) \
 	X(event) X(ended_fault) X(setting) X(company) X(record) X(import) X(decision) X(ballot) X(new_ballot) X(vote) X(vote_line) X(vote_counts) X(sample) X(recall_sample) X(anomaly) X(degradation) X(beat) X(constants) X(act) X(objection) X(governed) X(skipped) X(backup_rows) X(backup) X(dump) X(work) X(token) X(token_key) X(new_token) X(rotation) X(audit) X(guard_count)
 
 #define ITEM_role_flags(F, I, L) \
@@ -34,18 +36,28 @@
 #define ITEM_understudy(F, I, L)                                                                                \
 	F(REQ, str, state, 1, 16) F(REQ, u32, generation, 0, 0) F(OPT, u32, pid, 0, 0) F(OPT, u64, uptime_s, 0, 0) \
 	F(OPT, u64, heartbeat_age_ms, 0, 0) F(OPT, u64, rss_bytes, 0, 0)
+/* One blow of a drill, at_ms after it began. ms: to the first good answer, absent: there was none. noticed_ms: until tribed told that
+ * it had seen it, by noticed_by (an event's kind); absent: it was over before anybody noticed */
+#define ITEM_drill_step(F, I, L) \
+	F(REQ, str, jr, 1, 32) F(REQ, f64, at_ms, 0, 0) F(OPT, f64, ms, 0, 0) F(OPT, f64, noticed_ms, 0, 0) F(OPT, str, noticed_by, 1, 32)
+/* What the load's requests took that were sent in one slice of a drill; at_ms: its middle */
+#define ITEM_drill_slice(F, I, L) \
+	F(REQ, f64, at_ms, 0, 0) F(REQ, f64, p50_ms, 0, 0) F(REQ, f64, p99_ms, 0, 0) F(REQ, f64, max_ms, 0, 0)
 /* What came of a drill. valid: true, false or unknown; figures of what users saw (all roles): from the fault to the first good
- * answer, requests of the built-in load and what became of them */
+ * answer, requests of the built-in load (load: its users) and what became of them. steps, of many every so manyth, and slices: what
+ * its plot is made of, of the newest drill alone */
 #define ITEM_drill(F, I, L)                                                                                     \
 	F(REQ, str, id, 1, 64) F(REQ, time, started, 0, 0) F(REQ, time, finished, 0, 0) F(REQ, str, fault, 1, 64) \
 	F(REQ, strs, jrs, 0, 4) F(REQ, u32, seed, 0, 0) F(REQ, str, valid, 1, 16) F(OPT, str, reason, 1, 256)     \
 	F(REQ, u32, planned, 0, 0) F(REQ, u32, injected, 0, 0) F(REQ, u32, recovered, 0, 0)                       \
 	F(OPT, f64, p50_ms, 0, 0) F(OPT, f64, p95_ms, 0, 0) F(OPT, f64, p99_ms, 0, 0) F(OPT, f64, max_ms, 0, 0)   \
 	F(REQ, u64, requests, 0, 0) F(REQ, u64, refused, 0, 0) F(REQ, u64, failed, 0, 0) F(REQ, u64, lost, 0, 0)  \
-	F(REQ, u64, doubled, 0, 0) F(REQ, u64, stale, 0, 0)
+	F(REQ, u64, doubled, 0, 0) F(REQ, u64, stale, 0, 0) F(OPT, u32, load, 0, 0)                               \
+	L(OPT, drill_step, steps, 0, WIRE_DRILL_STEPS_MAX) L(OPT, drill_slice, slices, 0, WIRE_DRILL_SLICES_MAX)
 /* a drill that tribed began: jr: a role's API name, or all */
 #define ITEM_drill_run(F, I, L) \
-	F(REQ, time, started, 0, 0) F(REQ, str, jr, 1, 32) F(REQ, str, fault, 1, 32) F(REQ, u32, kills, 1, 100)
+	F(REQ, time, started, 0, 0) F(REQ, str, jr, 1, 32) F(REQ, str, fault, 1, 32) F(REQ, u32, kills, 1, 100) \
+	F(OPT, u32, load, 0, 100)
 /* a Jr as tribed sees it: its lead, and the processes that wait behind it. detections: what was noticed, by kind, ordered or not.
  * state: down starting up stopping killing backoff failed */
 #define ITEM_jr(F, I, L)                                                                                        \
@@ -325,9 +337,10 @@
 /* running: the one that was begun by drill.start and has not ended */
 #define RESULT_drills(F, I, L) L(REQ, drill, drills, 0, 64) I(OPT, drill_run, running)
 /* jr: absent or `all`: all four, kills times each. fault: kill by default. yes: needed outside --dev without `drills: true`.
- * The same request_id again is answered again, and begins nothing. */
+ * load: so many users meanwhile. The same request_id again is answered again, and begins nothing. */
 #define FIELDS_drill_start(F, I, L) \
-	F(OPT, str, jr, 1, 32) F(REQ, u32, kills, 1, 100) F(OPT, str, fault, 1, 32) F(OPT, flag, yes, 0, 0)
+	F(OPT, str, jr, 1, 32) F(REQ, u32, kills, 1, 100) F(OPT, str, fault, 1, 32) F(OPT, flag, yes, 0, 0) \
+	F(OPT, u32, load, 0, 100)
 #define RESULT_drill_start(F, I, L) I(REQ, drill_run, running)
 /* jr: absent for all. What had passed already is not in the list: tribed kills a Jr as soon as it sees it stopped. */
 #define FIELDS_fault_heal(F, I, L) F(OPT, str, jr, 1, 32)

@@ -199,13 +199,13 @@ static void on_drill_report(void *arg, struct chan_call *call, const void *msg)
 #define COPY_OPT(name)                   drill.name = m->name, drill.has_##name = m->has_##name;
 #define COPY(need, type, name, min, max) COPY_##need(name)
 #define NO_ITEM(need, item, name)
-#define NO_LIST(need, item, name, min, max)
-	ITEM_drill(COPY, NO_ITEM, NO_LIST)
+#define COPY_LIST(need, item, name, min, max) COPY_##need(name)
+	ITEM_drill(COPY, NO_ITEM, COPY_LIST)
 #undef COPY
 #undef COPY_REQ
 #undef COPY_OPT
 #undef NO_ITEM
-#undef NO_LIST
+#undef COPY_LIST
 		if (drills_add(c->tribe->drills, &drill, &fault) < 0)
 	{
 		chan_fail(call, &fault);

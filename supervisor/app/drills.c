@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define FILE_MAX (1u << 20) /* many times what DRILLS_KEPT of the largest take */
+#define FILE_MAX (2u << 20) /* many times what DRILLS_KEPT of the largest take */
 
 static const char *const verdicts[DRILLS_VERDICTS] = {"true", "false", "unknown"};
 
@@ -262,8 +262,11 @@ uint32_t drills_list(const struct drills *d, uint32_t limit, struct item_drill *
 {
 	uint32_t n = 0;
 
-	for (uint64_t i = d->added; i > oldest(d) && n < limit; i--)
-		out[n++] = d->ring[(i - 1) % DRILLS_KEPT]->item;
+	for (uint64_t i = d->added; i > oldest(d) && n < limit; i--) {
+		out[n] = d->ring[(i - 1) % DRILLS_KEPT]->item;
+		if (n++ > 0) /* the answer has to fit one packet */
+			out[n - 1].has_steps = out[n - 1].has_slices = false;
+	}
 	return n;
 }
 

@@ -14,12 +14,14 @@
 #define BEGUN_KEPT 16    /* request ids that are still known */
 #define EACH_MS    15000 /* one injection takes tribectl at most so long, then it gives up by itself */
 #define AROUND_MS  60000 /* and what is before and after them */
+#define LOAD_MS    60000u /* and what its users take until they have settled and tidied up */
 
 struct begun {
 	char request_id[WIRE_ID_MAX + 1];
 	int role; /* enum tr_role; -1: all */
 	int fault;
 	uint32_t kills;
+	uint32_t load; /* users meanwhile */
 	int64_t started_ms;
 };
 
@@ -42,7 +44,9 @@ static void show(const struct begun *b, struct item_drill_run *out)
 	*out = (struct item_drill_run){.started = b->started_ms,
 				       .jr = wire_s(whom(b)),
 				       .fault = wire_s(harm_kinds[b->fault].word),
-				       .kills = b->kills};
+				       .kills = b->kills,
+				       .has_load = true,
+				       .load = b->load};
 }
 
 static struct begun *last(struct runner *r)
@@ -89,18 +93,17 @@ static void on_late(void *arg)
 static int spawn(struct runner *r, const struct begun *b)
 {
 	const struct tr_paths *paths = r->tribe->launch.paths;
-	char words[16][4200], *argv[17];
+	char words[16][4200], *argv[17], kills[16], load[16];
 	const char *text[] = {"tribectl",     "--state", paths->state, "--runtime",
 			      paths->runtime, "drill",   "--jr",       b->role < 0 ? "all" : tr_roles[b->role].name,
-			      "--kills",      NULL,      "--fault",    harm_kinds[b->fault].word,
-			      "--yes"};
-	unsigned n = 0;
+			      "--kills",      kills,     "--fault",    harm_kinds[b->fault].word,
+			      "--yes",        "--load",  load};
+	unsigned n = 0, all = sizeof(text) / sizeof(*text) - (b->load == 0 ? 2 : 0);
 
-	for (; n < sizeof(text) / sizeof(*text); n++) { /* execve wants them writable */
-		if (text[n] == NULL)
-			(void)snprintf(words[n], sizeof(words[n]), "%" PRIu32, b->kills);
-		else
-			(void)snprintf(words[n], sizeof(words[n]), "%s", text[n]);
+	(void)snprintf(kills, sizeof(kills), "%" PRIu32, b->kills);
+	(void)snprintf(load, sizeof(load), "%" PRIu32, b->load);
+	for (; n < all; n++) { /* execve wants them writable */
+		(void)snprintf(words[n], sizeof(words[n]), "%s", text[n]);
 		argv[n] = words[n];
 	}
 	argv[n] = NULL;
@@ -114,7 +117,7 @@ static int understand(const struct runner *r, const struct msg_drill_start *m, s
 	const struct tribe *t = r->tribe;
 	bool all = !m->has_jr || (m->jr.n == 3 && memcmp(m->jr.p, "all", 3) == 0);
 
-	*b = (struct begun){.role = -1, .fault = HARM_KILL, .kills = m->kills};
+	*b = (struct begun){.role = -1, .fault = HARM_KILL, .kills = m->kills, .load = m->has_load ? m->load : 0};
 	if (!all && (b->role = tr_role_find(m->jr.p, m->jr.n)) < 0)
 		return tr_fault_set(fault, TR_EINVAL, "jr", "must be all, memory, integration, meta or executive");
 	if (m->has_fault && (b->fault = harm_find(m->fault.p, m->fault.n)) < 0)
@@ -147,13 +150,13 @@ int runner_start(struct runner *r, const struct msg_drill_start *msg, struct ite
 {
 	const struct begun *was = msg->common.has_request_id ? known(r, msg->common.request_id) : NULL;
 	struct begun b;
-	char text[96];
+	char text[96], users[32] = "";
 	int e;
 
 	if ((e = understand(r, msg, &b, fault)) < 0)
 		return e;
 	if (was != NULL) {
-		if (was->role != b.role || was->fault != b.fault || was->kills != b.kills)
+		if (was->role != b.role || was->fault != b.fault || was->kills != b.kills || was->load != b.load)
 			return tr_fault_set(fault, TR_EMISMATCH, "", "%s", tr_strerror(TR_EMISMATCH));
 		show(was, out);
 		return 0;
@@ -170,10 +173,14 @@ int runner_start(struct runner *r, const struct msg_drill_start *msg, struct ite
 		log_error("a drill did not start reason=\"%s\"", tr_strerror(e));
 		return tr_fault_set(fault, TR_EUNAVAILABLE, "", "tribectl could not be started");
 	}
-	(void)loop_timer_start(r->late, AROUND_MS + (uint64_t)EACH_MS * b.kills * (b.role < 0 ? TR_NROLES : 1), 0);
+	(void)loop_timer_start(
+		r->late,
+		AROUND_MS + (b.load > 0 ? LOAD_MS : 0u) + (uint64_t)EACH_MS * b.kills * (b.role < 0 ? TR_NROLES : 1), 0);
 	r->ring[r->count++ % BEGUN_KEPT] = b;
-	(void)snprintf(text, sizeof(text), "%s began: %s, %" PRIu32 " times", harm_kinds[b.fault].word, whom(&b),
-		       b.kills);
+	if (b.load > 0)
+		(void)snprintf(users, sizeof(users), ", under %" PRIu32 " users", b.load);
+	(void)snprintf(text, sizeof(text), "%s began: %s, %" PRIu32 " times%s", harm_kinds[b.fault].word, whom(&b),
+		       b.kills, users);
 	feed_word(r->tribe, EVENT_DRILL, text);
 	show(last(r), out);
 	return 0;

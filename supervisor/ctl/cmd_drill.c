@@ -13,7 +13,6 @@
 
 #define STORM_MAX   1000000 /* injections that are kept */
 #define WATCH_MS    2000    /* tribed's events begin by then, or the moments of detection stay unknown */
-#define REPORT_MS   2000    /* tribed takes the result by then, or it is only warned of */
 #define RATE        10.0    /* requests a second and user */
 #define AROUND_MS   1000    /* users are watched so long before the first injection and after the last one, */
 #define BETWEEN_MS  100     /* and between two of them */
@@ -115,69 +114,11 @@ static enum ctl_exit plan(struct drill *d, const struct ctl_args *a)
 }
 
 /* ---- the load ---- */
-
-/* The first line of a file; "" when there is none. */
-static void read_line(const char *path, char *out, size_t size)
-{
-	FILE *f = fopen(path, "re");
-
-	*out = '\0';
-	if (f == NULL)
-		return;
-	if (fgets(out, (int)size, f) == NULL)
-		*out = '\0';
-	out[strcspn(out, "\r\n")] = '\0';
-	(void)fclose(f);
-}
-
-static void on_config(void *arg, const void *res)
-{
-	const struct res_config *r = res;
-	char *path = arg;
-
-	for (uint32_t i = 0; i < r->settings.n; i++) {
-		const struct item_setting *s = &r->settings.v[i];
-
-		if (s->key.n == strlen("http.certificate") && memcmp(s->key.p, "http.certificate", s->key.n) == 0 &&
-		    s->value.n > 0)
-			tr_copy(path, CTL_PATH_MAX, s->value.p, s->value.n);
-	}
-}
-
-/* Where the API is, what it must show, and what opens it. */
-static enum ctl_exit find_api(struct drill *d, const struct ctl_args *a)
-{
-	const struct msg_config msg = {.common = {.has_request_id = false}};
-	const char *token = getenv("TRIBE_TOKEN"), *file = ctl_str(a, "token-file");
-	char certificate[CTL_PATH_MAX], path[CTL_PATH_MAX];
-	struct tr_fault fault;
-	int r;
-
-	if (!d->has_http) {
-		ctl_say(d->c, "the load speaks HTTP, and this tribe serves none");
-		return CTL_FAILED;
-	}
-	(void)snprintf(certificate, sizeof(certificate), "%s/certificate.pem", d->c->paths.state);
-	if (d->http_tls && (r = ctl_call(d->c, MSG_config, &msg, on_config, certificate, &fault)) < 0)
-		return ctl_complain(d->c, r, &fault);
-	if ((r = http_where(&d->where, d->http_address, d->http_tls ? certificate : NULL)) < 0) {
-		ctl_say(d->c, r == TR_ECONFIG ? "cannot read the certificate that the API shows"
-					      : "cannot make use of the API's address");
-		return CTL_FAILED;
-	}
-	(void)snprintf(path, sizeof(path), "%s/admin-token", d->c->paths.state);
-	if (file == NULL && token != NULL)
-		(void)snprintf(d->where.token, sizeof(d->where.token), "%s", token);
-	else if (d->http_tls)
-		read_line(file != NULL ? file : path, d->where.token, sizeof(d->where.token));
-	return CTL_DONE;
-}
-
 static enum ctl_exit start_load(struct drill *d, const struct ctl_args *a)
 {
 	struct load_cfg cfg = {
 		.where = &d->where, .id = d->id, .users = d->r.users, .rate = d->r.rate, .seed = d->r.seed};
-	enum ctl_exit e = find_api(d, a);
+	enum ctl_exit e = drill_find_api(d, a);
 	int r;
 
 	if (e != CTL_DONE)
@@ -333,46 +274,6 @@ static enum ctl_exit run(struct drill *d, const struct ctl_args *a)
 
 /* ---- the end ---- */
 
-/* Tribed keeps it; one that does not know how is only warned of. */
-static void tell(struct drill *d)
-{
-	struct report *r = &d->r;
-	struct report_figures f;
-	wire_str jrs[TR_NROLES];
-	struct msg_drill_report msg = {.id = wire_s(r->id),
-				       .started = r->started_ms,
-				       .finished = r->finished_ms,
-				       .fault = wire_s(harm_kinds[r->fault].word),
-				       .jrs = {.v = jrs},
-				       .seed = r->seed,
-				       .valid = wire_s(report_valid_words[r->valid]),
-				       .has_reason = r->reason[0] != '\0',
-				       .reason = wire_s(r->reason),
-				       .planned = (uint32_t)r->planned,
-				       .injected = (uint32_t)r->nrows};
-	const uint64_t *c = r->check.count;
-	struct tr_fault fault;
-	int e;
-
-	if (report_figures(r, -1, &f) < 0)
-		return;
-	for (int i = 0; i < TR_NROLES; i++)
-		if (r->roles[i])
-			jrs[msg.jrs.n++] = wire_s(tr_roles[i].api_name);
-	msg.recovered = (uint32_t)f.back;
-	msg.has_p50_ms = msg.has_p95_ms = msg.has_p99_ms = msg.has_max_ms = f.back > 0;
-	msg.p50_ms = f.p50, msg.p95_ms = f.p95, msg.p99_ms = f.p99, msg.max_ms = f.max;
-	msg.requests = r->check.ops;
-	msg.refused = c[CHECK_REFUSED], msg.failed = c[CHECK_FAILED], msg.lost = c[CHECK_LOST];
-	msg.doubled = c[CHECK_DOUBLED], msg.stale = c[CHECK_STALE];
-	e = drill_call(d, MSG_drill_report, &msg, REPORT_MS, &fault);
-	if (e < 0)
-		ctl_say(d->c, "warning: tribed did not take the result: %s",
-			e == TR_EMETHOD         ? "it is of an older version"
-			: fault.rule[0] != '\0' ? fault.rule
-						: tr_strerror(e));
-}
-
 static enum ctl_exit judge(struct drill *d)
 {
 	struct report *r = &d->r;
@@ -420,7 +321,7 @@ static enum ctl_exit finish(struct drill *d, const char *file, const char *html)
 	if ((e = judge(d)) != CTL_DONE)
 		return e;
 	drill_progress(d, "");
-	tell(d);
+	drill_tell(d);
 	wrote = drill_write(d, file, html);
 	if ((e = print(d)) != CTL_DONE)
 		return e;
@@ -453,6 +354,7 @@ enum ctl_exit cmd_drill(struct ctl *c, const struct ctl_args *a)
 	}
 	watch_stop(&d.watch);
 	load_free(&d.load);
+	drill_leave_api(&d);
 	http_where_free(&d.where);
 	free(d.order);
 	free(d.r.rows);

@@ -145,7 +145,7 @@ static const struct ctl_option drill_options[] = {
 	{"amount", 0, CTL_U32,    "N",         1, 4294967295,  0, "how much of it: slow: ms a turn, exit: the exit status"},
 	{"load",   0, CTL_U32,    "USERS",     1, 10000,       0, "so many users remember, read and ask over HTTP meanwhile; what they saw is judged"},
 	{"rate",   0, CTL_F64,    "N",         0.01, 10000,    0, "with --load: requests a second and user; 10 by default"},
-	{"token-file", 0, CTL_STR, "FILE",     1, 4000,        0, "with --load: the token of the API; by default $TRIBE_TOKEN, then admin-token of the state directory"},
+	{"token-file", 0, CTL_STR, "FILE",     1, 4000,        0, "with --load over TLS: the token of the API; by default $TRIBE_TOKEN, then admin-token of the state directory; where tokens are used and there is none: one that is made for the drill"},
 	{"slo-ms", 0, CTL_F64,    "MS",        0.001, 3e6,     0, "fail when one recovery took longer"},
 	{"seed",   0, CTL_U32,    "N",         0, 4294967295,  0, "the order again of an earlier drill"},
 	{"report", 0, CTL_STR,    "FILE",      1, 4000,        0, "write the report as JSON, and beside it FILE.html"},

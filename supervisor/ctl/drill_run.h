@@ -1,5 +1,5 @@
-/* One run of `tribectl drill`: what its three files share. cmd_drill.c plans and ends it, drill_inject.c does the harm
- * and waits for the recovery, drill_show.c prints it. */
+/* One run of `tribectl drill`: what its files share. cmd_drill.c plans and ends it, drill_inject.c does the harm
+ * and waits for the recovery, drill_api.c and drill_tell.c are about the API and tribed, drill_show.c prints it. */
 #ifndef SUPERVISOR_CTL_DRILL_RUN_H
 #define SUPERVISOR_CTL_DRILL_RUN_H
 #include "common/base/text.h"
@@ -24,6 +24,7 @@ struct drill {
 	struct watch *watch; /* NULL: tribed's events could not be heard */
 	struct load *load;   /* NULL: none */
 	struct http_where where;
+	char token_name[80]; /* of the load's own token; "": it has none */
 	/* the last status */
 	struct drill_seen seen[TR_NROLES];
 	bool operational, has_http, http_tls;
@@ -41,6 +42,11 @@ int drill_steady(struct drill *d, uint32_t watch_ms, struct tr_fault *fault);
 enum ctl_exit drill_inject(struct drill *d, int target);
 /* Looks up who noticed what when, for rows that do not know it yet. */
 void drill_notices(struct drill *d);
+/* Where the API is, what it must show, and what opens it. */
+enum ctl_exit drill_find_api(struct drill *d, const struct ctl_args *a);
+void drill_leave_api(struct drill *d); /* revokes what was made for the load */
+/* Tribed keeps it; one that does not know how is only warned of. */
+void drill_tell(struct drill *d);
 /* A call to tribed that Ctrl-C does not end. */
 int drill_call(struct drill *d, enum wire_msg_id id, const void *msg, uint32_t timeout_ms, struct tr_fault *fault);
 

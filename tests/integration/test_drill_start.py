@@ -68,6 +68,27 @@ class Begun(TribeCase):
         self.assertIn("kill began: meta_jr, 2 times", told(self.tribe))
         self.assertEqual(wait_for(lambda: runner(self.tribe) == 0, "its process has left"), True)
 
+    def test_under_users(self):
+        before = len(self.tribe.get(DRILLS).json()["drills"])
+        answer = begin(self.tribe, "users", jr="memory", kills=2, load=4)
+        self.assertEqual((answer.status, answer.json()["running"]["load"]), (202, 4), answer)
+        other = begin(self.tribe, "users", jr="memory", kills=2, load=5)
+        self.assertEqual((other.status, problem_of(other)["type"]), (422, "urn:tribe:problem:key_reused"))
+        self.assertIn("kill began: memory_jr, 2 times, under 4 users", told(self.tribe))
+        last = ended(self.tribe, before + 1)[0]
+        self.assertEqual((last["load"], last["valid"], last["failed"], last["lost"], last["doubled"]), (4, "true", 0, 0, 0), last)
+        self.assertGreater(last["requests"], 20)
+        self.assertEqual([s["jr"] for s in last["steps"]], ["memory_jr"] * 2)
+        self.assertAlmostEqual(max(s["ms"] for s in last["steps"]), last["max_ms"], places=3)
+        self.assertGreater(len(last["slices"]), 5)
+        self.assertTrue(all(0 < s["p50_ms"] <= s["p99_ms"] <= s["max_ms"] for s in last["slices"]), last["slices"])
+        wait_for(lambda: running(self.tribe) is None, "its process has left")
+        self.assertEqual(begin(self.tribe, jr="meta", kills=1).status, 202)
+        two = ended(self.tribe, before + 2)[:2]
+        self.assertEqual(["steps" in d and d["steps"] is not None for d in two], [True, False], "the newest alone says all")
+        self.assertIsNone(two[0].get("slices"))
+        self.assertEqual(two[0]["load"], 0)
+
     def test_one_at_a_time_and_once_for_a_key(self):
         before = len(self.tribe.get(DRILLS).json()["drills"])
         first = begin(self.tribe, "one", jr="integration", kills=20)
@@ -87,7 +108,7 @@ class Begun(TribeCase):
     def test_refused(self):
         for body, status, words in (({}, 422, "kills"), ({"kills": 0}, 422, "kills"), ({"kills": 101}, 422, "kills"), ({"kills": 1, "jr": "chief"}, 422, "jr"),
                                     ({"kills": 1, "fault": "tickle"}, 422, "fault"), ({"kills": 1, "fault": "supervisor-kill"}, 422, "fault"),
-                                    ({"kills": 1, "fault": "spin"}, 403, "drills: true"), ({"kills": 1, "load": 5}, 422, "load")):
+                                    ({"kills": 1, "fault": "spin"}, 403, "drills: true"), ({"kills": 1, "load": 101}, 422, "load"), ({"kills": 1, "load": -1}, 422, "load"), ({"kills": 1, "token": "x"}, 422, "token")):
             answer = begin(self.tribe, **body)
             self.assertEqual(answer.status, status, answer)
             self.assertIn(words, problem_of(answer)["detail"])
@@ -110,6 +131,28 @@ class Begun(TribeCase):
         self.assertEqual(answer.json()["running"]["jr"], "all")
         wait_for(lambda: running(self.tribe) is None, "it is over")
         self.assertEqual(len(self.tribe.get(DRILLS).json()["drills"][0]["jrs"]), 4)
+
+
+class Tokens(unittest.TestCase):
+    def test_its_users_get_in_where_tokens_are_used(self):
+        with Tribe() as tribe:
+            token = tribe.post("/api/v1/tokens", {"name": "ops", "scopes": ["admin"]}).json()["token"]
+            who = {"Authorization": "Bearer " + token}
+            names = lambda: [t["name"] for t in tribe.get("/api/v1/tokens", headers=who).json()["tokens"]]  # noqa: E731
+            self.assertEqual(tribe.post(DRILLS, {"jr": "executive", "kills": 3, "load": 3}, headers=who).status, 202)
+            lent = wait_for(lambda: [n for n in names() if n != "ops"], "the load has a token of its own")
+            self.assertTrue(lent[0].startswith("drill-"), lent)
+            last = wait_for(lambda: tribe.get(DRILLS, headers=who).json()["drills"], "it is over")[0]
+            self.assertEqual((last["valid"], last["failed"]), ("true", 0), last)
+            self.assertGreater(last["requests"], 10)
+            wait_for(lambda: names() == ["ops"], "what was lent is gone")
+
+    def test_where_none_are_used_none_is_made(self):
+        with Tribe() as tribe:
+            self.assertEqual(begin(tribe, jr="meta", kills=2, load=4).status, 202)
+            last = ended(tribe)[0]
+            self.assertEqual(last["valid"], "true", last)
+            self.assertEqual(tribe.get("/api/v1/tokens").json()["tokens"], [])
 
 
 class Leaving(unittest.TestCase):

@@ -452,6 +452,31 @@ static void a_long_drill_is_a_small_page(void **state)
 	buf_free(&b);
 }
 
+/* By when they were sent; what had no answer has no latency, what came too late is of the last slice. */
+static void latency_is_sliced(void **state)
+{
+	struct report r = good_report(); /* nine requests in the first tenth of a second of two */
+	struct report_slice s[20];
+
+	(void)state;
+	(void)op(OP_ASK, HISTORY_NO_KEY, 150, 159, OP_GOOD);
+	(void)op(OP_ASK, HISTORY_NO_KEY, 199, 202, OP_GOOD);
+	(void)op(OP_ASK, HISTORY_NO_KEY, 160, 167, OP_GOOD);
+	(void)op(OP_ASK, HISTORY_NO_KEY, 161, 0, OP_OPEN);
+	(void)op(OP_ASK, HISTORY_NO_KEY, 5000, 5004, OP_GOOD);
+	assert_int_equal(report_slices(&r, s, 20), 0);
+	assert_int_equal(s[0].n, 9);
+	assert_true(s[0].p50 == 5 && s[0].max == 10);
+	assert_int_equal(s[1].n, 3);
+	assert_true(s[1].p50 == 7 && s[1].p99 == 9 && s[1].max == 9);
+	for (int i = 2; i < 19; i++)
+		assert_int_equal(s[i].n, 0);
+	assert_int_equal(s[19].n, 1);
+	r.history = NULL;
+	assert_int_equal(report_slices(&r, s, 20), 0);
+	assert_int_equal(s[0].n, 0);
+}
+
 /* A drill without anything in it: no division by nothing. */
 static void an_empty_drill_has_reports(void **state)
 {
@@ -492,6 +517,7 @@ int main(void)
 		cmocka_unit_test(json_has_the_journal),
 		cmocka_unit_test(the_page_is_closed_in_itself),
 		cmocka_unit_test(a_long_drill_is_a_small_page),
+		cmocka_unit_test(latency_is_sliced),
 		cmocka_unit_test(an_empty_drill_has_reports),
 	};
 

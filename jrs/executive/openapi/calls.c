@@ -270,7 +270,7 @@ static const struct call_doc doc_api_post_drills = {
 		"inside a "
 		"Jr want that setting in any case (403).",
 	.body = MSG_drill_start,
-	.example = "{\"jr\":\"meta\",\"kills\":1,\"fault\":\"kill\",\"yes\":true}",
+	.example = "{\"jr\":\"meta\",\"kills\":1,\"fault\":\"kill\",\"load\":5,\"yes\":true}",
 	.answers = {{.status = 202, .what = "It has begun", .result = MSG_drill_start}},
 };
 

@@ -373,7 +373,7 @@ int http_send(struct http *c, const char *method, const char *target, const char
 	buf_clear(&c->body);
 	(void)buf_printf(b, "%s %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: tribectl-drill\r\nAccept: application/json\r\n",
 			 method, target, c->where->host);
-	if (c->where->token[0] != '\0' && c->where->tls != NULL)
+	if (c->where->token[0] != '\0')
 		(void)buf_printf(b, "Authorization: Bearer %s\r\n", c->where->token);
 	if (key != NULL)
 		(void)buf_printf(b, "Idempotency-Key: %s\r\n", key);

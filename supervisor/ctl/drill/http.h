@@ -14,7 +14,8 @@
 struct http_where {
 	struct sockaddr_storage address;
 	char host[HTTP_HOST_MAX];   /* for the Host header */
-	char token[HTTP_TOKEN_MAX]; /* sent as a bearer token, over TLS alone; empty: none */
+	char token[HTTP_TOKEN_MAX]; /* sent as a bearer token; empty: none. Without TLS only one that dies with the
+				       drill */
 	void *tls;                  /* SSL_CTX, owned; NULL: plain */
 };
 /* address: as in status.http_address ("127.0.0.1:8000", "[::]:443"); one that means all interfaces is reached over

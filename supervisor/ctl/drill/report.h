@@ -82,6 +82,13 @@ struct report_latency {
 	double p50, p99, max; /* hold when n > 0 */
 };
 int report_latency(const struct report *r, int kind, struct report_latency *out); /* 0 or TR_ENOMEM */
+/* The load's requests sorted into n slices of equal time by when they were sent; each slice's share that had an answer.
+ */
+struct report_slice {
+	size_t n;
+	double p50, p99, max; /* ms; hold when n > 0 */
+};
+int report_slices(const struct report *r, struct report_slice *out, size_t n); /* 0 or TR_ENOMEM */
 /* Fills valid and reason. False before unknown: what was seen to be wrong stays wrong. 0 or TR_ENOMEM. */
 int report_judge(struct report *r);
 

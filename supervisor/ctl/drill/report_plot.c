@@ -104,67 +104,39 @@ static void dots(const struct plot *p)
 					 x_at(p, h->ops[i].sent_ns), y_at(p, op_ms(&h->ops[i])));
 }
 
-static void line(const struct plot *p, const char *what, const double *v)
+static double slice_value(const struct report_slice *s, int which)
+{
+	return s->n == 0 ? -1 : which == 0 ? s->max : which == 1 ? s->p99 : s->p50;
+}
+
+static void line(const struct plot *p, const char *what, const struct report_slice *slices, int which)
 {
 	bool open = false;
 
 	(void)buf_printf(p->out, "<path class=\"%s\" d=\"", what);
 	for (size_t i = 0; i < p->bins; i++) {
-		double x = LEFT + (WIDTH - LEFT - 8) * ((double)i + 0.5) / (double)p->bins;
+		double x = LEFT + (WIDTH - LEFT - 8) * ((double)i + 0.5) / (double)p->bins,
+		       v = slice_value(&slices[i], which);
 
-		if (v[i] < 0) {
+		if (v < 0) {
 			open = false;
 			continue;
 		}
-		(void)buf_printf(p->out, "%c%.1f %.1f", open ? 'L' : 'M', x, y_at(p, v[i]));
+		(void)buf_printf(p->out, "%c%.1f %.1f", open ? 'L' : 'M', x, y_at(p, v));
 		open = true;
 	}
 	(void)buf_puts(p->out, "\"/>");
 }
 
-static size_t bin_of(const struct plot *p, const struct op *op)
-{
-	double s = (double)(op->sent_ns - p->r->began_ns) / 1e9;
-	size_t b = op->sent_ns < p->r->began_ns ? 0 : (size_t)(s / p->seconds * (double)p->bins);
-
-	return b < p->bins ? b : p->bins - 1;
-}
-
-/* Requests sorted into slices of equal time: counted, placed, each slice sorted. */
 static int slices(const struct plot *p)
 {
-	const struct history *h = p->r->history;
-	double *v = calloc(h->nops, sizeof(*v)), p50[BINS_MAX], p99[BINS_MAX], longest[BINS_MAX];
-	size_t start[BINS_MAX + 1] = {0}, at[BINS_MAX];
+	static const char *const what[] = {"longest", "p99", "p50"};
+	struct report_slice v[BINS_MAX];
+	int e = report_slices(p->r, v, p->bins);
 
-	if (v == NULL)
-		return TR_ENOMEM;
-	for (size_t i = 0; i < h->nops; i++)
-		start[bin_of(p, &h->ops[i]) + 1] += h->ops[i].done_ns != 0;
-	for (size_t b = 0; b < p->bins; b++) {
-		at[b] = start[b];
-		start[b + 1] += start[b];
-	}
-	for (size_t i = 0; i < h->nops; i++)
-		if (h->ops[i].done_ns != 0)
-			v[at[bin_of(p, &h->ops[i])]++] = op_ms(&h->ops[i]);
-	for (size_t b = 0; b < p->bins; b++) {
-		size_t n = start[b + 1] - start[b];
-		double *slice = &v[start[b]];
-
-		p50[b] = p99[b] = longest[b] = -1;
-		if (n == 0)
-			continue;
-		stats_sort(slice, n);
-		p50[b] = stats_quantile(slice, n, 0.5);
-		p99[b] = stats_quantile(slice, n, 0.99);
-		longest[b] = slice[n - 1];
-	}
-	free(v);
-	line(p, "longest", longest);
-	line(p, "p99", p99);
-	line(p, "p50", p50);
-	return 0;
+	for (int i = 0; e == 0 && i < 3; i++)
+		line(p, what[i], v, i);
+	return e;
 }
 
 static double top_of(const struct report *r)
