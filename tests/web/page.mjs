@@ -1,5 +1,7 @@
 // Clicks through the page as a person would, in Chromium: node page.mjs BASE TOOLS OUT
 // BASE: the tribe's address; TOOLS: a directory with node_modules; OUT: where screenshots go. Ends with 0 when all is well.
+// STEPS: a regular expression of the steps to take; all by default. KEYED: the address of a tribe with keys of governance; KEYS: where these lie; WITH_TRIBECTL: a directory with a tribectl of that tribe's.
+import { execFileSync } from "node:child_process";
 import { createRequire } from "node:module";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -8,6 +10,7 @@ const [, , BASE, TOOLS, OUT] = process.argv;
 const load = createRequire(join(TOOLS, "package.json"));
 const { chromium } = load("playwright-core");
 const AXE = readFileSync(load.resolve("axe-core/axe.min.js"), "utf8");
+const { KEYED, KEYS, WITH_TRIBECTL } = process.env;
 const PATIENCE = 20000;
 const JRS = ["memory_jr", "executive_jr", "integration_jr", "meta_jr"];
 const DESKTOP = { width: 1440, height: 900 }, PHONE = { width: 390, height: 844 };
@@ -20,31 +23,38 @@ function check(truth, what) {
 	if (!truth) throw new Error(what);
 }
 
-async function api(path, body, token) {
+async function api(path, body, token, base = BASE) {
 	const bearer = token ? { Authorization: `Bearer ${token}` } : {};
 	const init = body === undefined ? { headers: bearer } : { method: "POST", headers: { "Content-Type": "application/json", ...bearer }, body: JSON.stringify(body) };
-	const answer = await fetch(BASE + path, init);
+	const answer = await fetch(base + path, init);
 	return { status: answer.status, headers: answer.headers, json: await answer.json().catch(() => null) };
 }
 
-function watch(page, name) {
+async function until(truth, what) {
+	for (const end = Date.now() + PATIENCE; !truth(); await new Promise((done) => setTimeout(done, 20))) check(Date.now() < end, what);
+}
+
+/** A line of a shell's, as somebody at the keyed tribe's terminal types it, in KEYS. */
+const shell = (line) => execFileSync("/bin/sh", ["-ec", line], { cwd: KEYS, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"], timeout: 30000, env: { ...process.env, PATH: `${WITH_TRIBECTL}:${process.env.PATH}` } });
+
+function watch(page, name, base = BASE) {
 	page.setDefaultTimeout(PATIENCE);
 	page.on("pageerror", (e) => wrong.push(`${name}: ${e.stack}`));
-	page.on("request", (r) => new URL(r.url()).origin === new URL(BASE).origin || wrong.push(`${name}: asks ${r.url()}`));
+	page.on("request", (r) => new URL(r.url()).origin === new URL(base).origin || wrong.push(`${name}: asks ${r.url()}`));
 	page.on("console", (m) => {
 		if (m.type() !== "error" && m.type() !== "warning") return;
 		const url = m.location().url;
-		if (away && url.startsWith(BASE) && /Failed to load resource: net::ERR_/.test(m.text())) return;
+		if (away && url.startsWith(base) && /Failed to load resource: net::ERR_/.test(m.text())) return;
 		if (expected !== 0 && m.text().includes(`status of ${expected}`)) return;
 		wrong.push(`${name}: ${m.text()} ${url}`);
 	});
 }
 
-async function open(browser, name, options, path = "/") {
+async function open(browser, name, options, path = "/", base = BASE) {
 	const context = await browser.newContext(options);
 	const page = await context.newPage();
-	watch(page, name);
-	const answer = await page.goto(BASE + path);
+	watch(page, name, base);
+	const answer = await page.goto(base + path);
 	check(answer.status() === 200, `${path} is ${answer.status()}`);
 	return page;
 }
@@ -56,13 +66,14 @@ const alive = (page) => page.waitForFunction((jrs) => jrs.every((jr) => {
 }), JRS);
 
 async function axe(page, name) {
+	const began = Date.now();
 	await page.evaluate(AXE); // by the debugger: the page's own policy would refuse a script of ours
-	// of what is made alike a hundred times, some: the third call of a group and later ones, old events
-	const alike = [["article.call ~ article.call ~ article.call"], [".feed li:nth-child(n+8)"], [".col:nth-child(n+4)"]];
+	// of what is made alike a hundred times, some: old events, columns
+	const alike = [[".feed li:nth-child(n+8)"], [".col:nth-child(n+4)"]];
 	const { violations } = await page.evaluate((exclude) => window.axe.run({ exclude }, { resultTypes: ["violations"], preload: false }), alike);
 	const lines = violations.map((v) => `${v.impact} ${v.id}: ${v.nodes.length} times, first ${v.nodes[0].target} ${(v.nodes[0].any[0] || v.nodes[0].all[0] || v.nodes[0].none[0] || {}).message || ""}`);
-	check(!violations.some((v) => v.impact === "serious" || v.impact === "critical"), `axe, ${name}:\n${lines.join("\n")}`);
-	return lines.map((line) => `${name}: ${line}`);
+	if (process.env.TIMES) console.log(`  axe ${name} ${Date.now() - began} ms`);
+	check(violations.length === 0, `axe, ${name}:\n${lines.join("\n")}`);
 }
 
 async function shoot(page, name, whole = true) {
@@ -144,24 +155,109 @@ const steps = {
 		await page.getByRole("button", { name: "Write it down" }).click();
 		await page.locator("#decisions li").getByText("The kettle stays blue.").waitFor();
 	},
-	async "a drill runs and its result is seen"({ page }) {
-		await page.selectOption("#drill-jr", "integration");
+	async "a drill runs under users, and its plot is seen"({ page }) {
+		const run = page.getByRole("button", { name: "Run the drill" });
+		await page.selectOption("#drill-jr", "memory");
 		await page.fill("#drill-kills", "2");
-		await page.getByRole("button", { name: "Run the drill" }).click();
+		await page.fill("#drill-load", "101");
+		await run.click();
+		check(await page.locator("#drill-load").evaluate((el) => !el.checkValidity()), "no more than a hundred users");
+		await page.fill("#drill-load", "3");
+		await run.click();
+		await page.locator("#drill-progress .runs").getByText("under 3 users").waitFor();
 		await page.locator("#drill-list [data-drill]").first().waitFor();
 		const drill = (await api("/api/v1/drills?limit=5")).json.drills[0];
-		check(drill.injected === 2 && drill.recovered === 2 && drill.jrs.join() === "integration_jr", `two kills, two recoveries: ${JSON.stringify(drill)}`);
+		check(drill.injected === 2 && drill.recovered === 2 && drill.jrs.join() === "memory_jr" && drill.load === 3 && drill.requests > 0, `two kills, two recoveries, three users: ${JSON.stringify(drill)}`);
+		check(drill.steps.length === 2 && drill.slices.length > 5, "what a plot is made of");
 		check((await page.locator("#drill-list [data-drill]").first().textContent()).includes("2 of 2"), "the table shows it");
-		check(await page.locator("#drill-list .latency li").count() >= 3, "and the latencies");
+		check((await page.locator("#drill-last .sum").textContent()).includes("under 3 users"), "the report says under how many users");
+		check(await page.locator("#drill-last .latency li").count() >= 3, "and the latencies");
+		check(await page.locator("#drill-last .plot canvas").count() === 1, "and the plot");
+		check(await page.locator("#drill-last .plot canvas").evaluate((c) => new Set(new Uint32Array(c.getContext("2d").getImageData(0, 0, c.width, c.height).data.buffer)).size > 20), "with something in it");
+		await page.locator("#drill-last summary").click();
+		const rows = await page.locator("#drill-last tbody tr").allTextContents();
+		check(rows.length === 2 && rows.every((r) => /Memory Jr.*ms(after .* ms \((exit|promote)\)|by nobody)/.test(r)), `each blow and who noticed: ${rows.join(" | ")}`);
 		await page.locator("#recoveries summary").click();
 		await page.locator("#recoveries tbody tr").nth(1).waitFor();
-		check(await page.locator("#recoveries canvas").count() === 1, "and the plot");
+		check(await page.locator("#recoveries canvas").count() === 1, "and how long the role was away");
 		await page.waitForFunction(() => !document.querySelector("#drill-form button").disabled);
 		expected = 403;
 		await page.selectOption("#drill-fault", "spin"); // needs a setting that this tribe does not have
-		await page.getByRole("button", { name: "Run the drill" }).click();
+		await run.click();
 		await page.locator("#drill-progress .error").getByText("drills: true").waitFor();
 		expected = 0;
+	},
+	async "a takeover that was quicker than anybody saw is told as such"({ browser }) {
+		const page = await open(browser, "unseen", { viewport: DESKTOP });
+		await alive(page);
+		const at = new Date(Date.now() + 1000).toISOString(), event = (kind, generation, detail) => ({ seq: 1, at, kind, jr: "meta_jr", pid: 7, generation, detail });
+		const told = await page.evaluate(async (events) => {
+			const { drillEvent } = await import("/assets/drills.js");
+			const first = () => document.querySelector("#recoveries tbody tr")?.textContent || "";
+			const seen = [];
+			for (const e of events) {
+				drillEvent(e, true);
+				seen.push(first());
+			}
+			return seen;
+		}, [event("drill", 900, "signal 9 (Killed)"), event("ready", 901, "after 5 ms"), event("exit", 900, "signal 9 (Killed), cause: drill, the role was away for 0.12 ms")]);
+		check(/not known.*before its death was noticed/.test(told[1]), `it led, and nobody knew: ${told[1]}`);
+		check(/0\.12 ms.*before its death was noticed/.test(told[2]), `the death tells how long: ${told[2]}`);
+		await page.context().close();
+	},
+	async "governance without keys: one objects, and it is kept"({ page }) {
+		await page.locator("#no-keys").getByText("No keys are configured").waitFor();
+		check((await page.locator('[data-constant="half_life_ms"]').textContent()).includes("7 days"), "the constants as they are");
+		check((await api("/api/v1/governance", { id: "web-act", act: "designate", memory: "web-2", confirm: "web-2", reason: "All the rest hangs on it." })).status === 202, "an act is asked for");
+		await page.reload();
+		const act = page.locator('[data-act="web-act"]');
+		await act.getByText("All the rest hangs on it.").waitFor();
+		check(/takes effect in (1 d|23 h 59 min)/.test(await act.locator(".clock").textContent()), "how long there is to object");
+		await act.locator("summary").click();
+		await act.getByLabel("Why not").fill("<b>Let us talk</b> first.");
+		await act.getByRole("button", { name: "Object" }).click();
+		await page.locator("#acts-board li").getByText("<b>Let us talk</b> first.").waitFor();
+		check(await page.locator("#acts-board li .outcome").first().textContent() === "stopped", "it is stopped");
+		check(await page.locator("#acts article").count() === 0, "and waits no more");
+		check((await api("/api/v1/governance/web-act")).json.state === "stopped", "the tribe says so, too");
+	},
+	async "governance with keys: the lines that are shown stop an act"({ browser }) {
+		const archive = (await api("/api/v1/governance", undefined, undefined, KEYED)).json.archive, names = ["war_chief", "peace_chief", "medicine_woman"];
+		const sign = (id, act, keys) => keys.map((key, i) => `tribectl sign --key ${key}.pem ${i > 0 ? `${id}.json` : `--archive ${archive} --reason 'why ${id}' --id ${id} --out ${id}.json ${act}`}`).join(" && ");
+		check((await api("/api/v1/memories", { id: "oath", content: "We keep our promises.", sacred: true }, undefined, KEYED)).status === 201, "a sacred memory");
+		shell(`${sign("hot", "constants base=41 half_life_ms=432000000", names.slice(0, 2))} && tribectl governance submit hot.json`);
+		shell(`${sign("alone", "constants k=20", names.slice(0, 1))} && { tribectl governance submit alone.json || true; }`);
+		shell(`${sign("gone", "delete oath", names)} && tribectl governance submit gone.json`);
+		const page = await open(browser, "keyed", { colorScheme: "light", viewport: DESKTOP }, "/", KEYED);
+		const act = page.locator('[data-act="hot"]');
+		await act.getByText("Base 40° → 41°").waitFor();
+		check((await act.locator(".signed").textContent()).includes("2 of 3; it takes 2"), "its signatures");
+		check(await act.locator(".seals .has").count() === 2 && (await act.locator(".seals li").nth(2).textContent()).includes("Medicine Woman has not signed"), "and who has not signed");
+		check((await page.locator('[data-constant="base"]').textContent()).includes("41°?"), "the constant it would change");
+		check((await page.locator("#acts-board").textContent()).includes("it takes two of the three keys"), "the refusal and why");
+		await act.locator("summary").click();
+		await act.getByLabel("Why not").fill("It's too hot; let us talk first.");
+		await axe(page, "governance, light");
+		const lines = (await act.locator(".command code").textContent()).replace("YOUR_KEY.pem", "medicine_woman.pem");
+		check(!/BEGIN|PRIVATE/.test(lines) && await page.locator("input[type=file]").count() === 0, "no private key is asked for");
+		shell(lines);
+		await page.reload();
+		await page.locator("#acts-board li").getByText("It's too hot; let us talk first.").waitFor();
+		await page.locator('[data-act="hot"]').waitFor({ state: "detached" });
+		// what was signed elsewhere is brought to the page
+		shell(`tribectl sign --key war_chief.pem --archive ${archive} --reason 'Not this one.' --out no2.json object gone`);
+		await page.locator("#bring summary").click();
+		await page.fill("#envelope", readFileSync(join(KEYS, "war_chief.pem"), "utf8"));
+		check(await page.locator("#envelope").inputValue() === "" && await page.locator("#bring button").isDisabled(), "a private key is thrown away");
+		await page.fill("#envelope", "{}");
+		check(await page.locator("#bring button").isDisabled(), "and what is no envelope cannot be sent");
+		await page.fill("#envelope", readFileSync(join(KEYS, "no2.json"), "utf8"));
+		await page.getByText("object gone: Not this one. (1 signature)").waitFor();
+		await page.getByRole("button", { name: "Submit it" }).click();
+		await page.locator("#acts-board li").getByText("Not this one.").waitFor();
+		await page.emulateMedia({ colorScheme: "dark" });
+		await axe(page, "governance, dark");
+		await page.context().close();
 	},
 	async "a killed Jr's beat comes back"({ page }) {
 		for (const jr of ["integration_jr", "executive_jr"]) {
@@ -180,14 +276,20 @@ const steps = {
 		away = false;
 	},
 	async "keys alone are enough"({ page }) {
-		await page.evaluate(() => {
-			scrollTo(0, 0);
-			document.activeElement.blur();
-		});
+		check((await api("/api/v1/governance", { id: "web-keys", act: "designate", memory: "web-1", confirm: "web-1", reason: "For the one at the keyboard." })).status === 202, "an act is asked for");
+		await page.evaluate(() => scrollTo(0, 0));
 		await page.reload();
 		await alive(page);
+		await page.locator('[data-act="web-keys"]').waitFor();
+		await page.locator("#drill-list [data-drill]").first().waitFor();
+		await page.locator("#decisions li").first().waitFor();
+		await page.evaluate(() => {
+			document.activeElement.blur();
+			globalThis.walked = new Set();
+			document.addEventListener("focusin", (e) => globalThis.walked.add(e.target));
+		});
 		const seen = [], blind = [];
-		for (let i = 0; i < 150; i++) {
+		for (let i = 0; i < 200; i++) {
 			await page.keyboard.press("Tab");
 			const at = await page.evaluate(() => {
 				const el = document.activeElement, style = getComputedStyle(el);
@@ -199,8 +301,20 @@ const steps = {
 		}
 		check(seen[0].includes("Skip to the content"), `the first stop is the skip link: ${seen[0]}`);
 		check(seen.at(-1).includes("metrics"), `the last link is reached: ${seen.join(" | ")}`);
-		check(seen.some((s) => s.includes("question")) && seen.some((s) => s.includes("drill-kills")), "forms are reached");
 		check(blind.length === 0, `focus is not seen on: ${blind.join(" | ")}`);
+		const missed = await page.evaluate(() => [...document.querySelectorAll("a[href], button, input, select, textarea, summary, [tabindex='0']")]
+			.filter((el) => el.checkVisibility() && !el.disabled && el.closest("dialog:not([open])") === null && !globalThis.walked.has(el)).map((el) => `${el.tagName} ${el.id || el.textContent.trim().slice(0, 30)}`));
+		check(missed.length === 0, `never reached: ${missed.join(" | ")}`);
+		const act = page.locator('[data-act="web-keys"]');
+		await act.locator("summary").focus();
+		for (const key of ["Enter", "Tab"]) await page.keyboard.press(key);
+		await page.keyboard.type("By keys.");
+		await page.keyboard.press("Enter");
+		await page.locator("#acts-board li").getByText("By keys.").waitFor();
+		check(await page.evaluate(() => document.activeElement.id) === "acts-board", "the focus goes where the act went");
+		await page.locator("#votes [data-vote] summary").first().focus();
+		await page.keyboard.press("Enter");
+		await page.locator("#votes [data-vote] .ballots li").nth(3).waitFor();
 		await page.locator("#token-open").focus();
 		await page.keyboard.press("Enter");
 		check(await page.locator("#token-value").evaluate((el) => document.activeElement === el || el.closest("dialog").open), "the dialog opens");
@@ -209,6 +323,35 @@ const steps = {
 		await page.locator("#theme").press("Enter");
 		check(await page.evaluate(() => document.documentElement.dataset.theme) === "light", "the switch works");
 		await page.locator("#theme").press("Enter");
+		return `${seen.length} stops`;
+	},
+	async "what it cannot know it does not show"({ browser, page: whole }) {
+		const page = await open(browser, "away", { colorScheme: "dark", viewport: DESKTOP });
+		await alive(page);
+		await page.waitForFunction(() => /operational/.test(document.querySelector("#lead").textContent));
+		away = true;
+		await page.route("**/api/**", (route) => route.abort("connectionrefused"));
+		await page.locator("#lead").getByText("What stands here is from").waitFor();
+		await page.locator("#trouble").getByText("The tribe cannot be reached.").waitFor();
+		check(await page.evaluate(() => document.body.hasAttribute("data-stale")), "it is marked as old");
+		await axe(page, "away");
+		await page.unroute("**/api/**");
+		await page.waitForFunction(() => !document.body.hasAttribute("data-stale") && document.querySelector("#trouble").hidden);
+		away = false;
+		// too many calls: it waits as long as it is told to, and says so
+		const calls = [];
+		expected = 429;
+		await page.route("**/api/v1/*", (route) => {
+			calls.push(Date.now());
+			return route.fulfill({ status: 429, headers: { "Retry-After": "3" }, contentType: "application/problem+json", body: '{"type":"urn:tribe:problem:rate","title":"too many requests","status":429,"detail":"more than 5 a second"}' });
+		});
+		await page.locator("#trouble").getByText("the page waits 3 s").waitFor();
+		await until(() => calls.some((at, i) => i > 0 && at - calls[i - 1] > 2500), "it keeps quiet for longer than between two of its usual calls");
+		await page.unroute("**/api/v1/*");
+		await page.waitForFunction(() => document.querySelector("#trouble").hidden);
+		expected = 0;
+		await page.context().close();
+		await whole.bringToFront();
 	},
 	async "a token stays in its tab"({ page }) {
 		await page.click("#token-open");
@@ -223,11 +366,12 @@ const steps = {
 		check(await page.evaluate(() => sessionStorage.getItem("tribe-token")) === null, "forgotten");
 	},
 	async "everybody can read it"({ browser, page }) {
-		const lesser = await axe(page, "dark");
+		await axe(page, "dark");
 		await shoot(page, "dark");
 		for (const [name, options, path] of [
 			["light", { colorScheme: "light", viewport: DESKTOP }, "/"],
 			["phone", { colorScheme: "dark", viewport: PHONE, deviceScaleFactor: 2, hasTouch: true, isMobile: true }, "/"],
+			["phone-light", { colorScheme: "light", viewport: PHONE, deviceScaleFactor: 2, hasTouch: true, isMobile: true }, "/"],
 			["docs-dark", { colorScheme: "dark", viewport: DESKTOP }, "/docs"],
 			["docs-phone", { colorScheme: "light", viewport: PHONE, deviceScaleFactor: 2, hasTouch: true, isMobile: true }, "/docs"],
 		]) {
@@ -242,11 +386,11 @@ const steps = {
 				await other.locator("#calls article, #calls .error").first().waitFor();
 			}
 			check(await other.evaluate(() => document.scrollingElement.scrollWidth <= innerWidth), `${name} scrolls sideways`);
-			lesser.push(...await axe(other, name));
 			await shoot(other, name, path === "/");
+			await other.evaluate(() => document.querySelectorAll("article.call ~ article.call ~ article.call").forEach((el) => el.remove())); // all are made alike
+			await axe(other, name);
 			await other.context().close();
 		}
-		return `lesser findings: ${lesser.join("; ") || "none"}`;
 	},
 	async "the API explains itself"({ browser }) {
 		const { paths } = (await api("/openapi.json")).json;
@@ -295,6 +439,11 @@ const steps = {
 		await page.reload();
 		await page.locator("#live").getByText("token needed").waitFor();
 		await page.locator("#trouble").getByText("use the button Token").waitFor();
+		await page.locator("#how").getByText("Shown once a token is in use.").waitFor();
+		check(await page.locator("#lead").getByText("locked").count() === 1, "and does not say how it is");
+		await axe(page, "locked");
+		await use("tribe_nobody_has_this_one");
+		await page.locator("#trouble").getByText("is not taken").waitFor();
 		await use(made.read);
 		await alive(page);
 		await page.waitForFunction(() => document.querySelector("#trouble").hidden);
@@ -307,6 +456,10 @@ const steps = {
 		await page.waitForFunction(() => !document.querySelector("#drill-form button").disabled);
 		await page.getByRole("button", { name: "Run the drill" }).click();
 		await page.locator("#drill-list [data-drill]").first().getByText("Meta Jr").waitFor();
+		const last = (await api("/api/v1/drills?limit=1", undefined, made.admin)).json.drills[0];
+		check(last.valid === "true" && last.load > 0 && last.requests > 0, `its users got in, where tokens are used: ${JSON.stringify({ ...last, steps: 0, slices: 0 })}`);
+		const left = (await api("/api/v1/tokens", undefined, made.admin)).json.tokens.map((t) => t.name);
+		check(left.sort().join() === "web-admin,web-read", `and the token they had is gone: ${left}`);
 	},
 };
 
@@ -315,6 +468,7 @@ let failed = 0;
 try {
 	const page = await open(browser, "page", { colorScheme: "dark", viewport: DESKTOP });
 	for (const [name, step] of Object.entries(steps)) {
+		if (!new RegExp(process.env.STEPS || "").test(name)) continue; // by hand: some of them
 		const began = Date.now();
 		const more = await step({ browser, page });
 		check(wrong.length === 0, `${name}: ${wrong.join("\n")}`);

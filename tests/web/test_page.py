@@ -5,13 +5,17 @@
 import hashlib
 import os
 import shutil
+import stat
 import subprocess
 import sys
+import tempfile
 import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "kit"))
-from tribe import Tribe  # noqa: E402
+sys.path.insert(0, os.path.join(HERE, "..", "integration"))
+import test_governance  # noqa: E402
+from tribe import Tribe, program  # noqa: E402
 
 WEB = os.path.join(HERE, "..", "..", "web")
 WHERE = os.path.abspath(sys.argv.pop(1))
@@ -39,6 +43,14 @@ def install_tools():
             f.write(want)
 
 
+def put_tribectl(where, tribe):
+    """`tribectl` for lines as the page shows them: it finds this tribe."""
+    path = os.path.join(where, "tribectl")
+    with open(path, "w", encoding="ascii") as f:
+        f.write(f'#!/bin/sh\nexec {program("tribectl")} --dev {tribe.dir} "$@"\n')
+    os.chmod(path, stat.S_IRWXU)
+
+
 class Page(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -57,10 +69,13 @@ class Page(unittest.TestCase):
     def test_a_person_can_use_it(self):
         shutil.rmtree(SHOTS, ignore_errors=True)
         os.makedirs(SHOTS)
-        with Tribe() as tribe:
-            host, port = tribe.address()
-            done = subprocess.run(["node", os.path.join(HERE, "page.mjs"), f"http://{host}:{port}", TOOLS, SHOTS], timeout=200,
-                                  env=dict(os.environ, CHROMIUM=CHROMIUM), check=False)
+        keys = test_governance.Keys()
+        self.addCleanup(keys.close)
+        with Tribe() as tribe, Tribe("governance.delay_s=3600", *keys.settings()) as keyed, tempfile.TemporaryDirectory() as where:
+            put_tribectl(where, keyed)
+            base, other = ("http://%s:%d" % t.address() for t in (tribe, keyed))
+            done = subprocess.run(["node", os.path.join(HERE, "page.mjs"), base, TOOLS, SHOTS], timeout=420, check=False,
+                                  env=dict(os.environ, CHROMIUM=CHROMIUM, KEYED=other, KEYS=keys.place, WITH_TRIBECTL=where))
             self.assertEqual(done.returncode, 0, "what it says is above; a screenshot of it is " + SHOTS)
 
 

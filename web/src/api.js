@@ -1,22 +1,35 @@
 // The tribe's own API: calls, errors as it words them, and the stream of events.
 const KEY = "tribe-token";
-const REFUSED_MS = 30000;
+const REFUSED_MS = 30000, HELD_MAX_MS = 60000;
 
 export const token = () => sessionStorage.getItem(KEY) || "";
 export function setToken(value) {
 	if (value) sessionStorage.setItem(KEY, value);
 	else sessionStorage.removeItem(KEY);
+	heldUntil = 0;
 }
+
+let heldUntil = 0;
+/** Is it no use to ask by itself now? Without a token that is taken, and as long as the tribe wants to be left alone. */
+export const held = () => performance.now() < heldUntil;
 
 /** What went wrong, in the server's words where it had any. */
 export class Problem extends Error {
-	constructor(status, body) {
+	constructor(status, body, retryAfter = 0) {
 		super(body.detail || body.title || "the tribe did not answer");
 		this.status = status;
 		this.type = String(body.type || "").replace("urn:tribe:problem:", "");
 		this.title = body.title || "";
 		this.requestId = body.request_id || "";
+		this.retryAfter = retryAfter; // seconds; 0: it said nothing
 	}
+}
+
+function refusal(response, body) {
+	const problem = new Problem(response.status, body, Number(response.headers.get("Retry-After")) || 0);
+	const ms = problem.status === 401 ? REFUSED_MS : problem.status === 429 ? Math.max(1, problem.retryAfter) * 1000 : 0;
+	if (ms > 0) heldUntil = performance.now() + Math.min(ms, HELD_MAX_MS); // asking again and again would only be counted
+	return problem;
 }
 
 const headers = (more) => (token() ? { ...more, Authorization: `Bearer ${token()}` } : more);
@@ -48,7 +61,7 @@ export async function call(method, path, body, seconds = 30) {
 		throw new Problem(0, { detail: e.name === "TimeoutError" ? `no answer within ${seconds} seconds` : "the tribe cannot be reached" });
 	}
 	const doc = await read(response);
-	if (!response.ok) throw new Problem(response.status, doc);
+	if (!response.ok) throw refusal(response, doc);
 	return doc;
 }
 export const get = (path) => call("GET", path, undefined, 15);
@@ -97,6 +110,7 @@ export const hurry = () => wake();
 export async function follow(onEvent, onState) {
 	let last = "0", wait = 250;
 	for (;;) {
+		let pause = 0;
 		try {
 			const response = await fetch("/api/v1/events", { headers: headers({ Accept: "text/event-stream", "Last-Event-ID": last }), cache: "no-store" });
 			if (response.ok) {
@@ -107,14 +121,15 @@ export async function follow(onEvent, onState) {
 					onEvent(event.kind, JSON.parse(event.data), event.id);
 				});
 			} else {
-				onState(new Problem(response.status, await read(response)));
-				wait = response.status === 401 ? REFUSED_MS : wait; // asking again and again would only be counted
+				const problem = refusal(response, await read(response));
+				onState(problem);
+				if (held()) wait = pause = heldUntil - performance.now();
 			}
 		} catch {
 			// it ended: executive-jr may just be changing hands
 		}
-		if (wait !== REFUSED_MS) onState("away");
+		if (pause === 0) onState("away");
 		await nap(wait);
-		wait = wait === REFUSED_MS ? 250 : Math.min(wait * 2, 4000);
+		wait = pause > 0 ? 250 : Math.min(wait * 2, 4000);
 	}
 }

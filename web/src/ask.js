@@ -1,5 +1,5 @@
 // The ask box: an answer, how sure it is, and what it rests on.
-import { $, h, put, degrees, dot, fixed, stageOf, stageWord, when, words } from "./dom.js";
+import { $, h, put, say, plural, degrees, dot, fixed, stageOf, stageWord, when, words } from "./dom.js";
 import { call } from "./api.js";
 import { why } from "./why.js";
 import { complain } from "./trouble.js";
@@ -16,9 +16,9 @@ function cited(answer, n) {
 
 function source(src, i, question) {
 	const place = [src.speaker, src.source].filter(Boolean).join(" · ");
-	return h("li", { id: `source-${i + 1}`, class: "memory", tabindex: "-1" },
-		h("p", { class: "quote" }, h("b", { class: "no" }, String(i + 1)), words(src.content)),
-		h("p", { class: "muted meta" }, dot(src.temperature), `${degrees(src.temperature)} ${stageWord(stageOf(src.temperature))}`, h("span", {}, `score ${fixed(src.score, 2)}`), place !== "" && h("span", {}, place), src.at && h("span", {}, when(src.at)), why(src.id, question, `Why source ${i + 1}`)));
+	return h("li", { id: `source-${i + 1}`, class: "memory numbered", tabindex: "-1" },
+		h("b", { class: "no" }, String(i + 1)),
+		h("div", {}, h("p", { class: "quote" }, words(src.content)), h("p", { class: "muted meta" }, dot(src.temperature), `${degrees(src.temperature)} ${stageWord(stageOf(src.temperature))}`, h("span", {}, `score ${fixed(src.score, 2)}`), place !== "" && h("span", {}, place), src.at && h("span", {}, when(src.at)), why(src.id, question, `Why source ${i + 1}`))));
 }
 
 function sure(a) {
@@ -48,10 +48,12 @@ export function initAsk() {
 		$("answer").setAttribute("aria-busy", "true");
 		try {
 			const a = await call("POST", "/api/v1/ask", { question, limit: 6, detail: "summary" });
-			if (mine === asked) show(a, question);
+			if (mine !== asked) return;
+			show(a, question);
+			say(a.sources.length === 0 ? a.answer : `${a.answer} From ${plural(a.sources.length, "source")}.`, true);
 		} catch (problem) {
 			if (mine === asked) put($("answer"), complain(problem));
 		}
-		$("answer").removeAttribute("aria-busy");
+		if (mine === asked) $("answer").removeAttribute("aria-busy");
 	});
 }

@@ -1,7 +1,7 @@
 // Votes and decisions.
-import { $, h, put, jrName, when, fixed, say } from "./dom.js";
+import { $, h, put, jrName, keep, when, fixed, say } from "./dom.js";
 import { call, get, Problem } from "./api.js";
-import { complain } from "./trouble.js";
+import { complain, lacking } from "./trouble.js";
 
 const OUTCOMES = { no_quorum: "no quorum", no_majority: "no majority", tie: "a tie: no decision", open: "still open" };
 let voteList, voteResult, decisionList, votesKey = "", decisionsKey = "";
@@ -77,11 +77,11 @@ async function decide(text) {
 }
 
 export function initCouncil() {
-	voteList = h("div", { class: "list" });
+	voteList = h("div", {});
 	voteResult = h("div", { id: "vote-result" });
-	decisionList = h("div", { class: "list" });
-	put($("votes"), h("h3", {}, "Votes"), form("proposal", "A proposal, to be answered yes or no", "Call a vote", 2000, null, open), voteResult, voteList);
-	put($("decisions"), h("h3", {}, "Decisions"), form("decision", "What was decided", "Write it down", 2000, null, decide), decisionList);
+	decisionList = h("div", {});
+	put($("votes"), h("h3", {}, "Votes"), form("proposal", "A proposal, to be answered yes or no", "Call a vote", 2000, null, open), voteResult, keep(voteList, "The last votes"));
+	put($("decisions"), h("h3", {}, "Decisions"), form("decision", "What was decided", "Write it down", 2000, null, decide), keep(decisionList, "The last decisions"));
 }
 
 function showVotes(votes) {
@@ -105,11 +105,11 @@ export async function refreshCouncil() {
 	try {
 		showDecisions((await get("/api/v1/decisions?limit=20")).decisions);
 	} catch (problem) {
-		if (decisionsKey === "") put(decisionList, complain(problem));
+		if (decisionsKey === "") put(decisionList, lacking(problem));
 	}
 	try {
 		showVotes((await get("/api/v1/votes?limit=20")).votes);
 	} catch (problem) {
-		if (votesKey === "") put(voteList, problem.status === 404 ? h("p", { class: "empty" }, "Votes come with a later version of the tribe.") : complain(problem));
+		if (votesKey === "") put(voteList, problem.status === 404 ? h("p", { class: "empty" }, "Votes come with a later version of the tribe.") : lacking(problem));
 	}
 }

@@ -1,5 +1,5 @@
 // /docs: openapi.json, readable. Knows as much of OpenAPI 3.1 as the tribe's own description uses.
-import { $, h, put } from "./dom.js";
+import { $, h, put, quote, copying } from "./dom.js";
 import { get, token } from "./api.js";
 import { initTheme, initToken } from "./shell.js";
 import { complain } from "./trouble.js";
@@ -96,8 +96,6 @@ function example(media) {
 	return media.schema ? sample(media.schema) : undefined;
 }
 
-const quote = (text) => (/^[A-Za-z0-9_./:=@%+,-]+$/.test(text) ? text : `'${text.replace(/'/g, "'\\''")}'`);
-
 function curl(method, path, parameters, body) {
 	const value = (p) => String(p.example ?? example(p) ?? sample(p.schema || {}));
 	let where = path.replace(/\{([^}]+)\}/g, (whole, name) => {
@@ -115,20 +113,6 @@ function curl(method, path, parameters, body) {
 		if (method === "post") words.push("-H", '"Idempotency-Key: $(uuidgen)"');
 	}
 	return words.join(" ");
-}
-
-function copying(text) {
-	const button = h("button", { type: "button", class: "quiet copy" }, "Copy");
-	button.addEventListener("click", async () => {
-		try {
-			await navigator.clipboard.writeText(text);
-			button.textContent = "Copied";
-		} catch {
-			button.textContent = "Select it by hand";
-		}
-		setTimeout(() => (button.textContent = "Copy"), 2000);
-	});
-	return button;
 }
 
 const slug = (method, path) => `${method}${path.replace(/[^a-z0-9]+/gi, "-")}`;
@@ -165,7 +149,7 @@ function callOf(path, method, op, shared) {
 		parameterTable(parameters, `Parameters of ${method} ${path}`),
 		media && media.schema && [h("h4", {}, "Body"), schemaTable(media.schema, `Body of ${method} ${path}`)],
 		h("h4", {}, "Answers"), answers(op.responses),
-		h("h4", {}, "Try it"), copying(command), pre(command, "curl line"));
+		h("h4", {}, "Try it"), copying(() => command), pre(command, "curl line"));
 }
 
 /** The two headers that every call takes, once. */

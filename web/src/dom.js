@@ -17,10 +17,10 @@ export const s = (tag, attrs, ...children) => fill(document.createElementNS("htt
 export const put = (el, ...children) => el.replaceChildren(...children.flat(3).filter((c) => c !== null && c !== undefined && c !== false));
 
 let saying = 0;
-/** For screen readers, politely; what comes within a second of the last one is left out: a storm is no news. */
-export function say(text) {
+/** For screen readers, politely; what comes within a second of the last one is left out: a storm is no news. asked: it answers somebody. */
+export function say(text, asked = false) {
 	const now = performance.now();
-	if (saying !== 0 && now - saying < 1000) return;
+	if (!asked && saying !== 0 && now - saying < 1000) return;
 	saying = now;
 	$("say").textContent = text;
 }
@@ -35,15 +35,16 @@ export const jrName = (id) => (JRS.find((j) => j[0] === id) || [id, id])[1];
 
 export const num = (n) => (typeof n === "number" ? n.toLocaleString("en") : "–");
 export const fixed = (n, digits) => (typeof n === "number" ? n.toFixed(digits) : "–");
-export const degrees = (t) => `${fixed(t, 1)}°`;
+export const degrees = (t) => (typeof t === "number" ? `${t.toFixed(1)}°` : "–");
 export const plural = (n, word) => `${num(n)} ${word}${n === 1 ? "" : "s"}`;
 
 export function span(seconds) {
 	if (typeof seconds !== "number") return "–";
 	if (seconds < 60) return `${Math.floor(seconds)} s`;
 	if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
-	if (seconds < 86400) return `${Math.floor(seconds / 3600)} h ${Math.floor((seconds % 3600) / 60)} min`;
-	return `${Math.floor(seconds / 86400)} d ${Math.floor((seconds % 86400) / 3600)} h`;
+	const rest = (n, unit) => (n > 0 ? ` ${n} ${unit}` : "");
+	if (seconds < 86400) return `${Math.floor(seconds / 3600)} h${rest(Math.floor((seconds % 3600) / 60), "min")}`;
+	return `${Math.floor(seconds / 86400)} d${rest(Math.floor((seconds % 86400) / 3600), "h")}`;
 }
 
 export function ms(value) {
@@ -90,3 +91,30 @@ export function words(content) {
 }
 
 export const reduced = matchMedia("(prefers-reduced-motion: reduce)");
+
+/** A word of a shell's command line. */
+export const quote = (text) => (/^[A-Za-z0-9_./:=@%+,-]+$/.test(text) ? text : `'${text.replace(/'/g, "'\\''")}'`);
+
+export function copying(text) {
+	const button = h("button", { type: "button", class: "quiet copy" }, "Copy");
+	button.addEventListener("click", async () => {
+		try {
+			await navigator.clipboard.writeText(text());
+			button.textContent = "Copied";
+		} catch {
+			button.textContent = "Select it by hand";
+		}
+		setTimeout(() => (button.textContent = "Copy"), 2000);
+	});
+	return button;
+}
+
+/** A list that scrolls when it is long; it is a stop for the keyboard only then. */
+export function keep(el, label) {
+	const box = h("div", { class: "list", role: "region", "aria-label": label }, el);
+	const look = () => (box.scrollHeight > box.clientHeight + 1 ? box.setAttribute("tabindex", "0") : box.removeAttribute("tabindex"));
+	const watch = new ResizeObserver(look);
+	watch.observe(el);
+	watch.observe(box);
+	return box;
+}

@@ -1,52 +1,61 @@
 // Drills: start one, see how it goes, what the last ones found, and every recovery as tribed saw it.
-import { $, h, put, JRS, jrName, ms, num, say, when } from "./dom.js";
+import { $, h, put, JRS, jrName, ms, num, plural, say, when } from "./dom.js";
 import { call, get } from "./api.js";
-import { awayChart } from "./charts.js";
-import { complain } from "./trouble.js";
+import { awayChart, drillChart } from "./charts.js";
+import { complain, lacking } from "./trouble.js";
 
 const FAULTS = [
 	["kill", "kill: SIGKILL for the lead"], ["hang", "hang: SIGSTOP for the lead"], ["double", "double: lead and understudy at once"], ["during-recovery", "during recovery: and again for who takes over"],
 	["exit", "exit: it leaves at once *"], ["spin", "spin: its loop burns a CPU *"], ["slow", "slow: every turn takes longer *"], ["garbage", "garbage: what it answers is corrupt *"],
 ];
-const KEEP = 300;
-const away = { at: [], of: [] }; // when a role was back, [which, ms]
-const hurt = new Set();
-let progress, list, chart, table, button, sure, again, state = "idle";
+const KEEP = 300, USERS = 100;
+let away = []; // { at, jr, ms (null: not known), unseen (it led before its death was noticed) }, in the order of time
+const hurt = new Set(), ready = new Map(); // Jrs that a drill has hit; the last that led, of each
+let progress, list, last, chart, plotted, plot, table, button, sure, again, state = "idle", run = null, blows = 0, lastKey = "";
 
 function options(id, label, rows, wide) {
 	return h("div", { class: wide && "wide" }, h("label", { for: id }, label), h("select", { id }, rows.map(([value, text]) => h("option", { value }, text))));
 }
+const number = (id, label, min, max, value, hint) => h("div", {}, h("label", { for: id }, label), h("input", { id, type: "number", min, max, value, required: true, title: hint }));
+const key = (...more) => h("ul", { class: "key jrs" }, JRS.map(([id, name]) => h("li", { class: id }, name)), more);
+const asTable = (label, heads, body) => h("details", {}, h("summary", {}, "As a table"), h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": label }, h("table", {}, h("thead", {}, h("tr", {}, heads.map((t) => h("th", { scope: "col" }, t)))), body)));
 
-export function initDrills() {
-	progress = h("div", { id: "drill-progress", "aria-live": "polite" });
-	list = h("div", { id: "drill-list" });
+function form() {
 	button = h("button", { type: "submit" }, "Run the drill");
 	sure = h("input", { type: "checkbox", id: "drill-yes" });
-	const form = h("form", { class: "grid", id: "drill-form" },
+	const ask = h("p", { class: "sure-line", hidden: true }, sure, h("label", { for: "drill-yes" }, "Yes, harm this tribe on purpose"));
+	const el = h("form", { class: "grid", id: "drill-form" },
 		options("drill-fault", "What is done", FAULTS, true),
 		options("drill-jr", "To whom", [["all", "all four"], ...JRS.map(([id, name]) => [id.replace("_jr", ""), name])]),
-		h("div", {}, h("label", { for: "drill-kills" }, "How often"), h("input", { id: "drill-kills", type: "number", min: 1, max: 100, value: 3, required: true })),
-		h("div", {}, button));
-	const ask = h("p", { class: "sure-line", hidden: true }, sure, h("label", { for: "drill-yes" }, "Yes, harm this tribe on purpose"));
-	form.addEventListener("submit", (e) => {
+		number("drill-kills", "How often", 1, 100, 3, "each of them"),
+		number("drill-load", "Users", 0, USERS, 10, "who remember, read and ask meanwhile; what they saw is judged"),
+		h("div", { class: "go" }, button), ask);
+	el.addEventListener("submit", (e) => {
 		e.preventDefault();
-		run(ask);
+		start(ask);
 	});
-	form.append(ask);
-	put($("drill"), h("h3", {}, "Run one"), form, h("p", { class: "muted tiny" }, "Needs an admin token where tokens are used. * needs the setting ", h("code", {}, "drills: true"), "."), progress, h("h3", {}, "The last ones"), list);
-	const plot = h("div", { class: "plot", "aria-hidden": "true" });
-	table = h("tbody", {});
-	put($("recoveries"), h("h3", {}, "How long a role was away"), h("ul", { class: "key jrs" }, JRS.map(([id, name]) => h("li", { class: id }, name))), plot,
-		h("details", {}, h("summary", {}, "As a table"), h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Recoveries" }, h("table", {}, h("thead", {}, h("tr", {}, ["Back at", "Jr", "Away for"].map((t) => h("th", { scope: "col" }, t)))), table))),
-		h("p", { class: "empty", id: "no-recoveries" }, "Nobody has died since the page was opened. Run a drill: each cross on a trace above becomes a point here."));
-	chart = awayChart(plot, JRS.map(([, name]) => name));
+	return el;
 }
 
-async function run(ask) {
+export function initDrills() {
+	progress = h("div", { id: "drill-progress" });
+	list = h("div", { id: "drill-list" });
+	last = h("div", { id: "drill-last" });
+	put($("drill"), h("h3", {}, "Run one"), form(), h("p", { class: "muted tiny" }, "So many users remember, read and ask meanwhile; what they saw is judged, and what they wrote removed. Needs an admin's token where tokens are used. * needs the setting ", h("code", {}, "drills: true"), "."), progress, h("h3", {}, "The last ones"), list);
+	put($("drill-report"), h("h3", {}, "The last drill"), last);
+	for (const el of [list, last]) put(el, h("p", { class: "empty" }, "Not told yet."));
+	plot = h("div", { class: "plot low", "aria-hidden": "true", hidden: true });
+	table = h("tbody", {});
+	put($("recoveries"), h("h3", {}, "How long a role was away, as tribed saw it"), key(h("li", { class: "unseen" }, "led before its death was noticed")), plot, asTable("Recoveries", ["Back at", "Jr", "Away for", "Noticed while away"], table),
+		h("p", { class: "empty", id: "no-recoveries" }, "Nobody has died since the tribe's events begin. Run a drill: each cross on a trace above becomes a point here."));
+	chart = awayChart(plot);
+}
+
+async function start(ask) {
 	button.disabled = true;
 	state = "asked";
 	put(progress, h("p", { class: "muted" }, "Starting …"));
-	const body = { jr: $("drill-jr").value, kills: Number($("drill-kills").value), fault: $("drill-fault").value };
+	const body = { jr: $("drill-jr").value, kills: Number($("drill-kills").value), fault: $("drill-fault").value, load: Number($("drill-load").value) };
 	if (sure.checked) body.yes = true;
 	try {
 		await call("POST", "/api/v1/drills", body);
@@ -62,57 +71,122 @@ async function run(ask) {
 }
 
 const VERDICTS = { true: "passed", false: "failed", unknown: "not certain" };
+const whom = (jrs) => (jrs.length === 4 ? "all four" : jrs.map(jrName).join(", "));
+const verdict = (d) => h("b", { class: "outcome", "data-outcome": VERDICTS[d.valid] }, VERDICTS[d.valid]);
 
 function drillRow(d) {
-	return h("tr", { "data-drill": d.id }, h("td", {}, when(d.finished)), h("td", {}, d.jrs.length === 4 ? "all four" : d.jrs.map(jrName).join(", ")), h("td", {}, d.fault), h("td", {}, `${num(d.recovered)} of ${num(d.injected)}`), h("td", {}, ms(d.p50_ms)), h("td", {}, ms(d.p95_ms)), h("td", {}, ms(d.max_ms)), h("td", {}, h("b", { class: "outcome", "data-outcome": VERDICTS[d.valid] }, VERDICTS[d.valid])));
+	return h("tr", { "data-drill": d.id }, h("td", {}, when(d.finished)), h("td", {}, whom(d.jrs)), h("td", {}, d.fault), h("td", {}, typeof d.load === "number" ? num(d.load) : d.requests > 0 ? "some" : "0"), h("td", {}, `${num(d.recovered)} of ${num(d.injected)}`), h("td", {}, ms(d.p50_ms)), h("td", {}, ms(d.max_ms)), h("td", {}, verdict(d)));
 }
 
-function showLast(drills) {
-	if (drills.length === 0) {
-		put(list, h("p", { class: "empty" }, "No drill yet. One of these kills a Jr on purpose and measures how soon it answers again; ", h("code", {}, "tribectl drill --jr all --kills 10 --load 20"), " does it under users, with a verdict."));
+/** When tribed told that it had seen a blow: often the role led again by then. */
+function noticed(step) {
+	if (typeof step.noticed_ms !== "number") return "by nobody";
+	const late = typeof step.ms === "number" && step.noticed_ms > step.ms;
+	return `after ${ms(step.noticed_ms)} (${step.noticed_by})${late ? ", back by then" : ""}`;
+}
+
+function plotLast(d, steps) {
+	const slices = d.slices || [], users = slices.length > 0;
+	const plot = h("div", { class: "plot", "aria-hidden": "true" });
+	const rows = steps.map((step) => h("tr", {}, h("td", {}, `${(step.at_ms / 1000).toFixed(2)} s`), h("td", {}, jrName(step.jr)), h("td", {}, typeof step.ms === "number" ? ms(step.ms) : "not back"), h("td", {}, noticed(step))));
+	put(plotted, key(h("li", { class: "unseen" }, "back before tribed noticed")), users && h("ul", { class: "key" }, h("li", { class: "p50" }, "users: median"), h("li", { class: "p99" }, "99 %"), h("li", { class: "longest" }, "longest")),
+		plot, asTable("Blows of the last drill", ["At", "Jr", "Good answer after", "Noticed"], h("tbody", {}, rows)),
+		d.injected > steps.length && h("p", { class: "muted tiny" }, `${num(steps.length)} of ${num(d.injected)} blows are drawn; the figures are of all.`));
+	drillChart(plot, JRS.map(([id]) => id)).set(slices, steps, (new Date(d.finished) - new Date(d.started)) / 1000);
+}
+
+function showLast(d) {
+	if (d === undefined) {
+		put(last, h("p", { class: "empty" }, "No drill yet. One of these kills a Jr on purpose and measures how soon it answers again, while users go on; the plot of what they saw stands here. ", h("code", {}, "tribectl drill --jr all --kills 10 --load 20 --report FILE"), " writes it all down."));
 		return;
 	}
-	const d = drills[0], high = Math.max(d.max_ms || 0, 0.1);
+	const high = Math.max(d.max_ms || 0, 0.1), steps = d.steps || [];
 	const bar = (label, value) => typeof value === "number" && h("li", {}, h("span", {}, label), h("i", { "aria-hidden": "true", style: { width: `${Math.max(2, (value / high) * 100)}%` } }), h("b", {}, ms(value)));
-	put(list,
-		h("div", { class: "last" }, h("p", {}, h("b", { class: "outcome", "data-outcome": VERDICTS[d.valid] }, VERDICTS[d.valid]), ` ${num(d.recovered)} of ${num(d.injected)} back after ${d.fault}`, d.requests > 0 && `; ${num(d.requests)} requests meanwhile, ${num(d.failed)} failed, ${num(d.lost)} lost, ${num(d.doubled)} done twice`), d.reason && h("p", { class: "muted" }, d.reason), h("ul", { class: "latency", "aria-label": "From the fault to the first good answer" }, bar("median", d.p50_ms), bar("95 %", d.p95_ms), bar("99 %", d.p99_ms), bar("longest", d.max_ms))),
-		h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "The last drills" }, h("table", {}, h("thead", {}, h("tr", {}, ["When", "Whom", "What", "Back", "Median", "95 %", "Longest", "Verdict"].map((t) => h("th", { scope: "col" }, t)))), h("tbody", {}, drills.map(drillRow)))));
+	plotted = h("div", { class: "plotted" });
+	put(last,
+		h("p", { class: "sum" }, verdict(d), ` ${num(d.recovered)} of ${num(d.injected)} back after ${d.fault}, ${whom(d.jrs)}`, d.load > 0 && `, under ${plural(d.load, "user")}`, ". ", d.requests > 0 && h("span", { class: "muted" }, `${num(d.requests)} requests: ${num(d.failed)} failed, ${num(d.lost)} lost, ${num(d.doubled)} done twice.`)),
+		d.reason && h("p", { class: "muted" }, d.reason),
+		h("ul", { class: "latency", "aria-label": "From the fault to the first good answer" }, bar("median", d.p50_ms), bar("95 %", d.p95_ms), bar("99 %", d.p99_ms), bar("longest", d.max_ms)),
+		plotted);
+	if (steps.length > 0) plotLast(d, steps);
+}
+
+function showList(drills) {
+	const now = JSON.stringify(drills);
+	if (now === lastKey) return;
+	lastKey = now;
+	showLast(drills[0]);
+	put(list, drills.length === 0 ? h("p", { class: "empty" }, "None has ended yet.")
+		: h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "The last drills" }, h("table", {}, h("thead", {}, h("tr", {}, ["When", "Whom", "What", "Users", "Back", "Median", "Longest", "Verdict"].map((t) => h("th", { scope: "col" }, t)))), h("tbody", {}, drills.map(drillRow)))));
+}
+
+function showRun() {
+	if (run === null) return;
+	const planned = run.kills * (run.jr === "all" ? JRS.length : 1), n = Math.min(blows, planned);
+	put(progress, h("p", { class: "runs" }, `${run.fault}, ${run.jr === "all" ? "all four" : jrName(run.jr)}${run.load > 0 ? `, under ${plural(run.load, "user")}` : ""}: ${n} of ${planned} …`), h("progress", { max: planned, value: n, "aria-label": "Blows dealt" }));
 }
 
 export async function refreshDrills() {
 	try {
 		const doc = await get("/api/v1/drills?limit=8");
-		showLast(doc.drills);
+		showList(doc.drills);
 		button.disabled = state === "asked" || Boolean(doc.running);
 		clearTimeout(again);
-		if (doc.running) {
+		run = doc.running || null;
+		if (run !== null) {
 			again = setTimeout(refreshDrills, 700); // its process leaves a little after its result has come
-			if (state === "idle" && progress.childNodes.length === 0) put(progress, h("p", { class: "runs" }, `A drill is running: ${doc.running.fault}, ${jrName(doc.running.jr)} …`));
-		} else if (state === "runs") {
+			if (state !== "told") showRun();
+		} else if (state === "runs" || state === "told") {
 			state = "idle";
 		}
 	} catch (problem) {
-		put(list, complain(problem));
+		if (lastKey === "") put(list, lacking(problem));
+		if (lastKey === "" && (problem.status === 401 || problem.status === 403)) put(last, lacking(problem));
 	}
 }
 
 function plotAway() {
-	chart.set([away.at, ...JRS.map(([id]) => away.of.map(([jr, value]) => (jr === id ? value : null)))]);
-	put(table, away.at.map((at, i) => h("tr", {}, h("td", {}, new Date(at * 1000).toLocaleTimeString("en-GB")), h("td", {}, jrName(away.of[i][0])), h("td", {}, away.of[i][1] === null ? "led before its death was noticed" : ms(away.of[i][1])))).reverse().slice(0, 50));
-	$("no-recoveries").hidden = away.at.length > 0;
+	if (globalThis.uPlot !== undefined) plot.hidden = false;
+	chart.set(away.map((p) => ({ ...p, jr: JRS.findIndex(([id]) => id === p.jr) })));
+	put(table, away.map((p) => h("tr", {}, h("td", {}, new Date(p.at * 1000).toLocaleTimeString("en-GB")), h("td", {}, jrName(p.jr)), h("td", {}, p.ms === null ? "not known" : ms(p.ms)), h("td", {}, p.unseen ? "it led before its death was noticed" : "yes"))).reverse().slice(0, 50));
+	$("no-recoveries").hidden = away.length > 0;
+}
+
+function point(at, jr, value, unseen) {
+	away = [...away.filter((p) => p.at !== at || p.jr !== jr), { at, jr, ms: value, unseen }].sort((a, b) => a.at - b.at).slice(-KEEP);
+	plotAway();
+}
+
+const awayMs = (event) => {
+	const was = /away for ([0-9.]+) ms/.exec(event.detail || "");
+	return was === null ? null : Number(was[1]);
+};
+
+/** A role leads: tribed says how long it was away where it had noticed that. Where it had not, there was a death if a drill dealt one, or if
+ * the exit of an older process follows; a first start is none. */
+function leads(event) {
+	const at = new Date(event.at).getTime() / 1000, value = awayMs(event), died = value !== null || hurt.has(event.jr);
+	hurt.delete(event.jr);
+	ready.set(event.jr, { at, generation: event.generation, told: value !== null });
+	if (died) point(at, event.jr, value, value === null);
+}
+
+/** The death of one whose role is led by another already: only now tribed knows when it began to be away, if it does at all. */
+function left(event) {
+	const lead = ready.get(event.jr);
+	if (lead === undefined || lead.told || !(event.generation < lead.generation)) return;
+	lead.told = true;
+	point(lead.at, event.jr, awayMs(event), true);
 }
 
 /** Any event; recoveries from before the page was opened count, too. */
 export function drillEvent(event, now) {
-	const was = event.kind === "ready" && /away for ([0-9.]+) ms/.exec(event.detail || "");
-	if (was || (event.kind === "ready" && hurt.has(event.jr))) {
-		away.at.push(new Date(event.at).getTime() / 1000);
-		away.of.push([event.jr, was ? Number(was[1]) : null]); // null: it led before anybody had noticed the death
-		if (away.at.length > KEEP) away.at.shift(), away.of.shift();
-		plotAway();
+	if (event.jr && event.kind === "ready") leads(event);
+	if (event.jr && event.kind === "exit") left(event);
+	if (event.jr && event.kind === "drill") {
+		hurt.add(event.jr);
+		if (now) blows++, showRun();
 	}
-	if (event.jr && event.kind === "drill") hurt.add(event.jr);
-	if (event.jr && event.kind === "ready") hurt.delete(event.jr);
 	if (event.kind === "drill" && !event.jr && now) told(event.detail || "");
 }
 
@@ -120,10 +194,12 @@ export function drillEvent(event, now) {
 function told(text) {
 	if (/ began/.test(text)) {
 		state = "runs";
+		blows = 0;
 		button.disabled = true;
 		put(progress, h("p", { class: "runs" }, `The drill runs: ${text} each …`));
 	} else {
-		state = "idle";
+		state = "told";
+		run = null;
 		put(progress, h("p", { class: / ended/.test(text) ? "muted" : "warn" }, / ended/.test(text) ? "The drill has ended." : `The drill ${text}`));
 	}
 	say(`Drill: ${text}`);

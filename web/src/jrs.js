@@ -2,7 +2,7 @@
 import { $, h, put, say, JRS, num, span, ms, mega, plural, reduced } from "./dom.js";
 import { Trace, startTraces } from "./trace.js";
 
-const WORDS = { up: "up", starting: "starting", stopping: "stopping", killing: "being killed", backoff: "waiting to start", failed: "failed", down: "down", gone: "just died" };
+const WORDS = { up: "up", starting: "starting", stopping: "stopping", killing: "being killed", backoff: "waiting to start", failed: "failed", down: "down", gone: "just died", unknown: "no news" };
 const LATE_MS = 2500; // without a beat in the stream, which brings one a second
 const cards = new Map();
 
@@ -20,7 +20,7 @@ function card([id, name, what]) {
 
 function show(c, state) {
 	if (state === c.state) return;
-	if (c.state !== "" && (state === "up") !== (c.state === "up")) say(state === "up" ? `${c.name} is back` : `${c.name} is ${WORDS[state] || state}`);
+	if (c.state !== "" && c.state !== "unknown" && state !== "unknown" && (state === "up") !== (c.state === "up")) say(state === "up" ? `${c.name} is back` : `${c.name} is ${WORDS[state] || state}`);
 	c.state = state;
 	c.el.dataset.state = state;
 	c.word.textContent = WORDS[state] || state;
@@ -52,7 +52,11 @@ export function jrEvent(event) {
 	if (c === undefined) return;
 	if (event.kind === "drill" || event.kind === "exit") c.dying = true;
 	if (event.kind === "start") c.dying = false; // it was stopped on order
-	if (event.kind === "exit") c.trace.mark("death");
+	if (event.kind === "exit") {
+		const away = /away for ([0-9.]+ ms)/.exec(event.detail || "");
+		c.trace.mark("death");
+		if (away) c.away = `was away for ${away[1]}; nobody had noticed`;
+	}
 	if (event.kind === "ready") {
 		const away = /away for ([0-9.]+ ms)/.exec(event.detail || "");
 		c.trace.mark("lead");
@@ -84,4 +88,9 @@ export function jrStatus(jrs) {
 		c.note.textContent = jr.state !== "up" ? `${jr.last_exit || "not there"}${jr.retry_in_ms ? `, next try in ${ms(jr.retry_in_ms)}` : ""}`
 			: c.away || (times.count > 0 ? `${plural(times.count, "recovery").replace("recoverys", "recoveries")}, ${ms((times.sum / times.count) * 1000)} on average` : "has not died since the tribe began");
 	}
+}
+
+/** Nobody can be asked how they are. */
+export function jrsUnknown() {
+	for (const c of cards.values()) if (c.state !== "" && c.state !== "unknown" && performance.now() - c.seen > LATE_MS) show(c, "unknown");
 }

@@ -12,7 +12,7 @@ const PARTS = [
 const history = [[], [], [], [], []];
 let chart, recalls = null, arcs, big, under, rows, table, was = null;
 
-const TURN = 270, RADIUS = 84;
+const TURN = 270, RADIUS = 84, GAP = 1.4;
 function point(angle) {
 	const a = ((angle - 225) * Math.PI) / 180;
 	return [100 + RADIUS * Math.cos(a), 100 + RADIUS * Math.sin(a)];
@@ -27,7 +27,7 @@ export function initSentience() {
 	big = h("strong", {}, "–");
 	under = h("span", {}, "warming up");
 	rows = PARTS.map(([part, name, weight, , why]) => {
-		const bar = h("i", {}), value = h("b", {}, "–");
+		const bar = h("i", { style: { width: "0" } }), value = h("b", {}, "–");
 		return { bar, value, el: h("li", { class: part }, h("div", {}, h("span", {}, name), h("small", {}, ` × ${weight}`), value), h("div", { class: "bar", "aria-hidden": "true" }, bar), h("p", { class: "muted" }, why)) };
 	});
 	put($("gauge"),
@@ -74,7 +74,7 @@ export function showSentience(sentience) {
 	let angle = 0;
 	PARTS.forEach(([, , weight, field], i) => {
 		const value = sentience[field], turn = (typeof value === "number" ? value : 0) * weight * (TURN / 100);
-		arcs[i].setAttribute("d", arc(angle, angle + turn));
+		arcs[i].setAttribute("d", arc(angle + (angle > 0 ? GAP : 0), angle + turn));
 		arcs[i].style.visibility = turn > 0 ? "visible" : "hidden";
 		angle += turn;
 		rows[i].bar.style.width = `${(typeof value === "number" ? value : 0) * 100}%`;

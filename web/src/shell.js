@@ -1,5 +1,5 @@
-// What both pages share: the theme and the token.
-import { $, put } from "./dom.js";
+// What both pages share: the theme and the token; and where on the page somebody is.
+import { $, h, put } from "./dom.js";
 import { token, setToken } from "./api.js";
 
 const dark = matchMedia("(prefers-color-scheme: dark)");
@@ -25,7 +25,7 @@ export function initTheme(onChange) {
 export function initToken(onChange) {
 	const dialog = $("token"), open = $("token-open");
 	const show = () => {
-		put(open, token() === "" ? "Token" : "Token ✓");
+		put(open, token() === "" ? "Token" : ["Token", h("span", { class: "taken", "aria-hidden": "true" }, " ✓")]);
 		open.setAttribute("aria-label", token() === "" ? "Token: enter one" : "Token: one is in use, change it");
 	};
 	open.addEventListener("click", () => {
@@ -41,4 +41,31 @@ export function initToken(onChange) {
 		if (what !== "cancel") onChange();
 	});
 	show();
+}
+
+/** Marks the section that is being read in the list of sections. */
+export function initWhere() {
+	const links = new Map([...document.querySelectorAll(".top nav a[href^='#']")].map((a) => [a.hash.slice(1), a]));
+	let at = null;
+	const look = () => {
+		const line = innerHeight * 0.35;
+		const id = scrollY < 80 ? null : [...links.keys()].filter((name) => $(name).getBoundingClientRect().top <= line).at(-1) || null;
+		if (id === at) return;
+		links.get(at)?.removeAttribute("aria-current");
+		at = id;
+		const link = links.get(id);
+		link?.setAttribute("aria-current", "true");
+		const bar = link?.parentElement;
+		if (bar && bar.scrollWidth > bar.clientWidth) bar.scrollTo({ left: link.offsetLeft - bar.clientWidth / 2, behavior: "instant" });
+	};
+	let asked = false;
+	addEventListener("scroll", () => {
+		if (asked) return;
+		asked = true;
+		requestAnimationFrame(() => {
+			asked = false;
+			look();
+		});
+	}, { passive: true });
+	look();
 }
