@@ -118,7 +118,8 @@ static struct side side_of(const struct reading *r, const struct item_memory *m)
 	struct stance s;
 	uint32_t i, held = 0;
 
-	if (m->has_superseded_by || (tagged(m, "vote") && !decision))
+	/* Whoever may write may say that a memory is replaced: of a sacred one that is no news. */
+	if ((m->has_superseded_by && !m->sacred) || (tagged(m, "vote") && !decision))
 		return side;
 	if (tagged(m, "vote") && noted(m, "outcome").n > 0)
 		return side_of_vote(r, m);
@@ -201,6 +202,7 @@ static void settled_by_sacred(const struct reading *r, const struct list_memory 
 	uint32_t i;
 
 	out->choice = r->no;
+	out->veto = true;
 	for (i = 0; i < found->n; i++) {
 		if (!side[i].sacred_no)
 			continue;
@@ -208,7 +210,7 @@ static void settled_by_sacred(const struct reading *r, const struct list_memory 
 		out->confidence = fmax(out->confidence, side[i].weight);
 		show(out, found->v[i].id);
 	}
-	say(out, "it contradicts %u sacred %s, which settles it", n, n == 1 ? "memory" : "memories");
+	say(out, "it contradicts %u sacred %s: a veto", n, n == 1 ? "memory" : "memories");
 }
 
 void judge_memory(const struct ballot_question *question, const struct list_memory *found, struct ballot_judged *out)
@@ -394,7 +396,9 @@ struct res_ballot judge_answer(const struct ballot_question *question, const str
 	struct res_ballot res = {.has_confidence = judged->choice >= 0,
 				 .confidence = fmin(1, fmax(0, judged->confidence)),
 				 .reason = wire_s(judged->reason),
-				 .evidence = {judged->evidence, judged->nevidence}};
+				 .evidence = {judged->evidence, judged->nevidence},
+				 .has_veto = judged->veto,
+				 .veto = judged->veto};
 
 	res.choice = judged->choice < 0 ? wire_s("abstain") : question->options.v[judged->choice];
 	return res;

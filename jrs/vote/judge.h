@@ -17,6 +17,7 @@ struct ballot_judged {
 	char reason[BALLOT_REASON];
 	wire_str evidence[BALLOT_EVIDENCE]; /* ids of memories; borrowed from what was judged */
 	unsigned nevidence;
+	bool veto; /* of memory-jr: a sacred memory is against it */
 };
 
 /* What the archive is asked for on the way: a recall that explains and touches nothing. q: of QUERY_BYTES, filled. */
@@ -26,7 +27,7 @@ struct ballot_judged {
 void judge_query(const struct ballot_question *question, char q[JUDGE_QUERY_BYTES], struct msg_memory_recall *out);
 
 /* memory-jr: precedents. What is remembered and speaks to the proposal is for it or against it (stance.h), a decision
- * more than another memory; a sacred memory against it settles the matter. */
+ * more than another memory; a sacred memory against it settles the matter, and is a veto. */
 void judge_memory(const struct ballot_question *question, const struct list_memory *found, struct ballot_judged *out);
 /* integration-jr: provenance. What counts is how many independent sources speak to it; one alone is none. */
 void judge_integration(const struct ballot_question *question, const struct list_memory *found,

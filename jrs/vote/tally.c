@@ -4,30 +4,51 @@
 #include <strings.h>
 
 const char *const vote_end_words[VOTE_NENDS] = {
-#define X(id, word, doc) word,
+#define X(id, word, doc) #word,
 	VOTE_ENDS(X)
 #undef X
 };
 
-void vote_count(const struct vote_rule *rule, const int *choice, size_t n, struct vote_tally *out)
+enum { PROPOSAL, MOMENT };
+static const struct {
+	int of;
+	bool veto;
+} voices[TR_NROLES] = {
+#define X(role, speaks_of, may_veto) [TR_ROLE_##role] = {speaks_of, may_veto},
+	VOTE_VOICES(X)
+#undef X
+};
+
+/* Sums only. true: there is a veto. */
+static bool add_up(const struct vote_rule *rule, const struct vote_ballot *v, size_t n, struct vote_tally *out)
 {
-	unsigned best = 0, i;
-	bool tie = false;
+	bool veto = false;
 	size_t k;
+
+	for (k = 0; k < n; k++) {
+		assert(v[k].choice >= VOTE_ABSENT && v[k].choice < (int)rule->options);
+		veto = veto || v[k].veto;
+		if (v[k].choice == VOTE_ABSTAIN) {
+			out->abstain++;
+		} else if (v[k].choice == VOTE_ABSENT) {
+			out->absent++;
+		} else {
+			out->votes[v[k].choice]++;
+			out->choices++;
+			out->moment += v[k].moment;
+		}
+	}
+	return veto;
+}
+
+void vote_count(const struct vote_rule *rule, const struct vote_ballot *v, size_t n, struct vote_tally *out)
+{
+	bool tie = false, veto;
+	unsigned best = 0, i;
 
 	assert(rule->options > 0 && rule->options <= VOTE_OPTIONS_MAX);
 	memset(out, 0, sizeof(*out));
-	for (k = 0; k < n; k++) {
-		assert(choice[k] >= VOTE_ABSENT && choice[k] < (int)rule->options);
-		if (choice[k] == VOTE_ABSTAIN) {
-			out->abstain++;
-		} else if (choice[k] == VOTE_ABSENT) {
-			out->absent++;
-		} else {
-			out->votes[choice[k]]++;
-			out->choices++;
-		}
-	}
+	veto = add_up(rule, v, n, out);
 	for (i = 1; i < rule->options; i++) {
 		tie = out->votes[i] > out->votes[best] ? false : tie || out->votes[i] == out->votes[best];
 		best = out->votes[i] > out->votes[best] ? i : best;
@@ -35,10 +56,14 @@ void vote_count(const struct vote_rule *rule, const int *choice, size_t n, struc
 	out->winner = -1;
 	if (out->choices == 0 || out->choices < rule->quorum)
 		out->end = VOTE_NO_QUORUM;
+	else if (out->moment == out->choices)
+		out->end = VOTE_NO_EVIDENCE;
 	else if (tie)
 		out->end = VOTE_TIE;
 	else if ((double)out->votes[best] / out->choices < rule->threshold)
 		out->end = VOTE_NO_MAJORITY;
+	else if (veto && (int)best == rule->yes)
+		out->end = VOTE_VETOED;
 	else
 		out->end = VOTE_DECIDED;
 	if (out->end == VOTE_DECIDED)
@@ -52,13 +77,27 @@ static bool is(wire_str s, const char *word)
 
 bool vote_word_taken(wire_str option)
 {
-	unsigned i;
+#define X(id, word, doc) || is(option, #word)
+	return false VOTE_WORDS_TAKEN(X);
+#undef X
+}
 
-	for (i = 0; i < VOTE_NENDS; i++) {
-		if (is(option, vote_end_words[i]))
-			return true;
+int vote_role(wire_str voter)
+{
+	int i;
+
+	for (i = 0; i < TR_NROLES; i++) {
+		if (voter.n == strlen(tr_roles[i].api_name) && memcmp(voter.p, tr_roles[i].api_name, voter.n) == 0)
+			return i;
 	}
-	return is(option, "open") || is(option, "abstain") || is(option, "absent");
+	return -1;
+}
+
+bool vote_of_moment(wire_str voter)
+{
+	int role = vote_role(voter);
+
+	return role >= 0 && voices[role].of == MOMENT;
 }
 
 int vote_choice(const wire_strs *options, wire_str name)
@@ -84,4 +123,11 @@ bool vote_yes_no(const wire_strs *options, int *yes, int *no)
 			*no = (int)i;
 	}
 	return *yes >= 0 && *no >= 0;
+}
+
+bool vote_may_veto(const wire_strs *options, wire_str voter, wire_str choice)
+{
+	int role = vote_role(voter), yes, no;
+
+	return role >= 0 && voices[role].veto && vote_yes_no(options, &yes, &no) && vote_choice(options, choice) == no;
 }

@@ -166,15 +166,16 @@
 	F(REQ, text, reason, 1, 1000) F(OPT, text, note, 1, 1200) F(REQ, time, submitted_at, 0, 0)                \
 	F(REQ, time, due_at, 0, 0) F(OPT, time, ended_at, 0, 0) L(REQ, objection, objections, 0, 64)              \
 	F(OPT, str, envelope, 1, 65536)
-/* voter: a Jr ("memory_jr") or the name of somebody outside; choice: an option, "abstain" or "absent"; evidence: ids of memories */
+/* voter: a Jr ("memory_jr") or the name of somebody outside; choice: an option, "abstain" or "absent"; evidence: ids of memories;
+ * veto: of memory_jr alone, true when a sacred memory is against it */
 #define ITEM_ballot(F, I, L)                                                                                    \
 	F(REQ, str, voter, 1, 128) F(REQ, str, choice, 1, WIRE_STRS_ITEM_MAX) F(OPT, f64, confidence, 0, 1)       \
-	F(OPT, text, reason, 1, 1000) F(OPT, strs, evidence, 0, 16) F(OPT, time, at, 0, 0)
+	F(OPT, text, reason, 1, 1000) F(OPT, strs, evidence, 0, 16) F(OPT, flag, veto, 0, 0) F(OPT, time, at, 0, 0)
 /* the ballot of somebody outside, as he sends it; voter: only where callers have no names of their own */
 #define ITEM_new_ballot(F, I, L)                                                                                      \
 	F(REQ, str, choice, 1, WIRE_STRS_ITEM_MAX) F(OPT, f64, confidence, 0, 1) F(OPT, text, reason, 1, 1000)    \
 	F(OPT, strs, evidence, 0, 16) F(OPT, str, voter, 1, 128)
-/* outcome: the option that won, or open, tie, no_quorum, no_majority; convened: the Jrs have been asked; closes_at: until when
+/* outcome: the option that won, or open, or a word of VOTE_NO_DECISIONS (jrs/vote/tally.h); convened: the Jrs have been asked; closes_at: until when
  * others may vote, absent when only the Jrs do. results: voter -> choice; tally: option, abstain, absent -> how many; minority:
  * ballots for other options than the one that won. memory_id, decision_id: once it is closed, and decided */
 #define ITEM_vote(F, I, L)                                                                                      \
@@ -190,10 +191,11 @@
 	F(REQ, time, opened_at, 0, 0) F(OPT, time, closes_at, 0, 0) F(OPT, time, closed_at, 0, 0)                 \
 	F(REQ, flag, convened, 0, 0) F(REQ, flag, decided, 0, 0) F(REQ, str, outcome, 1, WIRE_STRS_ITEM_MAX)      \
 	F(OPT, str, memory_id, 1, WIRE_ID_MAX)
-/* votes that were closed, ever, by what came of them; option: another one than yes and no won */
+/* votes that were closed, ever, by what came of them; option: another one than yes and no won. OPT: unknown to an older memory-jr */
 #define ITEM_vote_counts(F, I, L)                                                                               \
 	F(REQ, u64, yes, 0, 0) F(REQ, u64, no, 0, 0) F(REQ, u64, option, 0, 0) F(REQ, u64, tie, 0, 0)             \
-	F(REQ, u64, no_quorum, 0, 0) F(REQ, u64, no_majority, 0, 0)
+	F(REQ, u64, no_quorum, 0, 0) F(REQ, u64, no_majority, 0, 0)                                               \
+	F(OPT, u64, no_evidence, 0, 0) F(OPT, u64, vetoed, 0, 0)
 /* a memory without its text, for analysis */
 #define ITEM_sample(F, I, L)                                                                                    \
 	F(REQ, str, id, 1, WIRE_ID_MAX) F(REQ, f64, temperature, 0, 100) F(REQ, f64, raw_temperature, 0, 0)       \
@@ -299,13 +301,13 @@
 	F(REQ, str, jr, 1, 32) F(REQ, u32, pid, 1, 0) F(REQ, u32, generation, 0, 0) F(REQ, u64, epoch, 0, 0) F(REQ, u64, monotonic_ns, 0, 0)
 
 /* called_ns: when the Jrs were called to this vote, by the monotonic clock. Who was started later has no voice in it: whoever was
- * called has died. reason: what the evidence was, or why there is none */
+ * called has died. reason: what the evidence was, or why there is none; veto: as in a ballot */
 #define FIELDS_ballot(F, I, L)                                                                                  \
 	F(REQ, str, vote_id, 1, WIRE_ID_MAX) F(REQ, text, proposal, 1, 2000) F(REQ, strs, options, 2, 16)         \
 	F(REQ, u64, called_ns, 0, 0)
 #define RESULT_ballot(F, I, L)                                                                                  \
 	F(REQ, str, choice, 1, WIRE_STRS_ITEM_MAX) F(OPT, f64, confidence, 0, 1) F(REQ, text, reason, 1, 1000)    \
-	F(REQ, strs, evidence, 0, 16)
+	F(REQ, strs, evidence, 0, 16) F(OPT, flag, veto, 0, 0)
 
 /* ---- control.sock ---- */
 #define FIELDS_status(F, I, L)

@@ -193,9 +193,9 @@ const struct ctl_command ctl_commands[] = {
 	{"vote", CTL_TEXT, "PROPOSAL", vote_options, cmd_vote,
 	 "put a proposal to the vote of the four Jrs",
 	 "Each votes from its own evidence and says what it was, or abstains; one that does not answer is absent. The outcome is\n"
-	 "remembered, and when it is decided it is a decision. Leaves with 1 when no option wins: no quorum, a tie, or too small\n"
-	 "a share. With --deadline others may vote until then, and the answer is the open vote. PROPOSAL may be - to read it\n"
-	 "from standard input.", NULL},
+	 "remembered, and when it is decided it is a decision. Leaves with 1 when no option wins: no quorum, no ballot that speaks\n"
+	 "of the proposal itself, a tie, too small a share, or a veto: yes against a sacred memory. With --deadline others may\n"
+	 "vote until then, and the answer is the open vote. PROPOSAL may be - to read it from standard input.", NULL},
 	{"votes", CTL_MAYBE_ID, "[ID]", votes_options, cmd_votes,
 	 "the votes, newest first, or one with its ballots and reasons", NULL, NULL},
 	{"audit", CTL_NO_OPERANDS, NULL, audit_options, cmd_audit,

@@ -37,6 +37,8 @@ static void ballot(struct buf *out, const struct show_style *s, const struct ite
 	put(out, b->choice);
 	if (b->has_confidence)
 		(void)buf_printf(out, " (%.2f)", b->confidence);
+	if (b->has_veto && b->veto)
+		show_paint(out, s, SHOW_WARN, "%s", ", veto");
 	if (b->has_reason) {
 		(void)buf_puts(out, ", ");
 		put(out, b->reason);

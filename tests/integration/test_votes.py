@@ -1,4 +1,4 @@
-"""Votes end to end: who votes how and why, what outsiders may, replays, and that each vote ends right and once, whoever is killed in the middle."""
+"""Votes end to end, on SQLite and on PostgreSQL: who votes how and why, what outsiders may, replays, and that each vote ends right and once, whoever is killed in the middle."""
 import json
 import os
 import signal
@@ -8,10 +8,13 @@ import time
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "kit"))
+from postgres import Postgres
 from tribe import RESET, Tribe, TribeCase, alive, main, problem_of, wait_for
 
 VOTE, VOTES = "/api/v1/vote", "/api/v1/votes"
 JRS = {"memory_jr", "integration_jr", "meta_jr", "executive_jr"}
+NO_DECISIONS = {"no_quorum", "no_evidence", "tie", "no_majority", "vetoed"}
+TAKEN = sorted(NO_DECISIONS) + ["decided", "open", "abstain", "absent", "Vetoed"]
 
 
 def vote_memories(tribe):
@@ -32,7 +35,34 @@ def counts(tribe):
     return found
 
 
-class Ballots(TribeCase):
+class Place:
+    """Where the tribes of a test keep what they have; a setting for each."""
+
+    @classmethod
+    def place(cls):
+        return ()
+
+
+class OnPostgres:
+    @classmethod
+    def setUpClass(cls):
+        cls.pg, cls.n = Postgres(), 0
+        cls.addClassCleanup(cls.pg.close)
+        super().setUpClass()
+
+    @classmethod
+    def place(cls):
+        cls.n += 1
+        cls.pg.create(f"t{cls.n}")
+        return ("archive.url=" + cls.pg.url(f"t{cls.n}"),)
+
+
+class Voting(Place, TribeCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.SETTINGS = (*cls.SETTINGS, *cls.place())
+        super().setUpClass()
+
     def vote(self, proposal, status=201, headers=None, **more):
         answer = self.tribe.post(VOTE, {"proposal": proposal, **more}, headers=headers)
         self.assertEqual(answer.status, status, answer)
@@ -41,6 +71,8 @@ class Ballots(TribeCase):
     def cast(self, vote_id, voter, choice, **more):
         return self.tribe.post(f"{VOTES}/{vote_id}/ballots", {"voter": voter, "choice": choice, **more})
 
+
+class Ballots(Voting):
     def test_shape(self):
         vote = self.vote("Shall the zeppelin be painted?")
         self.assertEqual(set(vote["results"]), JRS)
@@ -147,7 +179,7 @@ class Ballots(TribeCase):
                 (422, "invalid", self.tribe.post(VOTE, {"proposal": "x" * 2001})),
                 (422, "invalid", self.tribe.post(VOTE, {"proposal": "x", "options": ["a"]})),
                 (422, "invalid", self.tribe.post(VOTE, {"proposal": "x", "options": ["a", "a"]})),
-                (422, "invalid", self.tribe.post(VOTE, {"proposal": "x", "options": ["a", "tie"]})),
+                *((422, "invalid", self.tribe.post(VOTE, {"proposal": "x", "options": ["a", taken]})) for taken in TAKEN),
                 (422, "invalid", self.tribe.post(VOTE, {"proposal": "x", "quorum": 0})),
                 (422, "invalid", self.tribe.post(VOTE, {"proposal": "x", "threshold": 1.1})),
                 (422, "invalid", self.tribe.post(VOTE, {"proposal": "x", "deadline_s": 0})),
@@ -183,11 +215,96 @@ class Ballots(TribeCase):
         self.assertEqual(json.loads(self.tribe.ctl("votes", "--json").stdout)["votes"][0]["by"], vote["by"])
 
 
-class Middle(unittest.TestCase):
+class Evidence(Voting):
+    """A tribe that is well and knows it: meta_jr and executive_jr say yes to whatever is asked."""
+    SETTINGS = ("meta.analysis_period_s=1",)
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        for n in range(30):
+            cls.tribe.remember(f"Entry {n} of the gardener's book: all is in bloom.", source="book")
+        wait_for(lambda: (cls.tribe.get("/api/v1/analysis/anomalies").json().get("sampled") or 0) >= 30, "an analysis of all of them")
+
+    def by_the_moment(self, vote):
+        self.assertEqual((vote["results"]["meta_jr"], vote["results"]["executive_jr"]), ("yes", "yes"), vote)
+
+    def no_decision(self, vote, outcome):
+        self.assertEqual((vote["outcome"], vote["decided"], vote["decision_id"], vote["minority"]), (outcome, False, None, []), vote)
+        self.assertEqual(self.tribe.get(f"/api/v1/memories/{vote['memory_id']}?touch=false").json()["tags"], ["vote"])
+        self.assertNotIn(vote["memory_id"], [d["memory_id"] for d in decisions(self.tribe)])
+
+    def test_the_moment_alone_decides_nothing(self):
+        before = counts(self.tribe)
+        self.assertEqual(set(before), {"yes", "no", "option"} | NO_DECISIONS)
+        for proposal in ("Shall the zeppelin be sold?", "Shall nobody ever have tea?"):
+            vote = self.vote(proposal)
+            self.by_the_moment(vote)
+            self.assertEqual((vote["results"]["memory_jr"], vote["results"]["integration_jr"]), ("abstain", "abstain"))
+            self.assertEqual(vote["tally"], {"yes": 2, "no": 0, "abstain": 2, "absent": 0})
+            self.no_decision(vote, "no_evidence")
+        self.no_decision(self.vote("Shall the zeppelin be sold?", quorum=1, threshold=0), "no_evidence")
+        self.no_decision(self.vote("Shall the zeppelin be sold?", quorum=3), "no_quorum")  # looked at first
+        self.assertEqual(counts(self.tribe)["no_evidence"], before["no_evidence"] + 3)
+        done = self.tribe.ctl("vote", "Shall the zeppelin be bought?")
+        self.assertEqual((done.returncode, done.stderr), (1, "tribectl: vote: no decision\n"))
+        self.assertIn("no_evidence", done.stdout)
+
+    def test_the_moment_counts_where_there_is_evidence(self):
+        self.tribe.remember("The lighthouse lamp is cleaned daily.", source="keeper")
+        vote = self.vote("Shall the lighthouse lamp be cleaned daily?", quorum=3)
+        self.by_the_moment(vote)
+        self.assertEqual((vote["results"]["integration_jr"], vote["outcome"], vote["tally"]["yes"]), ("abstain", "yes", 3))
+
+    def test_one_voice_from_outside_is_evidence(self):
+        vote = self.vote("Shall the weathercock be gilded?", deadline_s=1)
+        self.assertEqual(self.cast(vote["vote_id"], "ann", "yes").status, 201)
+        closed = wait_for(lambda: (lambda v: v["closed_at"] and v)(self.tribe.get(f"{VOTES}/{vote['vote_id']}").json()), "it is closed")
+        self.assertEqual((closed["outcome"], closed["tally"]["yes"]), ("yes", 3))
+
+    def test_what_is_sacred_is_not_voted_away(self):
+        vow = self.tribe.remember("The old oak must never be felled.", sacred=True, source="vow")[0]
+        for who in ("ann", "bob", "cy"):
+            self.tribe.remember(f"{who} says: the old oak is felled soon.", source=who)
+        before = counts(self.tribe)
+        vote = self.vote("Shall the old oak be felled?", vote_id="oak")
+        self.by_the_moment(vote)
+        self.assertEqual((vote["results"]["memory_jr"], vote["results"]["integration_jr"]), ("no", "yes"))
+        self.no_decision(vote, "vetoed")
+        self.assertEqual([(b["voter"], b["evidence"]) for b in vote["ballots"] if b.get("veto")], [("memory_jr", [vow])])
+        self.assertTrue(all("veto" not in b for b in vote["ballots"] if b["voter"] != "memory_jr"))
+        again = self.vote("Shall the old oak be felled?", status=200, vote_id="oak")
+        self.assertEqual({k: v for k, v in again.items() if k != "timestamp"}, {k: v for k, v in vote.items() if k != "timestamp"})
+        self.assertEqual(counts(self.tribe)["vetoed"], before["vetoed"] + 1)
+        shown = self.tribe.ctl("votes", "oak").stdout
+        self.assertIn("vetoed", shown)
+        self.assertIn("memory_jr: no (1.00), veto, it contradicts 1 sacred memory: a veto", shown)
+        # neither who writes nor who votes takes it away
+        self.tribe.remember("The old oak may be felled by now.", source="ann", supersedes=vow)
+        vote = self.vote("Shall the old oak be felled?", deadline_s=1)
+        self.assertEqual(self.tribe.post(f"{VOTES}/{vote['vote_id']}/ballots", {"voter": "v", "choice": "yes", "veto": False}).status, 422)
+        for n in range(5):
+            self.assertEqual(self.cast(vote["vote_id"], f"voter {n}", "yes").status, 201)
+        closed = wait_for(lambda: (lambda v: v["closed_at"] and v)(self.tribe.get(f"{VOTES}/{vote['vote_id']}").json()), "it is closed")
+        self.no_decision(closed, "vetoed")
+        # no is no; and what agrees with it is decided as ever
+        vote = self.vote("Shall the old oak be felled?", deadline_s=1)
+        for n in range(5):
+            self.assertEqual(self.cast(vote["vote_id"], f"voter {n}", "no").status, 201)
+        closed = wait_for(lambda: (lambda v: v["closed_at"] and v)(self.tribe.get(f"{VOTES}/{vote['vote_id']}").json()), "it is closed")
+        self.assertEqual((closed["outcome"], closed["decided"]), ("no", True), closed)
+
+    def test_what_is_sacred_may_be_agreed_with(self):
+        self.tribe.remember("Visitors are never to be turned away at the gate.", sacred=True, source="vow")
+        vote = self.vote("Visitors must not be turned away at the gate")
+        self.assertEqual((vote["outcome"], [b for b in vote["ballots"] if b.get("veto")]), ("yes", []), vote)
+
+
+class Middle(Place, unittest.TestCase):
     """Somebody dies while a vote is under way: a half-open Jr holds it there."""
 
     def tribe(self, *settings):
-        tribe = Tribe("drills=true", "heartbeat_ms=20", *settings)
+        tribe = Tribe("drills=true", "heartbeat_ms=20", *self.place(), *settings)
         self.addCleanup(tribe.close)
         return tribe
 
@@ -354,9 +471,9 @@ class Middle(unittest.TestCase):
         self.ended_once(tribe, vote_id)
 
 
-class Restart(unittest.TestCase):
+class Restart(Place, unittest.TestCase):
     def test_open_votes_outlive_the_tribe(self):
-        with Tribe() as tribe:
+        with Tribe(*self.place()) as tribe:
             soon = tribe.post(VOTE, {"proposal": "Is it over while nobody is there?", "deadline_s": 1}).json()
             late = tribe.post(VOTE, {"proposal": "Does it go on?", "deadline_s": 3600, "quorum": 1}).json()
             for vote in (soon, late):
@@ -371,6 +488,22 @@ class Restart(unittest.TestCase):
             self.assertEqual((vote["outcome"], vote["results"]["ann"]), ("open", "no"))
             self.assertEqual(tribe.post(f"{VOTES}/{late['vote_id']}/ballots", {"voter": "bob", "choice": "no"}).json()["tally"]["no"], 2)
             self.assertEqual(sum(counts(tribe).values()), 1)
+
+
+class BallotsOnPostgres(OnPostgres, Ballots):
+    pass
+
+
+class EvidenceOnPostgres(OnPostgres, Evidence):
+    pass
+
+
+class MiddleOnPostgres(OnPostgres, Middle):
+    pass
+
+
+class RestartOnPostgres(OnPostgres, Restart):
+    pass
 
 
 if __name__ == "__main__":

@@ -18,10 +18,12 @@ static struct {
 	char by[32], request_id[64];
 	struct {
 		char voter[32], choice[32], reason[200];
+		bool veto;
 	} ballot[4];
 	uint32_t nballots;
 	enum mood mood[TR_NROLES];
 	const char *choice[TR_NROLES];
+	bool veto[TR_NROLES];
 	uint64_t called_ns;
 	uint32_t share;
 } pv;
@@ -94,6 +96,7 @@ static void on_cast(void *arg, struct chan_call *call, const void *msg)
 		snprintf(pv.ballot[i].voter, sizeof(pv.ballot[i].voter), "%.*s", (int)b->voter.n, b->voter.p);
 		snprintf(pv.ballot[i].choice, sizeof(pv.ballot[i].choice), "%.*s", (int)b->choice.n, b->choice.p);
 		snprintf(pv.ballot[i].reason, sizeof(pv.ballot[i].reason), "%.*s", (int)b->reason.n, b->reason.p);
+		pv.ballot[i].veto = b->has_veto && b->veto;
 	}
 	chan_reply(call, &res);
 }
@@ -118,7 +121,9 @@ static void on_ballot(void *arg, struct chan_call *call, const void *msg)
 	const struct msg_ballot *m = msg;
 	enum tr_role role = (enum tr_role)(uintptr_t)arg;
 	struct res_ballot res = {.choice = wire_s(pv.choice[role] != NULL ? pv.choice[role] : "yes"),
-				 .reason = wire_s("played")};
+				 .reason = wire_s("played"),
+				 .has_veto = pv.veto[role],
+				 .veto = pv.veto[role]};
 
 	fx.code = TR_EUNAVAILABLE;
 	pv.called_ns = m->called_ns;
@@ -197,6 +202,27 @@ static void absence_is_nobody_s_choice(void **state)
 	assert_string_equal(pv.ballot[0].reason, "played");
 	assert_string_equal(pv.ballot[2].choice, "absent");
 	assert_string_not_equal(pv.ballot[2].reason, "played");
+}
+
+/* Of memory_jr's no; elsewhere it is no answer. */
+static void a_veto_goes_along(void **state)
+{
+	(void)state;
+	pv.choice[TR_ROLE_MEMORY] = "no";
+	pv.veto[TR_ROLE_MEMORY] = pv.veto[TR_ROLE_META] = true;
+	pv.choice[TR_ROLE_META] = "no";
+	assert_int_equal(POST("/api/v1/vote", VOTE), 201);
+	assert_true(pv.ballot[0].veto && strcmp(pv.ballot[0].choice, "no") == 0);
+	assert_false(pv.ballot[1].veto);
+	assert_true(!pv.ballot[2].veto && strcmp(pv.ballot[2].choice, "absent") == 0);
+}
+
+static void a_veto_for_it_is_none(void **state)
+{
+	(void)state;
+	pv.veto[TR_ROLE_MEMORY] = true; /* with its yes */
+	assert_int_equal(POST("/api/v1/vote", VOTE), 201);
+	assert_true(!pv.ballot[0].veto && strcmp(pv.ballot[0].choice, "absent") == 0);
 }
 
 static void turn_until_closed(void)
@@ -301,6 +327,8 @@ int main(void)
 		T(each_is_asked),
 		T(whoever_does_not_answer_is_absent),
 		T(absence_is_nobody_s_choice),
+		T(a_veto_goes_along),
+		T(a_veto_for_it_is_none),
 		T(a_failure_is_made_good),
 		T(a_new_lead_looks_for_what_was_left),
 		T(one_that_drains_leaves_it),

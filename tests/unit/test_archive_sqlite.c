@@ -358,7 +358,7 @@ static void schema_1_is_migrated(void **s)
 	sqlite3_close(db);
 	assert_true(rig_sql(g, "SELECT count(*) FROM sqlite_schema WHERE name = 'imports'") == 0.0);
 	rig_reopen(g);
-	assert_true(rig_sql(g, "SELECT max(version) FROM schema_migrations") == 10.0 && schema_version() == 10);
+	assert_true(rig_sql(g, "SELECT max(version) FROM schema_migrations") == 11.0 && schema_version() == 11);
 	m = rig_get(g, wire_s("a"));
 	assert_true(m->sacred && same(m->content, "the old harbour") && m->temperature == 40.0);
 	assert_int_equal(((const struct res_memory_recall *)rig_call(g, MSG_memory_recall, &ask))->memories.n, 2);

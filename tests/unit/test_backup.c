@@ -350,6 +350,32 @@ static void an_archive_before_governance_counted(void **s)
 	assert_int_equal(prove(t.path, &b, &fault), 0);
 }
 
+/* Ballots without vetoes, as schemas 6 to 10 have them: the digest is the one that the program of schema 9 wrote. */
+static void older_ballots(void **s)
+{
+	static const char fill[] =
+		"INSERT INTO votes(id, proposal, options, quorum, threshold, called_by, opened_at, closes_at, outside) "
+		"VALUES('v', 'Shall we?', '[\"yes\",\"no\"]', 2, 0.5, 'me', 1, 2, 1);"
+		"INSERT INTO ballots(vote_id, voter, choice, confidence, reason, evidence, cast_at) "
+		"VALUES('v', 'ann', 'no', 0.5, 'so', '[\"m\"]', 1)";
+	static const char then[] = "25e8ab07cf913963d69242adb5cbfd919fbc2c0bb50f2b9c36045e158d635578";
+	static const char *const names[] = {"nine", "ten", "eleven"};
+	struct rig *g = *s;
+	struct tr_fault fault;
+	struct taken t;
+	struct backup b;
+
+	for (int i = 0; i < 3; i++) {
+		empty_archive_of(g, 9 + i);
+		change(g->path, fill);
+		take(g, names[i], &t);
+		open_up(&t, &b);
+		assert_true(b.item.schema == 9u + (unsigned)i && b.item.rows.ballots == 1);
+		assert_int_equal(prove(t.path, &b, &fault), 0);
+		assert_true((strcmp(b.content_sha256, then) == 0) == (9 + i < SCHEMA_VETO));
+	}
+}
+
 /* ---- under load ---- */
 
 struct load {
@@ -455,6 +481,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(an_archive_without_votes, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(an_archive_before_governance_counted, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(governance_is_content, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(older_ballots, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(one_moment, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(given_up, rig_setup, rig_teardown),
 	};

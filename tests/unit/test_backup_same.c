@@ -214,6 +214,10 @@ static void same_in_both(void **s)
 		   "(SELECT min(seq) FROM thermal_memory_archive WHERE importance < 0.5 AND importance > 0.25)"));
 	of_postgres(h, &b);
 	assert_string_not_equal(a.content_sha256, b.content_sha256);
+	assert_false(rig_refuses(g, "UPDATE ballots SET veto = 1 WHERE voter = 'Z'"));
+	of_sqlite(g, &b);
+	assert_string_not_equal(a.content_sha256, b.content_sha256);
+	assert_false(rig_refuses(g, "UPDATE ballots SET veto = 0"));
 	assert_false(rig_refuses(g, "UPDATE ballots SET confidence = 0.2 WHERE confidence IS NOT NULL"));
 	of_sqlite(g, &b);
 	assert_string_not_equal(a.content_sha256, b.content_sha256);

@@ -1,5 +1,4 @@
-/* jrs/vote: what ballots come to (properties, against a count of its own), on which side a text is, how each Jr judges.
- */
+/* jrs/vote: on which side a text is, how each Jr judges. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,221 +6,11 @@
 
 #include <cmocka.h>
 
-#include "common/base/err.h"
 #include "jrs/vote/judge.h"
 #include "jrs/vote/stance.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-static uint64_t state = 42;
-
-static unsigned below(unsigned n)
-{
-	state = state * UINT64_C(6364136223846793005) + 1442695040888963407u;
-	return (unsigned)(state >> 33) % n;
-}
-
-/* ---- the count ---- */
-#define BALLOTS 24
-
-struct ballots {
-	struct vote_rule rule;
-	int choice[BALLOTS + 4];
-	size_t n;
-};
-
-static struct ballots any(void)
-{
-	static const double thresholds[] = {0, 0.25, 1.0 / 3, 0.5, 0.6, 2.0 / 3, 0.75, 1};
-	struct ballots b = {.rule = {2 + below(4), below(7), thresholds[below(8)]}, .n = below(BALLOTS)};
-	size_t i;
-
-	for (i = 0; i < b.n; i++)
-		b.choice[i] = (int)below(b.rule.options + 2) - 2;
-	return b;
-}
-
-static struct vote_tally count(const struct ballots *b)
-{
-	struct vote_tally t;
-
-	vote_count(&b->rule, b->choice, b->n, &t);
-	return t;
-}
-
-/* By another way: sorted out one option after the other, shares as fractions. */
-static void oracle(const struct ballots *b, enum vote_end *end, int *winner)
-{
-	unsigned choices = 0, most = 0, leaders = 0, o;
-	size_t i;
-
-	*winner = -1;
-	for (o = 0; o < b->rule.options; o++) {
-		unsigned n = 0;
-
-		for (i = 0; i < b->n; i++)
-			n += b->choice[i] == (int)o;
-		choices += n;
-		if (n > most) {
-			most = n;
-			leaders = 0;
-		}
-		if (n == most && n > 0) {
-			leaders++;
-			*winner = (int)o;
-		}
-	}
-	*end = choices < b->rule.quorum || choices == 0    ? VOTE_NO_QUORUM
-	       : leaders > 1                               ? VOTE_TIE
-	       : most < b->rule.threshold * choices - 1e-9 ? VOTE_NO_MAJORITY
-							   : VOTE_DECIDED;
-	*winner = *end == VOTE_DECIDED ? *winner : -1;
-}
-
-static void as_counted_otherwise(void **s)
-{
-	unsigned seen[VOTE_NENDS] = {0};
-	int i;
-
-	(void)s;
-	for (i = 0; i < 200000; i++) {
-		struct ballots b = any();
-		struct vote_tally t = count(&b);
-		uint32_t sum = 0, o;
-		enum vote_end end;
-		int winner;
-
-		oracle(&b, &end, &winner);
-		assert_int_equal(t.end, end);
-		assert_int_equal(t.winner, winner);
-		for (o = 0; o < b.rule.options; o++)
-			sum += t.votes[o];
-		assert_int_equal(sum, t.choices);
-		assert_int_equal(t.choices + t.abstain + t.absent, b.n);
-		seen[t.end]++;
-	}
-	for (i = 0; i < VOTE_NENDS; i++)
-		assert_true(seen[i] > 1000);
-}
-
-static void the_order_does_not_matter(void **s)
-{
-	int round;
-
-	(void)s;
-	for (round = 0; round < 50000; round++) {
-		struct ballots b = any(), mixed = b;
-		struct vote_tally x = count(&b), y;
-		size_t i, k;
-
-		for (i = mixed.n; i > 1; i--) {
-			int was = mixed.choice[k = below((unsigned)i)];
-
-			mixed.choice[k] = mixed.choice[i - 1];
-			mixed.choice[i - 1] = was;
-		}
-		y = count(&mixed);
-		assert_memory_equal(&x, &y, sizeof(x));
-	}
-}
-
-/* Whoever names no option changes nothing, however many they are. */
-static void no_choice_is_none(void **s)
-{
-	int round;
-
-	(void)s;
-	for (round = 0; round < 50000; round++) {
-		struct ballots b = any(), more = b;
-		struct vote_tally x = count(&b), y;
-		unsigned k = 1 + below(4);
-
-		while (k-- > 0)
-			more.choice[more.n++] = below(2) == 0 ? VOTE_ABSTAIN : VOTE_ABSENT;
-		y = count(&more);
-		assert_int_equal(x.end, y.end);
-		assert_int_equal(x.winner, y.winner);
-		assert_int_equal(x.choices, y.choices);
-		assert_memory_equal(x.votes, y.votes, sizeof(x.votes));
-	}
-}
-
-/* One more for the winner never takes its victory away; one option renamed for another changes only the name. */
-static void the_winner_stays(void **s)
-{
-	int round;
-
-	(void)s;
-	for (round = 0; round < 50000; round++) {
-		struct ballots b = any(), more = b, turned = b;
-		struct vote_tally x = count(&b), y;
-		int last = (int)b.rule.options - 1;
-		size_t i;
-
-		for (i = 0; i < turned.n; i++)
-			turned.choice[i] = turned.choice[i] < 0 ? turned.choice[i] : last - turned.choice[i];
-		y = count(&turned);
-		assert_int_equal(y.end, x.end);
-		assert_int_equal(y.winner, x.winner < 0 ? -1 : last - x.winner);
-		if (x.winner < 0)
-			continue;
-		more.choice[more.n++] = x.winner;
-		assert_int_equal(count(&more).winner, x.winner);
-	}
-}
-
-static void bounds(void **s)
-{
-	static const struct {
-		unsigned options;
-		uint32_t quorum;
-		double threshold;
-		int choice[6];
-		size_t n;
-		enum vote_end end;
-	} t[] = {
-		{2, 1, 0.5, {0}, 0, VOTE_NO_QUORUM},
-		{2, 1, 0, {-1, -2, -1}, 3, VOTE_NO_QUORUM}, /* nobody named anything */
-		{2, 2, 0.5, {0, -1, -1, -2}, 4, VOTE_NO_QUORUM},
-		{2, 2, 0.5, {0, 0, -1, -2}, 4, VOTE_DECIDED},
-		{2, 2, 0.5, {0, 1}, 2, VOTE_TIE},
-		{3, 2, 0, {0, 1, 2}, 3, VOTE_TIE},
-		{3, 2, 0.5, {0, 0, 1, 2}, 4, VOTE_DECIDED}, /* a half is enough for a half */
-		{3, 2, 0.51, {0, 0, 1, 2}, 4, VOTE_NO_MAJORITY},
-		{2, 3, 0.6, {0, 0, 0, 1, 1}, 5, VOTE_DECIDED}, /* 3/5 is 0.6 */
-		{2, 3, 1, {1, 1, 1}, 3, VOTE_DECIDED},
-		{2, 3, 1, {1, 1, 1, 0}, 4, VOTE_NO_MAJORITY},
-	};
-
-	(void)s;
-	for (size_t i = 0; i < sizeof(t) / sizeof(*t); i++) {
-		const struct vote_rule rule = {t[i].options, t[i].quorum, t[i].threshold};
-		struct vote_tally tally;
-
-		vote_count(&rule, t[i].choice, t[i].n, &tally);
-		assert_int_equal(tally.end, t[i].end);
-		assert_true((tally.winner >= 0) == (t[i].end == VOTE_DECIDED));
-	}
-}
-
-static void words_of_options(void **s)
-{
-	static const wire_str plain[] = {{"No", 2}, {"later", 5}, {"YES", 3}}, other[] = {{"red", 3}, {"yes", 3}};
-	const wire_strs options = {plain, 3}, colours = {other, 2};
-	int yes, no;
-
-	(void)s;
-	assert_true(vote_yes_no(&options, &yes, &no) && yes == 2 && no == 0);
-	assert_false(vote_yes_no(&colours, &yes, &no));
-	assert_int_equal(vote_choice(&options, wire_s("later")), 1);
-	assert_int_equal(vote_choice(&options, wire_s("abstain")), VOTE_ABSTAIN);
-	assert_int_equal(vote_choice(&options, wire_s("absent")), VOTE_ABSENT);
-	assert_int_equal(vote_choice(&options, wire_s("lat")), TR_EINVAL);
-	assert_true(vote_word_taken(wire_s("Tie")) && vote_word_taken(wire_s("open")) &&
-		    vote_word_taken(wire_s("absent")));
-	assert_false(vote_word_taken(wire_s("yes")));
-}
 
 /* ---- stance ---- */
 static struct stance_proposal proposal(const char *text, const char *words, const double *weights)
@@ -370,9 +159,16 @@ static void a_sacred_memory_settles_it(void **s)
 	j = by_memory(&deploy, v, JUDGE_FOUND);
 	assert_true(j.choice == 1 && j.nevidence == 1 && memcmp(j.evidence[0].p, "vow", 3) == 0);
 	assert_non_null(strstr(j.reason, "sacred"));
+	assert_true(j.veto && judge_answer(&deploy, &j).has_veto && judge_answer(&deploy, &j).veto);
+	v[7].has_superseded_by = true; /* whoever may write can say so */
+	j = by_memory(&deploy, v, JUDGE_FOUND);
+	assert_true(j.choice == 1 && j.veto);
+	v[7].sacred = false;
+	assert_false(by_memory(&deploy, v, JUDGE_FOUND).veto);
 	v[7] = memory("vow", "On Friday we deploy.", NULL); /* one that agrees only adds its weight */
 	v[7].sacred = true;
-	assert_int_equal(by_memory(&deploy, v, JUDGE_FOUND).choice, 0);
+	j = by_memory(&deploy, v, JUDGE_FOUND);
+	assert_true(j.choice == 0 && !j.veto && !judge_answer(&deploy, &j).has_veto);
 }
 
 static struct item_memory earlier_vote(msgpack_object *map, msgpack_object_kv kv[2], const char *asked,
@@ -545,12 +341,6 @@ static void the_query_fits(void **s)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(as_counted_otherwise),
-		cmocka_unit_test(the_order_does_not_matter),
-		cmocka_unit_test(no_choice_is_none),
-		cmocka_unit_test(the_winner_stays),
-		cmocka_unit_test(bounds),
-		cmocka_unit_test(words_of_options),
 		cmocka_unit_test(sides),
 		cmocka_unit_test(rare_words_weigh),
 		cmocka_unit_test(holding),

@@ -3,14 +3,14 @@ import { $, h, put, jrName, keep, when, fixed, say } from "./dom.js";
 import { call, get, Problem } from "./api.js";
 import { complain, lacking } from "./trouble.js";
 
-const OUTCOMES = { no_quorum: "no quorum", no_majority: "no majority", tie: "a tie: no decision", open: "still open" };
+const OUTCOMES = { no_quorum: "no quorum", no_evidence: "no evidence", no_majority: "no majority", tie: "a tie: no decision", vetoed: "vetoed", open: "still open" };
 let voteList, voteResult, decisionList, votesKey = "", decisionsKey = "";
 
 const word = (outcome) => OUTCOMES[outcome] || String(outcome || "open").replace(/_/g, " ");
 
 function ballot(b) {
 	const choice = b.choice;
-	return h("li", {}, h("b", {}, jrName(b.voter)), h("span", { class: "choice", "data-choice": choice }, choice), typeof b.confidence === "number" && h("small", { class: "muted" }, `${Math.round(b.confidence * 100)} % sure`), b.reason && h("p", { class: "muted" }, b.reason, b.evidence?.length > 0 && h("small", {}, ` (${b.evidence.join(", ")})`)));
+	return h("li", {}, h("b", {}, jrName(b.voter)), h("span", { class: "choice", "data-choice": choice }, choice), b.veto && h("b", { class: "veto" }, "veto"), typeof b.confidence === "number" && h("small", { class: "muted" }, `${Math.round(b.confidence * 100)} % sure`), b.reason && h("p", { class: "muted" }, b.reason, b.evidence?.length > 0 && h("small", {}, ` (${b.evidence.join(", ")})`)));
 }
 
 function tally(v) {

@@ -192,6 +192,7 @@ static int take(struct leg *leg, const struct res_ballot *res)
 		return TR_ENOMEM;
 	put(leg, choice, reason);
 	b->has_evidence = true;
+	b->has_veto = b->veto = res->has_veto && res->veto;
 	b->has_confidence = res->has_confidence;
 	b->confidence = res->confidence;
 	return 0;
@@ -201,9 +202,12 @@ static void on_ballot(void *arg, int r, const void *res, const struct tr_fault *
 {
 	const struct res_ballot *ballot = res;
 	struct leg *leg = arg;
+	const wire_strs *options = &leg->run->question.options;
 
-	/* what is no option of this vote is no answer */
-	if (r == 0 && vote_choice(&leg->run->question.options, ballot->choice) < VOTE_ABSTAIN)
+	/* what is no option of this vote, or a veto where there is none, is no answer */
+	if (r == 0 && (vote_choice(options, ballot->choice) < VOTE_ABSTAIN ||
+		       (ballot->has_veto && ballot->veto &&
+			!vote_may_veto(options, wire_s(tr_roles[leg->role].api_name), ballot->choice))))
 		r = TR_EPROTO;
 	if (r == 0)
 		r = take(leg, ballot);

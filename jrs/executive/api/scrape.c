@@ -1,6 +1,7 @@
 /* What /metrics says, from what the Jrs answered. Pure: no clock, no calls. */
 #include "common/base/text.h"
 #include "jrs/executive/api/internal.h"
+#include "jrs/vote/tally.h"
 #include <stdio.h>
 #include <string.h>
 #include <tribe/version.h>
@@ -33,9 +34,9 @@ static void put_thermal(struct metrics_writer *w, const struct res_memory_therma
 		VOTES(yes);
 		VOTES(no);
 		VOTES(option);
-		VOTES(tie);
-		VOTES(no_quorum);
-		VOTES(no_majority);
+#define X(id, word, doc) VOTES(word);
+		VOTE_NO_DECISIONS(X)
+#undef X
 	}
 #undef VOTES
 	if (t->has_quota_refused_total)

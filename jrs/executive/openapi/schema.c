@@ -1,5 +1,6 @@
 /* Shapes of proto/wire as JSON schemas: the same names, types and bounds, with the words of words.def. */
 #include "jrs/executive/openapi/document.h"
+#include "jrs/vote/tally.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -4,6 +4,7 @@
 #include "jrs/memory/archive/backup_inside.h"
 #include "jrs/memory/archive/canon.h"
 #include "jrs/memory/archive/schema.h"
+#include <limits.h>
 #include <string.h>
 
 #define LOOK_ROWS 256u /* between two looks at watch->stop */
@@ -12,18 +13,19 @@
 static const struct {
 	enum sql id;
 	const char *kind, *columns;
-	unsigned since; /* schema: the digest of an older archive has none of them */
+	int since, until; /* schemas: the digest of another archive has none of them */
 } tables[] = {
-	{SQL_CONTENT_MEMORIES, "memory", "TTTJJTTTRIIRIIIRITTIBT", 1},
-	{SQL_CONTENT_DECISIONS, "decision", "TTTI", 1},
-	{SQL_CONTENT_IMPORTS, "import", "TTIIIIIIII", 1},
-	{SQL_CONTENT_PAIRS, "pair", "TTII", 1},
-	{SQL_CONTENT_SETTINGS, "setting", "TR", 1},
-	{SQL_CONTENT_VOTES, "vote", "TTJIRTIIIIITITT", SCHEMA_VOTES},
-	{SQL_CONTENT_BALLOTS, "ballot", "TTTRTJII", SCHEMA_VOTES},
-	{SQL_CONTENT_ACTS, "act", "TTTTTTTTTBIIIT", SCHEMA_GOVERNANCE},
-	{SQL_CONTENT_OBJECTIONS, "objection", "TTTTIBT", SCHEMA_GOVERNANCE},
-	{SQL_CONTENT_CLOCK, "clock", "IRR", SCHEMA_GOVERNANCE},
+	{SQL_CONTENT_MEMORIES, "memory", "TTTJJTTTRIIRIIIRITTIBT", 1, INT_MAX},
+	{SQL_CONTENT_DECISIONS, "decision", "TTTI", 1, INT_MAX},
+	{SQL_CONTENT_IMPORTS, "import", "TTIIIIIIII", 1, INT_MAX},
+	{SQL_CONTENT_PAIRS, "pair", "TTII", 1, INT_MAX},
+	{SQL_CONTENT_SETTINGS, "setting", "TR", 1, INT_MAX},
+	{SQL_CONTENT_VOTES, "vote", "TTJIRTIIIIITITT", SCHEMA_VOTES, INT_MAX},
+	{SQL_CONTENT_OLD_BALLOTS, "ballot", "TTTRTJII", SCHEMA_VOTES, SCHEMA_VETO - 1},
+	{SQL_CONTENT_BALLOTS, "ballot", "TTTRTJIII", SCHEMA_VETO, INT_MAX},
+	{SQL_CONTENT_ACTS, "act", "TTTTTTTTTBIIIT", SCHEMA_GOVERNANCE, INT_MAX},
+	{SQL_CONTENT_OBJECTIONS, "objection", "TTTTIBT", SCHEMA_GOVERNANCE, INT_MAX},
+	{SQL_CONTENT_CLOCK, "clock", "IRR", SCHEMA_GOVERNANCE, INT_MAX},
 };
 #define NTABLES ((unsigned)(sizeof(tables) / sizeof(tables[0])))
 
@@ -32,6 +34,7 @@ enum db_lane backup_lanes(int schema)
 	unsigned lanes = DB_B;
 
 	lanes |= schema >= SCHEMA_VOTES ? DB_BV : 0;
+	lanes |= schema >= SCHEMA_VETO ? DB_BN : schema >= SCHEMA_VOTES ? DB_BO : 0;
 	lanes |= schema >= SCHEMA_GOVERNANCE ? DB_BG : 0;
 	return (enum db_lane)lanes;
 }
@@ -149,7 +152,7 @@ int backup_content(struct db *db, struct backup_watch *w, struct backup *out, st
 				    rows->settings + rows->votes + rows->ballots + rows->acts + rows->objections +
 				    rows->thermal_clock);
 	for (unsigned t = 0; r == 0 && t < NTABLES; t++) {
-		if (out->item.schema >= tables[t].since)
+		if ((int)out->item.schema >= tables[t].since && (int)out->item.schema <= tables[t].until)
 			r = table(db, t, w, &c, sum);
 	}
 	if (r == 0)

@@ -22,6 +22,11 @@ enum db_lane {
 	DB_L = 16,  /* the loop's: reads that are quicker than waking a reader */
 	DB_BV = 32, /* a backup's, of an archive that has votes: schema 6 */
 	DB_BG = 64, /* a backup's, of an archive whose digest has governance: schema 10 */
+	/* a backup's, of an archive whose ballots have no vetoes yet, and of one whose have: until schema 10, from 11
+	   on */
+	DB_BO = 128,
+	DB_BN = 256,
+	DB_BACKUP = DB_B | DB_BV | DB_BG | DB_BO | DB_BN,
 	DB_WR = DB_W | DB_R,
 	DB_RK = DB_R | DB_K,
 	DB_RL = DB_R | DB_L,

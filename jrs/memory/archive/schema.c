@@ -261,6 +261,9 @@ static const char version_10[] =
 	"CREATE TRIGGER objections_are_not_replaced BEFORE INSERT ON objections"
 	" WHEN EXISTS(SELECT 1 FROM objections WHERE id = NEW.id OR seq = NEW.seq)"
 	" BEGIN SELECT raise(ABORT, 'an objection is kept'); END;";
+/* What memory-jr's ballot says of sacred memories: it keeps "yes" from winning. */
+static const char version_11[] =
+	"ALTER TABLE ballots ADD COLUMN veto INTEGER NOT NULL DEFAULT 0 CHECK(veto IN (0, 1));";
 /* clang-format on */
 
 static int put_setting(sqlite3 *db, const char *key, double value)
@@ -351,8 +354,13 @@ static int up_10(sqlite3 *db)
 	return sqlite3_exec(db, version_10, NULL, NULL, NULL);
 }
 
+static int up_11(sqlite3 *db)
+{
+	return sqlite3_exec(db, version_11, NULL, NULL, NULL);
+}
+
 /* migrations[i] leads from version i to i + 1. What has been released is never edited; a change is a new line. */
-static int (*const migrations[])(sqlite3 *db) = {up_1, up_2, up_3, up_4, up_5, up_6, up_7, up_8, up_9, up_10};
+static int (*const migrations[])(sqlite3 *db) = {up_1, up_2, up_3, up_4, up_5, up_6, up_7, up_8, up_9, up_10, up_11};
 #define NEWEST ((int)(sizeof(migrations) / sizeof(migrations[0])))
 
 int schema_version(void)

@@ -25,9 +25,11 @@ int schema_not_ready(struct tr_fault *fault); /* TR_EBUSY */
 int schema_migrate(sqlite3 *db, int64_t now_ms, struct tr_fault *fault);
 /* The same up to version `newest` of an older program: what its archives look like. */
 int schema_migrate_to(sqlite3 *db, int newest, int64_t now_ms, struct tr_fault *fault);
-/* Older archives can be backups still: the first that has votes, the first whose content digest has governance. */
+/* Older archives can be backups still: the first that has votes, the first whose content digest has governance,
+ * the first whose ballots have vetoes. */
 #define SCHEMA_VOTES      6
 #define SCHEMA_GOVERNANCE 10
+#define SCHEMA_VETO       11
 int schema_version(void); /* the newest this program knows */
 
 #endif

@@ -247,6 +247,8 @@ static const char version_9_view[] =
 	" WHEN temperature_score >= cold THEN 'cold' ELSE 'ember' END AS current_stage FROM t;";
 static const char version_10[] =
 	"CREATE TRIGGER objections_stay_so BEFORE UPDATE ON objections FOR EACH ROW EXECUTE FUNCTION tribe_refuse('an objection is kept');";
+static const char version_11[] =
+	"ALTER TABLE ballots ADD COLUMN veto smallint NOT NULL DEFAULT 0 CHECK(veto IN (0, 1));";
 /* clang-format on */
 
 /* A text of our own. 0, or TR_ESTORE with the SQLSTATE noted. */
@@ -354,10 +356,15 @@ static int up_10(PGconn *pg, struct tr_fault *fault)
 	return run(pg, version_10, fault);
 }
 
+static int up_11(PGconn *pg, struct tr_fault *fault)
+{
+	return run(pg, version_11, fault);
+}
+
 /* From version FIRST on: migrations[i] leads to version FIRST + i. */
 #define FIRST 3
-static int (*const migrations[])(PGconn *pg, struct tr_fault *fault) = {up_3, up_4, up_5, up_6,
-									up_7, up_8, up_9, up_10};
+static int (*const migrations[])(PGconn *pg, struct tr_fault *fault) = {up_3, up_4, up_5,  up_6, up_7,
+									up_8, up_9, up_10, up_11};
 #define NEWEST (FIRST + (int)(sizeof(migrations) / sizeof(migrations[0])) - 1)
 
 static int one_migration(PGconn *pg, int version, int64_t now_ms, struct tr_fault *fault)

@@ -41,6 +41,9 @@ static struct rules rules_of(const struct msg_memory_vote_open *msg)
 	return r;
 }
 
+/* Of a vote that is new: an option of one that an older program opened may be a word that is taken by now. */
+#define X(id, word, doc) " " #word
+#define TAKEN            VOTE_WORDS_TAKEN(X)
 static int check_options(struct job *j, const wire_strs *options)
 {
 	uint32_t i, k;
@@ -48,8 +51,7 @@ static int check_options(struct job *j, const wire_strs *options)
 	for (i = 0; i < options->n; i++) {
 		if (vote_word_taken(options->v[i]))
 			return job_fault(j, TR_EINVAL, "options",
-					 "must not be a word that an outcome or a ballot may be: open, tie, decided, "
-					 "no_quorum, no_majority, abstain, absent");
+					 "must not be a word that an outcome or a ballot may be:" TAKEN);
 		for (k = 0; k < i; k++) {
 			if (same(options->v[i], options->v[k]))
 				return job_fault(j, TR_EINVAL, "options", "must differ from each other");
@@ -57,6 +59,9 @@ static int check_options(struct job *j, const wire_strs *options)
 	}
 	return 0;
 }
+
+#undef TAKEN
+#undef X
 
 /* Known under this id: is it the same vote? */
 static int check_same(struct job *j, const struct msg_memory_vote_open *msg, const struct rules *rules,
@@ -107,8 +112,6 @@ int write_vote_open(struct sql_archive *a, struct job *j)
 
 	if (res == NULL)
 		return TR_ENOMEM;
-	if ((r = check_options(j, &rules.options)) < 0)
-		return r;
 	tr_id_new(fresh);
 	res->vote_id = msg->has_vote_id ? msg->vote_id : job_text(j, fresh, (uint32_t)strlen(fresh));
 	if (res->vote_id.p == NULL)
@@ -118,6 +121,8 @@ int write_vote_open(struct sql_archive *a, struct job *j)
 		res->closes_at = v.closes_at;
 		return r < 0 ? r : check_same(j, msg, &rules, &v);
 	}
+	if ((r = check_options(j, &rules.options)) < 0)
+		return r;
 	res->created = true;
 	res->closes_at = a->now_ms + rules.lasts_ms;
 	return insert_vote(a, msg, &rules, res->vote_id);
@@ -140,20 +145,10 @@ static int put_ballot(struct sql_archive *a, wire_str id, const struct item_ball
 	q_opt_text(&q, b->has_reason, b->reason);
 	q_text(&q, evidence, strlen(evidence));
 	q_i64(&q, a->now_ms);
+	q_i64(&q, b->has_veto && b->veto);
 	r = q_run(&q);
 	free(evidence);
 	return r;
-}
-
-static int role_of(wire_str voter)
-{
-	int i;
-
-	for (i = 0; i < TR_NROLES; i++) {
-		if (same(voter, wire_s(tr_roles[i].api_name)))
-			return i;
-	}
-	return -1;
 }
 
 static struct item_ballot *ballot_of(const struct vote *v, wire_str voter)
@@ -361,6 +356,11 @@ static int close_vote(struct sql_archive *a, struct job *j, struct vote *v)
 }
 
 /* ---- casting ---- */
+static bool veto_is_sound(const struct vote *v, const struct item_ballot *b)
+{
+	return !b->has_veto || !b->veto || vote_may_veto(&v->item.options, b->voter, b->choice);
+}
+
 static int cast_by_jrs(struct sql_archive *a, struct job *j, struct vote *v, struct res_memory_vote_cast *res)
 {
 	const struct msg_memory_vote_cast *msg = j->msg;
@@ -373,8 +373,10 @@ static int cast_by_jrs(struct sql_archive *a, struct job *j, struct vote *v, str
 	for (i = 0; i < msg->ballots.n; i++) {
 		const struct item_ballot *b = &msg->ballots.v[i];
 
-		if (role_of(b->voter) < 0 || ballot_of(v, b->voter) != NULL)
+		if (vote_role(b->voter) < 0 || ballot_of(v, b->voter) != NULL)
 			return job_fault(j, TR_EINVAL, "ballots", "must be of the Jrs, one of each at most");
+		if (!veto_is_sound(v, b))
+			return job_fault(j, TR_EINVAL, "ballots", "must not have a veto but memory_jr's no");
 		if (vote_choice(&v->item.options, b->choice) == TR_EINVAL)
 			return job_fault(j, TR_EINVAL, "ballots", "must name an option, abstain or absent");
 		if ((r = put_ballot(a, v->item.vote_id, b)) < 0)
@@ -398,8 +400,10 @@ static int cast_from_outside(struct sql_archive *a, struct job *j, struct vote *
 
 	if (msg->ballots.n != 1)
 		return job_fault(j, TR_EINVAL, "ballots", "must be one");
-	if (role_of(b->voter) >= 0)
+	if (vote_role(b->voter) >= 0)
 		return job_fault(j, TR_EINVAL, "voter", "is the name of a Jr");
+	if (!veto_is_sound(v, b))
+		return job_fault(j, TR_EINVAL, "veto", "is memory_jr's alone");
 	if (choice < 0 && choice != VOTE_ABSTAIN)
 		return job_fault(j, TR_EINVAL, "choice", "must be one of the options, or abstain");
 	if (had != NULL && same(had->choice, b->choice) &&

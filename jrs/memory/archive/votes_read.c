@@ -8,7 +8,7 @@
 /* clang-format off */
 enum { COL_ID, COL_PROPOSAL, COL_BY, COL_OPENED, COL_CLOSES, COL_CLOSED, COL_CONVENED, COL_DECIDED, COL_OUTCOME, COL_MEMORY, NCOLUMNS };
 enum { COL_OPTIONS = NCOLUMNS, COL_QUORUM, COL_THRESHOLD, COL_OUTSIDE, COL_DECISION };
-enum { BALLOT_VOTER, BALLOT_CHOICE, BALLOT_CONFIDENCE, BALLOT_WHY, BALLOT_EVIDENCE_OF, BALLOT_AT };
+enum { BALLOT_VOTER, BALLOT_CHOICE, BALLOT_CONFIDENCE, BALLOT_WHY, BALLOT_EVIDENCE_OF, BALLOT_AT, BALLOT_VETO };
 /* clang-format on */
 
 int vote_unknown(struct job *j)
@@ -84,6 +84,7 @@ static int row_ballot(struct job *j, struct query *q, struct item_ballot *out)
 	out->confidence = q_get_f64(q, BALLOT_CONFIDENCE);
 	out->has_at = true;
 	out->at = q_get_i64(q, BALLOT_AT);
+	out->has_veto = out->veto = q_get_i64(q, BALLOT_VETO) != 0;
 	return 0;
 }
 
@@ -117,17 +118,23 @@ int vote_load(struct job *j, struct db *db, wire_str id, struct vote *out)
 
 int vote_tally(struct job *j, const struct vote *v, struct vote_tally *out)
 {
-	const struct vote_rule rule = {v->item.options.n, v->item.quorum, v->item.threshold};
-	int *choice = job_alloc(j, sizeof(*choice) * v->item.ballots.n);
+	struct vote_rule rule = {.options = v->item.options.n, v->item.quorum, v->item.threshold, -1};
+	struct vote_ballot *all = job_alloc(j, sizeof(*all) * v->item.ballots.n);
 	uint32_t i;
+	int no;
 
-	if (choice == NULL)
+	if (all == NULL)
 		return TR_ENOMEM;
+	(void)vote_yes_no(&v->item.options, &rule.yes, &no);
 	for (i = 0; i < v->item.ballots.n; i++) {
-		if ((choice[i] = vote_choice(&v->item.options, v->ballots[i].choice)) == TR_EINVAL)
+		const struct item_ballot *b = &v->ballots[i];
+
+		all[i] = (struct vote_ballot){vote_choice(&v->item.options, b->choice), vote_of_moment(b->voter),
+					      b->has_veto && b->veto};
+		if (all[i].choice == TR_EINVAL)
 			return TR_ESTORE;
 	}
-	vote_count(&rule, choice, v->item.ballots.n, out);
+	vote_count(&rule, all, v->item.ballots.n, out);
 	return 0;
 }
 
@@ -255,11 +262,12 @@ int read_vote_counts(struct job *j, struct item_vote_counts *out)
 		COUNT(yes)
 		COUNT(no)
 		COUNT(option)
-		COUNT(tie)
-		COUNT(no_quorum)
-		COUNT(no_majority)
+#define X(id, word, doc) COUNT(word)
+		VOTE_NO_DECISIONS(X)
+#undef X
 #undef COUNT
 	}
+	out->has_no_evidence = out->has_vetoed = true;
 	q_end(&q);
 	return r;
 }
