@@ -211,7 +211,7 @@ static bool reads_only(enum wire_msg_id id)
 {
 	return id == MSG_memory_get || id == MSG_memory_recall || id == MSG_memory_decisions ||
 	       id == MSG_memory_explain || id == MSG_memory_vote || id == MSG_memory_votes || id == MSG_memory_tokens ||
-	       id == MSG_memory_token_keys;
+	       id == MSG_memory_token_keys || id == MSG_memory_sacred;
 }
 
 static void proceed(struct pending *p)

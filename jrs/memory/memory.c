@@ -323,7 +323,7 @@ int memory_new(struct memory **out, struct jr *jr)
 		MSG_memory_token_create, MSG_memory_token_rotate, MSG_memory_token_revoke, MSG_memory_tokens,
 		MSG_memory_token_keys,   MSG_memory_vote_open,    MSG_memory_vote_cast,    MSG_memory_vote_close,
 		MSG_memory_vote,         MSG_memory_votes,        MSG_memory_audit,        MSG_memory_govern,
-		MSG_memory_acts,         MSG_memory_carry_out};
+		MSG_memory_acts,         MSG_memory_carry_out,    MSG_memory_sacred};
 	struct memory *m = calloc(1, sizeof(*m));
 	struct archive_stats stats;
 	struct work_cfg work;

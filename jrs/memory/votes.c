@@ -141,23 +141,52 @@ void votes_answered(struct votes *v, enum wire_msg_id id, const struct archive_a
 struct pending {
 	struct chan_call *call;
 	struct ballot_question question;
+	struct archive *const *archive;
+	struct archive_ctx ctx;
 	struct msg_memory_recall ask;
+	struct msg_memory_sacred ask_sacred;
+	struct list_memory found; /* in the call's zone */
 	char q[JUDGE_QUERY_BYTES];
 };
 
-static void on_recalled(void *arg, int r, const struct archive_answer *answer, const struct tr_fault *fault)
+static void judge(const struct pending *p, const struct list_memory *sacred)
 {
-	struct pending *p = arg;
 	struct ballot_judged judged;
 	struct res_ballot res;
+
+	judge_memory(&p->question, &p->found, sacred, &judged);
+	res = judge_answer(&p->question, &judged);
+	chan_reply(p->call, &res);
+}
+
+static void on_sacred(void *arg, int r, const struct archive_answer *answer, const struct tr_fault *fault)
+{
+	struct pending *p = arg;
+
+	if (r < 0)
+		chan_fail(p->call, fault);
+	else
+		judge(p, &((const struct res_memory_sacred *)answer->res)->memories);
+}
+
+static void on_recalled(void *arg, int r, const struct archive_answer *answer, const struct tr_fault *fault)
+{
+	static const struct list_memory none = {NULL, 0};
+	struct pending *p = arg;
 
 	if (r < 0) {
 		chan_fail(p->call, fault);
 		return;
 	}
-	judge_memory(&p->question, &((const struct res_memory_recall *)answer->res)->memories, &judged);
-	res = judge_answer(&p->question, &judged);
-	chan_reply(p->call, &res);
+	p->found = ((const struct res_memory_recall *)answer->res)->memories;
+	if (!judge_ask_sacred(&p->question, &p->found, &p->ask_sacred)) {
+		judge(p, &none);
+		return;
+	}
+	r = *p->archive == NULL ? TR_ECLOSED
+				: archive_call(*p->archive, MSG_memory_sacred, &p->ask_sacred, &p->ctx, on_sacred, p);
+	if (r < 0)
+		chan_failf(p->call, r, "", "%s", tr_strerror(r));
 }
 
 static void ballot(void *arg, struct chan_call *call, const void *msg)
@@ -166,14 +195,15 @@ static void ballot(void *arg, struct chan_call *call, const void *msg)
 	struct votes *v = arg;
 	struct pending *p = msgpack_zone_malloc(chan_call_zone(call), sizeof(*p));
 	uint32_t left = chan_call_left_ms(call);
-	struct archive_ctx ctx = {chan_call_zone(call), left == UINT32_MAX ? 0 : tr_mono_ms() + left};
 	int r = TR_ECLOSED;
 
 	if (p != NULL && *v->archive != NULL) {
 		p->call = call;
+		p->archive = v->archive;
+		p->ctx = (struct archive_ctx){chan_call_zone(call), left == UINT32_MAX ? 0 : tr_mono_ms() + left};
 		p->question = (struct ballot_question){m->proposal, m->options};
 		judge_query(&p->question, p->q, &p->ask);
-		r = archive_call(*v->archive, MSG_memory_recall, &p->ask, &ctx, on_recalled, p);
+		r = archive_call(*v->archive, MSG_memory_recall, &p->ask, &p->ctx, on_recalled, p);
 	}
 	if (r < 0)
 		chan_failf(call, r, "", "%s", tr_strerror(r));

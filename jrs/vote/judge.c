@@ -195,25 +195,41 @@ void judge_query(const struct ballot_question *question, char q[JUDGE_QUERY_BYTE
 }
 
 /* ---- memory-jr ---- */
-static void settled_by_sacred(const struct reading *r, const struct list_memory *found, const struct side *side,
-			      struct ballot_judged *out)
+bool judge_ask_sacred(const struct ballot_question *question, const struct list_memory *found,
+		      struct msg_memory_sacred *out)
+{
+	memset(out, 0, sizeof(*out));
+	if (found->n == 0 || !found->v[0].has_explanation)
+		return false;
+	out->proposal = (wire_text){question->proposal.p, question->proposal.n};
+	out->terms = found->v[0].explanation.terms;
+	return true;
+}
+
+static bool settled_by_sacred(const struct reading *r, const struct list_memory *sacred, struct ballot_judged *out)
 {
 	unsigned n = 0;
 	uint32_t i;
 
-	out->choice = r->no;
-	out->veto = true;
-	for (i = 0; i < found->n; i++) {
-		if (!side[i].sacred_no)
+	for (i = 0; i < sacred->n; i++) {
+		struct side side = side_of(r, &sacred->v[i]);
+
+		if (!side.sacred_no)
 			continue;
 		n++;
-		out->confidence = fmax(out->confidence, side[i].weight);
-		show(out, found->v[i].id);
+		out->confidence = fmax(out->confidence, side.weight);
+		show(out, sacred->v[i].id);
 	}
+	if (n == 0)
+		return false;
+	out->choice = r->no;
+	out->veto = true;
 	say(out, "it contradicts %u sacred %s: a veto", n, n == 1 ? "memory" : "memories");
+	return true;
 }
 
-void judge_memory(const struct ballot_question *question, const struct list_memory *found, struct ballot_judged *out)
+void judge_memory(const struct ballot_question *question, const struct list_memory *found,
+		  const struct list_memory *sacred_ones, struct ballot_judged *out)
 {
 	double sum[VOTE_OPTIONS_MAX] = {0}, rest;
 	unsigned speaking = 0, decisions = 0, sacred = 0;
@@ -225,6 +241,8 @@ void judge_memory(const struct ballot_question *question, const struct list_memo
 	abstain(out);
 	seen.n = seen.n < JUDGE_FOUND ? seen.n : JUDGE_FOUND;
 	read_question(&r, question, &seen);
+	if (settled_by_sacred(&r, sacred_ones, out) || settled_by_sacred(&r, &seen, out))
+		return;
 	for (i = 0; i < seen.n; i++) {
 		side[i] = side_of(&r, &seen.v[i]);
 		if (side[i].option < 0)
@@ -233,12 +251,6 @@ void judge_memory(const struct ballot_question *question, const struct list_memo
 		decisions += tagged(&seen.v[i], "decision");
 		sacred += seen.v[i].sacred;
 		sum[side[i].option] += side[i].weight;
-	}
-	for (i = 0; i < seen.n; i++) {
-		if (side[i].sacred_no) {
-			settled_by_sacred(&r, &seen, side, out);
-			return;
-		}
 	}
 	out->choice = leading(sum, question->options.n, &rest);
 	if (out->choice < 0) {

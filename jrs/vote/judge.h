@@ -26,9 +26,14 @@ struct ballot_judged {
 #define JUDGE_FOUND       16 /* memories that are looked at: as many as a ballot names; to explain one takes 1 ms */
 void judge_query(const struct ballot_question *question, char q[JUDGE_QUERY_BYTES], struct msg_memory_recall *out);
 
-/* memory-jr: precedents. What is remembered and speaks to the proposal is for it or against it (stance.h), a decision
- * more than another memory; a sacred memory against it settles the matter, and is a veto. */
-void judge_memory(const struct ballot_question *question, const struct list_memory *found, struct ballot_judged *out);
+/* memory-jr: precedents. sacred: every sacred memory that speaks to it (memory.sacred), which found need not have. What
+ * is remembered and speaks to the proposal is for it or against it (stance.h), a decision more than another memory; a
+ * sacred memory against it settles the matter, and is a veto. */
+void judge_memory(const struct ballot_question *question, const struct list_memory *found,
+		  const struct list_memory *sacred, struct ballot_judged *out);
+/* What is asked for `sacred`. false: nothing was found, so nothing sacred was either. */
+bool judge_ask_sacred(const struct ballot_question *question, const struct list_memory *found,
+		      struct msg_memory_sacred *out);
 /* integration-jr: provenance. What counts is how many independent sources speak to it; one alone is none. */
 void judge_integration(const struct ballot_question *question, const struct list_memory *found,
 		       struct ballot_judged *out);

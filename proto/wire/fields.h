@@ -464,6 +464,9 @@
 	F(REQ, u32, closed, 0, 0) F(REQ, strs, ids, 0, 8) F(REQ, strs, outcomes, 0, 8) F(OPT, time, next_at, 0, 0)
 #define FIELDS_memory_vote(F, I, L) F(REQ, str, id, 1, WIRE_ID_MAX)
 #define RESULT_memory_vote(F, I, L) I(REQ, vote, vote)
+/* terms: the words of the proposal with their weights, as memory.recall explains them */
+#define FIELDS_memory_sacred(F, I, L) F(REQ, text, proposal, 1, 2000) L(REQ, term, terms, 0, 64)
+#define RESULT_memory_sacred(F, I, L) L(REQ, memory, memories, 0, 200)
 /* unconvened: only open ones whose Jrs have not been asked yet */
 #define FIELDS_memory_votes(F, I, L) F(OPT, u32, limit, 1, 200) F(OPT, flag, unconvened, 0, 0)
 #define RESULT_memory_votes(F, I, L) L(REQ, vote_line, votes, 0, 200)

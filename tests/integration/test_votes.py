@@ -294,6 +294,17 @@ class Evidence(Voting):
         closed = wait_for(lambda: (lambda v: v["closed_at"] and v)(self.tribe.get(f"{VOTES}/{vote['vote_id']}").json()), "it is closed")
         self.assertEqual((closed["outcome"], closed["decided"]), ("no", True), closed)
 
+    def test_what_is_sacred_is_not_drowned(self):
+        vow = self.tribe.remember("Among much else that the elders have laid down for all times to come: the mill pond must never be drained.",
+                                  sacred=True, source="vow")[0]
+        for n in range(40):
+            self.tribe.remember(f"The mill pond is drained: {n}.", source=f"neighbour {n}")
+        found = self.tribe.get("/api/v1/memories?q=Shall+the+mill+pond+be+drained&limit=30&touch=false").json()["memories"]
+        self.assertNotIn(vow, [m["id"] for m in found])
+        vote = self.vote("Shall the mill pond be drained?")
+        self.no_decision(vote, "vetoed")
+        self.assertEqual([b["evidence"] for b in vote["ballots"] if b.get("veto")], [[vow]])
+
     def test_what_is_sacred_may_be_agreed_with(self):
         self.tribe.remember("Visitors are never to be turned away at the gate.", sacred=True, source="vow")
         vote = self.vote("Visitors must not be turned away at the gate")

@@ -76,6 +76,45 @@ static void whose_veto(void **s)
 	assert_true(rows(g, "ballots") == 0);
 }
 
+/* Every sacred memory that speaks to it, whatever else does; nobody's drill load, and nothing for who is bound. */
+static void what_is_sacred(void **s)
+{
+	static const struct item_term words[] = {{.term = {"mill", 4}, .weight = 1},
+						 {.term = {"drained", 7}, .weight = 1}};
+	static const struct {
+		const char *id, *text, *source;
+		bool sacred;
+	} t[] = {
+		{"for", "The mill is drained.", NULL, true},
+		{"against", "Never is the mill to be drained. Or so they say.", "vow", true},
+		{"drill", "The mill is never drained.", "drill:1", true},
+		{"other", "The miller is old.", NULL, true},
+		{"plain", "The mill must not be drained.", NULL, false},
+	};
+	struct rig *g = *s;
+	struct msg_memory_sacred msg = {.proposal = wire_s("Shall the mill be drained?"), .terms = {words, 2}};
+	const struct res_memory_sacred *res = rig_call(g, MSG_memory_sacred, &msg);
+
+	assert_int_equal(res->memories.n, 0);
+	for (size_t i = 0; i < sizeof(t) / sizeof(*t); i++)
+		rig_add(g, &(struct item_new_memory){.has_id = true,
+						     .id = wire_s(t[i].id),
+						     .content = wire_s(t[i].text),
+						     .has_source = t[i].source != NULL,
+						     .source = wire_s(t[i].source),
+						     .has_sacred = true,
+						     .sacred = t[i].sacred});
+	res = rig_call(g, MSG_memory_sacred, &msg);
+	assert_int_equal(res->memories.n, 2);
+	for (uint32_t i = 0; i < 2; i++)
+		assert_true(res->memories.v[i].sacred &&
+			    (same(res->memories.v[i].id, "for") || same(res->memories.v[i].id, "against")));
+	assert_int_equal(wire_validate(wire_methods[MSG_memory_sacred].result, res, NULL), 0);
+	msg.common.has_only_source = true;
+	msg.common.only_source = wire_s("vow");
+	assert_null(rig_try(g, MSG_memory_sacred, &msg));
+}
+
 /* A program without vetoes was here before: what it left open ends, what it closed stays, whatever its options were. */
 static void left_by_an_older_one(void **s)
 {
@@ -124,6 +163,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		T(a_veto),
 		T(whose_veto),
+		T(what_is_sacred),
 		T(left_by_an_older_one),
 	};
 

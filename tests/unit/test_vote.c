@@ -115,10 +115,10 @@ static const wire_str decision_tag[] = {{"decision", 8}}, vote_tags[] = {{"vote"
 
 static struct ballot_judged by_memory(const struct ballot_question *q, const struct item_memory *v, uint32_t n)
 {
-	const struct list_memory found = {v, n};
+	const struct list_memory found = {v, n}, none = {NULL, 0};
 	struct ballot_judged j;
 
-	judge_memory(q, &found, &j);
+	judge_memory(q, &found, &none, &j);
 	assert_true(strlen(j.reason) > 0 && j.confidence >= 0 && j.confidence <= 1);
 	return j;
 }
@@ -165,6 +165,10 @@ static void a_sacred_memory_settles_it(void **s)
 	assert_true(j.choice == 1 && j.veto);
 	v[7].sacred = false;
 	assert_false(by_memory(&deploy, v, JUDGE_FOUND).veto);
+	v[7] = memory("vow", "We must not deploy on Friday.", NULL); /* not among those found: others are as good */
+	v[7].sacred = true;
+	judge_memory(&deploy, &(struct list_memory){v, 7}, &(struct list_memory){&v[7], 1}, &j);
+	assert_true(j.choice == 1 && j.veto && j.nevidence == 1 && memcmp(j.evidence[0].p, "vow", 3) == 0);
 	v[7] = memory("vow", "On Friday we deploy.", NULL); /* one that agrees only adds its weight */
 	v[7].sacred = true;
 	j = by_memory(&deploy, v, JUDGE_FOUND);

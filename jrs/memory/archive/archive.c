@@ -108,6 +108,7 @@ static bool lane_of(struct sql_archive *a, enum wire_msg_id id, struct lane **ou
 	case MSG_memory_acts:
 	case MSG_memory_vote:
 	case MSG_memory_votes:
+	case MSG_memory_sacred:
 	case MSG_memory_audit:
 		*out = &a->reading;
 		return true;

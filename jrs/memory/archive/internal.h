@@ -449,6 +449,8 @@ int read_thermal(struct sql_archive *a, struct job *j);
 int read_explain(struct sql_archive *a, struct job *j);
 int read_export(struct sql_archive *a, struct job *j);
 int read_imports(struct sql_archive *a, struct job *j);
+/* sacred_read.c */
+int read_sacred(struct sql_archive *a, struct job *j);
 /* votes_read.c */
 int read_vote(struct sql_archive *a, struct job *j);
 int read_votes(struct sql_archive *a, struct job *j);

@@ -34,6 +34,8 @@ static int read_one(struct sql_archive *a, struct job *j)
 		return read_vote(a, j);
 	case MSG_memory_votes:
 		return read_votes(a, j);
+	case MSG_memory_sacred:
+		return read_sacred(a, j);
 	case MSG_memory_audit:
 		return read_audit(a, j);
 	default:

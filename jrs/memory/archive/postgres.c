@@ -134,7 +134,8 @@ static struct query start(struct db *db, enum sql id)
 	if (db_text(id, true) != NULL && (q.st = pg_item_new(conn_of(db), id)) == NULL)
 		q.r = TR_ENOMEM;
 	if (q.st != NULL)
-		item_of(&q)->streamed = id == SQL_HEATS || id == SQL_SOURCES || (db_lanes(id) | DB_BACKUP) == DB_BACKUP;
+		item_of(&q)->streamed = id == SQL_HEATS || id == SQL_SOURCES || id == SQL_SACRED ||
+					(db_lanes(id) | DB_BACKUP) == DB_BACKUP;
 	return q;
 }
 
