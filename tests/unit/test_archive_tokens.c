@@ -241,6 +241,17 @@ static void reads_see_only_it(void **s)
 	assert_true(why->rank == 1 && !why->memory.explanation.has_match && why->memory.explanation.terms.n == 2);
 	/* "blue" stands in one of two, whatever others wrote: ln(1.5/1.5), and at least 1e-6 */
 	assert_true(why->memory.explanation.terms.v[0].weight < 1e-5);
+	recall = (struct msg_memory_recall){
+		.common = explain.common, .has_q = true, .q = explain.q, .has_explain = true, .explain = true};
+	found = rig_call(g, MSG_memory_recall, &recall); /* weighed once, and no more told than above */
+	assert_int_equal(found->memories.n, 2);
+	for (uint32_t i = 0; i < 2; i++) {
+		const struct item_explanation *e = &found->memories.v[i].explanation;
+
+		assert_true(!e->has_match && e->terms.n == 2);
+		for (uint32_t k = 0; k < 2; k++)
+			assert_true(e->terms.v[k].weight == why->memory.explanation.terms.v[k].weight);
+	}
 	explain.id = wire_s("theirs-1");
 	not_there(g, MSG_memory_explain, &explain);
 }

@@ -255,6 +255,12 @@ static void explain(void **s)
 		assert_true(f->has_explanation && f->explanation.match == res->memory.explanation.match &&
 			    f->explanation.match > 0.0 && f->explanation.terms.n == 4);
 		assert_int_equal(f->explanation.floored, f->sacred);
+		for (uint32_t k = 0; k < 4; k++) { /* weighed once for all of them, counted in each */
+			const struct item_term *a = &f->explanation.terms.v[k],
+					       *b = &res->memory.explanation.terms.v[k];
+
+			assert_true(a->count == b->count && a->weight == b->weight);
+		}
 		assert_true(fabs(f->score - f->explanation.match / found->memories.v[0].explanation.match) < 1e-9);
 	}
 	msg.q = wire_s("zanzibar boats");

@@ -120,8 +120,9 @@ struct db_driver {
 	int (*search_text)(const struct query_words *w, struct buf *out);
 
 	/* One memory for all words; v (zeroed) has words->n of them. 1: it matches, *match is SEARCH's figure; 0: it
-	 * does not */
-	int (*terms)(struct db *db, const struct query_words *words, int64_t memory, struct term *v, double *match);
+	 * does not. weighed: weights are in v already, words are only counted, *match stays */
+	int (*terms)(struct db *db, const struct query_words *words, int64_t memory, bool weighed, struct term *v,
+		     double *match);
 
 	void (*commit_hook)(struct sql_archive *a); /* writer's thread, behind each round */
 	void (*keep)(struct sql_archive *a);        /* keeper's thread: until a->keeper.stop */

@@ -4,11 +4,12 @@
 #include <string.h>
 
 int explain_match(struct sql_archive *a, struct job *j, const struct query_words *words, int64_t memory,
-		  struct item_explanation *out)
+		  struct explained *before, struct item_explanation *out)
 {
 	struct term v[QUERY_WORDS_MAX];
 	struct item_term *terms = job_alloc(j, sizeof(*terms) * words->n);
-	double match = 0.0;
+	bool weighed = before->weighed;
+	double match = before->match;
 	unsigned i;
 	int r;
 
@@ -16,7 +17,9 @@ int explain_match(struct sql_archive *a, struct job *j, const struct query_words
 	if (terms == NULL)
 		return TR_ENOMEM;
 	memset(v, 0, sizeof(v));
-	if ((r = j->db->driver->terms(j->db, words, memory, v, &match)) < 0)
+	for (i = 0; weighed && i < words->n; i++)
+		v[i].weight = before->weight[i];
+	if ((r = j->db->driver->terms(j->db, words, memory, weighed, v, &match)) < 0)
 		return r;
 	if (r == 1) {
 		out->has_match = true;
@@ -31,5 +34,10 @@ int explain_match(struct sql_archive *a, struct job *j, const struct query_words
 	}
 	out->terms.v = terms;
 	out->terms.n = words->n;
-	return owned_weights(j, words, out, terms);
+	if ((r = owned_weights(j, words, weighed, out, terms)) < 0)
+		return r;
+	before->weighed = true;
+	for (i = 0; i < words->n; i++)
+		before->weight[i] = terms[i].weight;
+	return 0;
 }

@@ -51,14 +51,14 @@ static void memory_terms(const Fts5ExtensionApi *api, Fts5Context *fts, sqlite3_
 {
 	struct term v[QUERY_WORDS_MAX];
 	double *weights = NULL;
-	int n = api->xPhraseCount(fts), i, phrase, col, off, instances = 0, rc;
+	int n = api->xPhraseCount(fts), i, phrase, col, off, instances = 0, rc = SQLITE_OK;
 
-	(void)nargs;
 	(void)args;
 	if (n <= 0 || n > QUERY_WORDS_MAX)
 		return; /* NULL */
 	memset(v, 0, sizeof(v));
-	rc = weights_of(api, fts, n, &weights);
+	if (nargs == 0) /* else nobody asks for them: to reckon them every row is looked at that has one of the words */
+		rc = weights_of(api, fts, n, &weights);
 	if (rc == SQLITE_OK)
 		rc = api->xInstCount(fts, &instances);
 	for (i = 0; rc == SQLITE_OK && i < instances; i++) {
@@ -70,7 +70,7 @@ static void memory_terms(const Fts5ExtensionApi *api, Fts5Context *fts, sqlite3_
 		sqlite3_result_error_code(ctx, rc);
 		return;
 	}
-	for (i = 0; i < n; i++)
+	for (i = 0; weights != NULL && i < n; i++)
 		v[i].weight = weights[i];
 	sqlite3_result_blob64(ctx, v, sizeof(v[0]) * (size_t)n, SQLITE_TRANSIENT);
 }
@@ -114,13 +114,37 @@ static int ask(struct db *db, const struct buf *text, int64_t memory, struct ter
 	return r;
 }
 
-int fts_terms(struct db *db, const struct query_words *words, int64_t memory, struct term *v, double *match)
+/* The words of one row are counted; their weights in v stay. */
+static int count(struct db *db, const struct buf *text, int64_t memory, struct term *v, unsigned n)
+{
+	struct term counted[QUERY_WORDS_MAX];
+	struct query q = q_begin(db, SQL_EXPLAIN_COUNT);
+	int r;
+
+	q_text(&q, text->p, text->len);
+	q_i64(&q, memory);
+	if ((r = q_row(&q)) == 1 && q_len(&q, 0) == sizeof(*v) * n) {
+		memcpy(counted, q_get(&q, 0), sizeof(*v) * n);
+		for (unsigned i = 0; i < n; i++)
+			v[i].count = counted[i].count;
+	}
+	q_end(&q);
+	return r;
+}
+
+int fts_terms(struct db *db, const struct query_words *words, int64_t memory, bool weighed, struct term *v,
+	      double *match)
 {
 	struct buf text = {0};
 	double other;
 	unsigned i;
 	int r = query_text(words, &text);
 
+	if (r > 0 && weighed) {
+		r = count(db, &text, memory, v, words->n);
+		buf_free(&text);
+		return r;
+	}
 	if (r > 0 && (r = ask(db, &text, memory, v, words->n, match)) == 0 &&
 	    (r = ask(db, &text, 0, v, words->n, &other)) == 1) {
 		for (i = 0; i < words->n; i++)

@@ -348,7 +348,7 @@ int owned_links(const struct job *j, struct db *db, struct item_memory *m);
 int owned_place(const struct job *j, int64_t *seq);
 int owned_at(const struct job *j, int64_t *place);
 /* Weighs words by his memories alone. */
-int owned_weights(struct job *j, const struct query_words *words, struct item_explanation *out,
+int owned_weights(struct job *j, const struct query_words *words, bool weighed, struct item_explanation *out,
 		  struct item_term *terms);
 int owned_thermal(struct sql_archive *a, struct job *j, struct res_memory_thermal *res, struct item_heat_bin *bins,
 		  uint32_t hottest, int64_t now_ms);
@@ -420,11 +420,11 @@ int heat_note(struct heat_changes *to, const struct heat_change *c);
 
 /* audit.c: the guard, in front of whatever the writer does. A call that it refuses has one effect: its line in the
  * audit. */
-/* Writer's thread. It is loaded when somebody needs it, or a moment behind the start, when who starts has the processors
- * no more. */
+/* Writer's thread. It is loaded when somebody needs it, or a moment behind the start, when who starts has the
+ * processors no more. */
 void guard_later(struct sql_archive *a);
-uint64_t guard_wake(const struct sql_archive *a); /* tr_mono_ms(): when it is to be loaded; UINT64_MAX: not */
-void guard_begin(struct sql_archive *a);          /* if that is now */
+uint64_t guard_wake(const struct sql_archive *a);      /* tr_mono_ms(): when it is to be loaded; UINT64_MAX: not */
+void guard_begin(struct sql_archive *a);               /* if that is now */
 void guard_look(struct sql_archive *a, struct job *j); /* once, before anything of the call is used */
 bool guard_passed(const struct sql_archive *a, const struct job *j);
 int audit_refused(struct sql_archive *a, struct job *j);
@@ -433,7 +433,8 @@ int audit_stored(struct sql_archive *a, const struct job *j, uint32_t item, cons
 		 bool has_source, wire_str source);
 int audit_told(struct job *j, uint32_t item, struct item_added *out); /* what is said of it to who brought it */
 void audit_committed(struct sql_archive *a);                          /* under hist_lock */
-int audit_counts(struct sql_archive *a, struct job *j, struct res_memory_thermal *res); /* what there is, since the start */
+int audit_counts(struct sql_archive *a, struct job *j,
+		 struct res_memory_thermal *res); /* what there is, since the start */
 int read_audit(struct sql_archive *a, struct job *j);
 
 /* requests.c: 1 and the stored answer in j, 0 when the request is new, < 0 */
@@ -460,9 +461,15 @@ void figures_begin(struct sql_archive *a);
 int figures_count(struct sql_archive *a);  /* keeper's: the first count */
 void figures_apply(struct sql_archive *a); /* writer's, under hist_lock: a->heat has been committed */
 /* explain.c */
+/* What explaining one memory leaves for the next one of the same question: a word weighs the same in each, and to weigh
+ * it every memory is looked at that has it. match: of the memory, as the ranker found it; used when weighed. */
+struct explained {
+	bool weighed;
+	double match, weight[QUERY_WORDS_MAX];
+};
 /* Fills match and terms of a memory's explanation. No word in the question: nothing. */
 int explain_match(struct sql_archive *a, struct job *j, const struct query_words *words, int64_t memory,
-		  struct item_explanation *out);
+		  struct explained *before, struct item_explanation *out);
 /* row.c: the current row of a statement whose columns are MEMORY_COLUMNS */
 int row_memory(struct sql_archive *a, struct job *j, struct query *q, int64_t now_ms, struct item_memory *out,
 	       struct archive_hit *hit);

@@ -128,7 +128,8 @@ static int count_of(struct job *j, enum sql id, const struct buf *text, wire_str
 	return r < 0 ? r : 0;
 }
 
-int owned_weights(struct job *j, const struct query_words *words, struct item_explanation *out, struct item_term *terms)
+int owned_weights(struct job *j, const struct query_words *words, bool weighed, struct item_explanation *out,
+		  struct item_term *terms)
 {
 	double rows = 0, hits;
 	wire_str source;
@@ -137,6 +138,8 @@ int owned_weights(struct job *j, const struct query_words *words, struct item_ex
 	if (!owned_by(j, &source))
 		return 0;
 	out->has_match = false; /* reckoned from the words of everybody */
+	if (weighed)
+		return 0;
 	if ((r = count_of(j, SQL_SOURCE_ROWS, NULL, source, &rows)) < 0)
 		return r;
 	for (unsigned i = 0; i < words->n; i++) {

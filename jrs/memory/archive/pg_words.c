@@ -16,14 +16,15 @@ int pg_search_text(const struct query_words *w, struct buf *out)
 	return r < 0 ? r : (int)w->n;
 }
 
-int pg_terms(struct db *db, const struct query_words *words, int64_t memory, struct term *v, double *match)
+int pg_terms(struct db *db, const struct query_words *words, int64_t memory, bool weighed, struct term *v,
+	     double *match)
 {
 	struct buf text = {0};
 	struct query q;
 	unsigned i;
-	int r = pg_search_text(words, &text), found = 0;
+	int r = pg_search_text(words, &text), found = weighed;
 
-	if (r > 0) {
+	if (r > 0 && !weighed) {
 		q = q_begin(db, SQL_EXPLAIN);
 		q_text(&q, text.p, text.len);
 		q_i64(&q, memory);
@@ -41,12 +42,12 @@ int pg_terms(struct db *db, const struct query_words *words, int64_t memory, str
 		one.len[0] = words->len[i];
 		if ((r = pg_search_text(&one, &text)) < 0)
 			break;
-		q = q_begin(db, SQL_EXPLAIN_WORD);
+		q = q_begin(db, weighed ? SQL_EXPLAIN_COUNT : SQL_EXPLAIN_WORD);
 		q_text(&q, text.p, text.len);
 		q_i64(&q, memory);
 		if ((r = q_row(&q)) == 1) {
 			v[i].count = (uint32_t)q_get_i64(&q, 0);
-			v[i].weight = q_get_f64(&q, 1);
+			v[i].weight = weighed ? v[i].weight : q_get_f64(&q, 1);
 		}
 		q_end(&q);
 		buf_free(&text);

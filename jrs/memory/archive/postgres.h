@@ -54,7 +54,8 @@ int pg_await(struct db *db, struct pg_item *item); /* until its answer is there;
 int pg_fresh(struct db *db); /* postgres.c: ready for a statement that shall be a transaction of its own */
 /* pg_words.c; as struct db_driver has them */
 int pg_search_text(const struct query_words *w, struct buf *out);
-int pg_terms(struct db *db, const struct query_words *words, int64_t memory, struct term *v, double *match);
+int pg_terms(struct db *db, const struct query_words *words, int64_t memory, bool weighed, struct term *v,
+	     double *match);
 /* purge_postgres.c, keeper's thread */
 int postgres_clean(struct sql_archive *a);
 /* Once, without the pipeline, on a connection of its own: texts of our own only. */

@@ -28,7 +28,8 @@ struct search {
 	bool ranked;
 	struct query_words words; /* of the question; text freed by search_free() */
 	struct buf fts;           /* the same for the index */
-	struct rank_item *v;      /* freed by search_free() */
+	struct explained explained;
+	struct rank_item *v; /* freed by search_free() */
 	size_t n, cap;
 	bool more; /* there are further ones behind those taken */
 };
@@ -285,7 +286,8 @@ static int read_row(struct search *s, struct query *q, size_t i, struct item_mem
 	}
 	q_end(q);
 	if (r == 1 && out->has_explanation && s->ranked) {
-		r = explain_match(s->a, s->j, &s->words, s->v[i].memory, &out->explanation);
+		s->explained.match = s->v[i].match;
+		r = explain_match(s->a, s->j, &s->words, s->v[i].memory, &s->explained, &out->explanation);
 		r = r < 0 ? r : 1;
 	}
 	return r;
@@ -420,7 +422,7 @@ int read_explain(struct sql_archive *a, struct job *j)
 		row_explain(a, &q, s.now, &res->memory);
 	q_end(&q);
 	if (r == 0 && msg->has_q && msg->q.n > 0 && (r = read_words(&s)) > 0 &&
-	    (r = explain_match(a, j, &s.words, hit->memory, &res->memory.explanation)) == 0 &&
+	    (r = explain_match(a, j, &s.words, hit->memory, &s.explained, &res->memory.explanation)) == 0 &&
 	    (r = place_of(&s, &res->memory, hit->memory, &res->rank)) == 0)
 		res->has_rank = res->rank > 0;
 	j->answer = (struct archive_answer){.res = res, .hits = hit, .nhits = 1};

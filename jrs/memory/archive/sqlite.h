@@ -58,6 +58,7 @@ void sqlite_watch(struct sql_archive *a); /* watcher's thread */
 
 /* fts.c */
 int fts_register(struct db *db, struct tr_fault *fault); /* the SQL function memory_terms(); before preparing */
-int fts_terms(struct db *db, const struct query_words *words, int64_t memory, struct term *v, double *match);
+int fts_terms(struct db *db, const struct query_words *words, int64_t memory, bool weighed, struct term *v,
+	      double *match);
 
 #endif
