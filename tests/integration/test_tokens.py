@@ -143,7 +143,7 @@ class Matrix(unittest.TestCase):
             (post, "/api/v1/vote"): Row("write", lambda: ("/api/v1/vote", {"proposal": f"Shall we {self.fresh()}?", "deadline_s": 3600}), 201, whole=True),
             ("GET", "/api/v1/votes"): Row("read", lambda: ("/api/v1/votes", None), 200, whole=True),
             ("GET", "/api/v1/votes/{id}"): Row("read", lambda: ("/api/v1/votes/" + self.vote(), None), 200, whole=True),
-            (post, "/api/v1/votes/{id}/ballots"): Row("write", lambda: (f"/api/v1/votes/{self.vote()}/ballots", {"choice": "yes"}), 201, whole=True),
+            (post, "/api/v1/votes/{id}/ballots"): Row("write", lambda: (f"/api/v1/votes/{self.vote()}/ballots", {"choice": "yes"}), 201),
             ("GET", "/api/v1/audit"): Row("admin", lambda: ("/api/v1/audit", None), 200, whole=True),
             ("GET", "/api/v1/analysis/anomalies"): Row("read", lambda: ("/api/v1/analysis/anomalies", None), 200, whole=True),
             ("GET", "/api/v1/analysis/regression"): Row("read", lambda: ("/api/v1/analysis/regression", None), 200, 404, whole=True),
@@ -186,6 +186,27 @@ class Matrix(unittest.TestCase):
         refused = self.tribe.post(f"/api/v1/votes/{vote_id}/ballots", {"choice": "no", "voter": "reader"}, headers=writer)
         self.assertEqual((refused.status, refused.json()["type"]), (403, "urn:tribe:problem:refused"))
         self.assertNotIn("reader", self.tribe.get(f"/api/v1/votes/{vote_id}").json()["results"])
+
+    def test_who_is_bound_votes_and_sees_what_it_said(self):
+        vote_id = self.tribe.post("/api/v1/vote", {"proposal": "Shall zanzibar be theirs?", "options": ["yes", "zanzibar"], "deadline_s": 3600}).json()["vote_id"]
+        path = f"/api/v1/votes/{vote_id}/ballots"
+        self.assertEqual(self.tribe.post(path, {"choice": "zanzibar", "reason": "It is theirs.", "evidence": ["their-1"]}).status, 201)
+        mine = {"choice": "yes", "reason": "So I say.", "confidence": 0.5, "evidence": ["mine-1"]}
+        for status in (201, 200):
+            answer = self.as_bound("POST", path, mine)
+            self.assertEqual((answer.status, answer.json()), (status, {"vote_id": vote_id, "ballot": {"voter": "bound_writer", **mine}}))
+            self.no_leak(answer, path)
+        standing = self.tribe.get(f"/api/v1/votes/{vote_id}").json()
+        self.assertEqual((standing["results"]["bound_writer"], standing["tally"]["yes"]), ("yes", 1))
+        for method, where, body, who, status, problem in (
+                ("GET", f"/api/v1/votes/{vote_id}", None, "bound_writer", 403, "scope"),
+                ("POST", path, mine, "bound_reader", 403, "scope"),
+                ("POST", path, {"choice": "yes", "voter": "writer"}, "bound_writer", 403, "refused"),
+                ("POST", path, {"choice": "no"}, "bound_writer", 422, "invalid"),
+                ("POST", "/api/v1/votes/no-such-vote/ballots", mine, "bound_writer", 404, "not_found")):
+            answer = self.as_bound(method, where, body, who)
+            self.assertEqual((answer.status, problem_of(answer)["type"]), (status, "urn:tribe:problem:" + problem), answer)
+            self.no_leak(answer, where)
 
     def victim(self):
         name = self.fresh()

@@ -96,18 +96,31 @@ void api_get_vote(struct api_call *call)
 }
 
 /* ---- a ballot from outside ---- */
+/* Who is bound to a source is shown what it said itself: the proposal and others' ballots are of no source of its. */
+static void counted_own(struct api_call *call, const struct res_memory_vote_cast *res)
+{
+	json_t *doc = json_pack("{s:o,s:o}", "vote_id", json_stringn_nocheck(res->vote_id.p, res->vote_id.n), "ballot",
+				json_encode(&wire_shape_ballot, call->own));
+
+	api_reply_json(call, res->changed ? 201 : 200, doc);
+}
+
 static void counted(struct api_call *call, const void *res)
 {
 	const struct res_memory_vote_cast *r = res;
 	struct msg_memory_vote msg = {.id = r->vote_id};
 
-	api_forward(call, call->api->cfg.memory, MSG_memory_vote, &msg, UINT32_MAX, r->changed ? shown_new : shown);
+	if (call->who.has_source)
+		counted_own(call, r);
+	else
+		api_forward(call, call->api->cfg.memory, MSG_memory_vote, &msg, UINT32_MAX,
+			    r->changed ? shown_new : shown);
 }
 
 void api_post_ballot(struct api_call *call)
 {
 	const char *name = api_principal_name(call);
-	struct item_ballot ballot = {.voter = wire_s(name)};
+	struct item_ballot ballot = {.voter = wire_s(name)}, *own;
 	struct msg_memory_vote_cast msg = {.ballots = {&ballot, 1}};
 	struct msg_memory_vote vote;
 	struct item_new_ballot cast;
@@ -128,6 +141,12 @@ void api_post_ballot(struct api_call *call)
 	ballot.reason = cast.reason;
 	ballot.has_evidence = cast.has_evidence;
 	ballot.evidence = cast.evidence;
+	if ((own = msgpack_zone_malloc(call->zone, sizeof(*own))) == NULL) {
+		api_failf(call, TR_ENOMEM, "", "%s", tr_strerror(TR_ENOMEM));
+		return;
+	}
+	*own = ballot;
+	call->own = own;
 	msg.vote_id = vote.id;
 	msg.common.has_request_id = true;
 	msg.common.request_id = wire_s(call->effect_id);

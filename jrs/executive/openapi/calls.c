@@ -183,18 +183,23 @@ static const struct call_doc doc_api_get_vote = {
 	.path = "kettle-1",
 	.answers = {{.status = 200, .what = "The vote", .item = &wire_shape_vote}},
 };
+#define VOTE_OR_OWN                                                                                               \
+	"{\"anyOf\":[{\"$ref\":\"#/components/schemas/vote\"},{\"type\":\"object\",\"properties\":{\"vote_id\":"  \
+	"{\"type\":\"string\"},\"ballot\":{\"$ref\":\"#/components/schemas/ballot\"}},\"required\":[\"vote_id\"," \
+	"\"ballot\"],\"description\":\"For a token that is bound to a source.\"}]}"
 static const struct call_doc doc_api_post_ballot = {
 	.tag = "Votes",
 	.summary = "Vote",
 	.text = "Under the name of the token; `voter` only where no token is asked for. The same ballot again changes "
-		"nothing, another choice before the deadline replaces it.",
+		"nothing, another choice before the deadline replaces it. A token that is bound to a source may vote, "
+		"and is answered with its own ballot alone.",
 	.body_schema = "{\"$ref\":\"#/components/schemas/new_ballot\"}",
 	.body_item = &wire_shape_new_ballot,
 	.query = MSG_memory_vote,
 	.path = "kettle-1",
 	.example = "{\"voter\":\"ada\",\"choice\":\"blue\",\"reason\":\"The red one is too small.\"}",
-	.answers = {{.status = 201, .what = "It counts", .item = &wire_shape_vote},
-		    {.status = 200, .what = "It was there already", .item = &wire_shape_vote}},
+	.answers = {{.status = 201, .what = "It counts", .schema = VOTE_OR_OWN},
+		    {.status = 200, .what = "It was there already", .schema = VOTE_OR_OWN}},
 };
 static const struct call_doc doc_api_get_audit = {
 	.tag = "Decisions",

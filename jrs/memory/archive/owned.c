@@ -17,6 +17,7 @@ bool owned_serves(enum wire_msg_id id)
 	case MSG_memory_thermal:
 	case MSG_memory_decisions:
 	case MSG_memory_export:
+	case MSG_memory_vote_cast: /* a voice under its own name; of the vote it is told nothing */
 		return true;
 	default: /* about the whole archive */
 		return false;
