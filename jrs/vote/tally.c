@@ -35,10 +35,22 @@ static bool add_up(const struct vote_rule *rule, const struct vote_ballot *v, si
 		} else {
 			out->votes[v[k].choice]++;
 			out->choices++;
-			out->moment += v[k].moment;
+			out->evidence[v[k].choice] += !v[k].moment;
 		}
 	}
 	return veto;
+}
+
+/* Does any of the options that have most votes have one that speaks of the proposal? */
+static bool evidence(const struct vote_rule *rule, const struct vote_tally *t, unsigned best)
+{
+	unsigned i;
+
+	for (i = 0; i < rule->options; i++) {
+		if (t->votes[i] == t->votes[best] && t->evidence[i] > 0)
+			return true;
+	}
+	return false;
 }
 
 void vote_count(const struct vote_rule *rule, const struct vote_ballot *v, size_t n, struct vote_tally *out)
@@ -56,7 +68,7 @@ void vote_count(const struct vote_rule *rule, const struct vote_ballot *v, size_
 	out->winner = -1;
 	if (out->choices == 0 || out->choices < rule->quorum)
 		out->end = VOTE_NO_QUORUM;
-	else if (out->moment == out->choices)
+	else if (!evidence(rule, out, best))
 		out->end = VOTE_NO_EVIDENCE;
 	else if (tie)
 		out->end = VOTE_TIE;

@@ -25,11 +25,11 @@ enum { VOTE_ABSTAIN = -1, VOTE_ABSENT = -2 };
 /* How a vote ends, in the order in which it is looked at: the first one that is so. Labels of cherokee_votes_total,
  * fields of ITEM_vote_counts, words that no option may be: all from here. */
 /*        id           word         what it means */
-#define VOTE_NO_DECISIONS(X)                                                                        \
-	X(NO_QUORUM, no_quorum, "fewer ballots name an option than the quorum wants")               \
-	X(NO_EVIDENCE, no_evidence, "no ballot that names an option speaks of the proposal itself") \
-	X(TIE, tie, "two options or more have equally many, and none has more")                     \
-	X(NO_MAJORITY, no_majority, "the first option has a smaller share than the threshold")      \
+#define VOTE_NO_DECISIONS(X)                                                                      \
+	X(NO_QUORUM, no_quorum, "fewer ballots name an option than the quorum wants")             \
+	X(NO_EVIDENCE, no_evidence, "no ballot for a first option speaks of the proposal itself") \
+	X(TIE, tie, "two options or more have equally many, and none has more")                   \
+	X(NO_MAJORITY, no_majority, "the first option has a smaller share than the threshold")    \
 	X(VETOED, vetoed, "yes would win, against a sacred memory")
 #define VOTE_ENDS(X) VOTE_NO_DECISIONS(X) X(DECIDED, decided, "the first option wins")
 enum vote_end {
@@ -53,8 +53,8 @@ struct vote_ballot {
 };
 struct vote_tally {
 	uint32_t votes[VOTE_OPTIONS_MAX];
+	uint32_t evidence[VOTE_OPTIONS_MAX]; /* of the votes: those that speak of the proposal itself */
 	uint32_t choices, abstain, absent;
-	uint32_t moment; /* of the choices: those that speak only of the moment */
 	enum vote_end end;
 	int winner; /* number of an option; -1: no decision */
 };

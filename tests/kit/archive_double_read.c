@@ -179,6 +179,7 @@ static int thermal(struct dbl *d, struct dbl_job *j)
 	res->sacred_min_temperature = res->sacred_count > 0 ? least : 0.0;
 	res->timestamp = now;
 	res->has_votes = true; /* it holds none */
+	res->votes.has_no_evidence = res->votes.has_vetoed = true;
 	j->answer.res = res;
 	return hottest(d, j, res, msg->has_hottest ? msg->hottest : HOTTEST_N, now);
 }

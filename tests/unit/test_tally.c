@@ -57,29 +57,30 @@ static struct vote_tally count(const struct ballots *b)
 /* By another way: sorted out one option after the other, shares as fractions. */
 static void oracle(const struct ballots *b, enum vote_end *end, int *winner)
 {
-	unsigned choices = 0, most = 0, leaders = 0, of_it = 0, vetoes = 0, o;
+	unsigned choices = 0, most = 0, leaders = 0, of_it = 0, vetoes = 0, o, with;
 	size_t i;
 
 	*winner = -1;
 	for (o = 0; o < b->rule.options; o++) {
 		unsigned n = 0;
 
-		for (i = 0; i < b->n; i++)
+		for (i = with = 0; i < b->n; i++) {
 			n += b->v[i].choice == (int)o;
+			with += b->v[i].choice == (int)o && !b->v[i].moment;
+		}
 		choices += n;
 		if (n > most) {
 			most = n;
-			leaders = 0;
+			leaders = of_it = 0;
 		}
 		if (n == most && n > 0) {
 			leaders++;
+			of_it += with;
 			*winner = (int)o;
 		}
 	}
-	for (i = 0; i < b->n; i++) {
-		of_it += b->v[i].choice >= 0 && !b->v[i].moment;
+	for (i = 0; i < b->n; i++)
 		vetoes += b->v[i].veto;
-	}
 	*end = choices < b->rule.quorum || choices == 0    ? VOTE_NO_QUORUM
 	       : of_it == 0                                ? VOTE_NO_EVIDENCE
 	       : leaders > 1                               ? VOTE_TIE
@@ -236,10 +237,12 @@ static void bounds(void **s)
 		{2, 2, 0.5, {0, 1}, 2, VOTE_NO_EVIDENCE, 2, 0},         /* ... before the tie */
 		{2, 2, 0.5, {-1, -2, 0, 0}, 4, VOTE_NO_EVIDENCE, 2, 0}, /* who abstains speaks of nothing */
 		{2, 2, 0.5, {0, -1, 0}, 3, VOTE_DECIDED, 1, 0},
-		{2, 2, 0.5, {1, 0, 0}, 3, VOTE_DECIDED, 2, 0}, /* the moment counts, where there is evidence */
-		{2, 2, 0.5, {1, 0, 0}, 3, VOTE_VETOED, 2, 1},  /* the same, against what is sacred */
-		{2, 2, 0.5, {1, 1, 0}, 3, VOTE_DECIDED, 1, 1}, /* no wins as ever */
-		{2, 2, 0.5, {1, 0}, 2, VOTE_TIE, 0, 1},        /* looked at before the veto */
+		{2, 2, 0.5, {1, 0, 0}, 3, VOTE_NO_EVIDENCE, 2, 0}, /* a precedent is not outvoted by the moment */
+		{2, 2, 0.5, {1, 0, 0}, 3, VOTE_DECIDED, 1, 0},     /* the moment counts, where there is evidence */
+		{2, 2, 0.5, {1, 0, 0}, 3, VOTE_VETOED, 1, 1},      /* the same, against what is sacred */
+		{2, 2, 0.5, {1, 0}, 2, VOTE_TIE, 1, 0},            /* one of the two has evidence */
+		{2, 2, 0.5, {1, 1, 0}, 3, VOTE_DECIDED, 1, 1},     /* no wins as ever */
+		{2, 2, 0.5, {1, 0}, 2, VOTE_TIE, 0, 1},            /* looked at before the veto */
 		{2, 2, 0.9, {1, 0, 0}, 3, VOTE_NO_MAJORITY, 0, 1},
 		{3, 2, 0.5, {1, 2, 2}, 3, VOTE_DECIDED, 0, 1}, /* neither yes nor no */
 		{2, 1, 0.5, {0}, 0, VOTE_NO_QUORUM, 0, 0},
