@@ -20,6 +20,13 @@ def memory_jr(tribe):
     return tribe.status()["jrs"][API_NAMES["memory"]]
 
 
+def has_open(pid, path):
+    try:
+        return any(os.readlink(f"/proc/{pid}/fd/{fd}") == path for fd in os.listdir(f"/proc/{pid}/fd"))
+    except FileNotFoundError:
+        return False  # a descriptor that was just closed, or the process
+
+
 def covered(tribe):
     """Waits until a lead serves and another one waits; what status says of them."""
     def look():
@@ -206,6 +213,7 @@ class Beside(unittest.TestCase):
         finally:
             os.kill(tribe.process.pid, signal.SIGCONT)
         young, = wait_for(lambda: all_pids(tribe) - {lead} - {u["pid"] for u in was["understudies"]}, "another one is started")
+        wait_for(lambda: has_open(young, os.path.join(tribe.state, "memory.lock")), "it has come to the lock")
         return lock, young
 
     def test_it_waits_for_who_has_the_archive_alone(self):

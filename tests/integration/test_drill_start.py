@@ -7,7 +7,7 @@ import time
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "kit"))
-from tribe import RpcError, Tribe, TribeCase, alive, main, problem_of, program, wait_for  # noqa: E402
+from tribe import RpcError, Tribe, TribeCase, alive, main, problem_of, program, repeat, wait_for  # noqa: E402
 
 DRILLS = "/api/v1/drills"
 
@@ -27,13 +27,18 @@ def begin(tribe, key=None, **body):
     return tribe.post(DRILLS, body, headers={"Idempotency-Key": key} if key else {})
 
 
+def drills(tribe):
+    """Asked again where the drill killed who had read the question: that is executive-jr's own exception."""
+    return repeat(tribe, "GET", DRILLS, None)[0].json()
+
+
 def running(tribe):
-    return tribe.get(DRILLS).json().get("running")
+    return drills(tribe).get("running")
 
 
 def ended(tribe, n=1):
     """The n drills that were reported, when none is running any more."""
-    return wait_for(lambda: running(tribe) is None and (lambda d: len(d) >= n and d)(tribe.get(DRILLS).json()["drills"]), f"{n} drills are over")
+    return wait_for(lambda: (lambda d: "running" not in d and len(d["drills"]) >= n and d["drills"])(drills(tribe)), f"{n} drills are over")
 
 
 def told(tribe):
