@@ -334,7 +334,7 @@ int memory_new(struct memory **out, struct jr *jr)
 		return r;
 	m->jr = jr;
 	m->held_end = &m->held;
-	m->opening = (struct opening){.lock_fd = -1, .told_to_leave = told_to_leave, .arg = m};
+	m->opening = (struct opening){.lock_fd = -1, .dir_fd = -1, .told_to_leave = told_to_leave, .arg = m};
 	jr_on_drain(jr, on_drain, m);
 	if ((r = opening_begin(&m->opening, jr_options(jr), jr_loop(jr), &m->archive)) < 0)
 		goto fail;

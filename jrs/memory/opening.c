@@ -31,18 +31,37 @@ struct files {
 	uint64_t dev, ino, index;
 };
 
+/* A takeover waits for opening_moved(): so the way to the archive is gone only once, as far as nothing on it is ever
+ * switched, and the last two names remain (`current` is a link). */
+static int open_near(struct opening *o, struct tr_fault *fault)
+{
+	char dir[sizeof(o->path)];
+	char *cut;
+	int names;
+
+	(void)snprintf(dir, sizeof(dir), "%s", o->path);
+	for (names = 0, cut = dir + strlen(dir); names < 2 && cut > dir; names += *cut == '/')
+		cut--;
+	if ((size_t)snprintf(o->near, sizeof(o->near), "%s", o->path + (cut - dir) + 1) >= sizeof(o->near))
+		return tr_fault_set(fault, TR_ETOOBIG, "archive.url", "has too long a name");
+	(void)snprintf(o->near_index, sizeof(o->near_index), "%s-shm", o->near);
+	cut[cut == dir] = '\0';
+	if ((o->dir_fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC)) < 0)
+		return tr_fault_set(fault, TR_ESTORE, "archive.url", "its directory cannot be opened (errno %d)",
+				    errno);
+	return 0;
+}
+
 static struct files files_of(const struct opening *o)
 {
-	char index[sizeof(o->path) + 8];
 	struct files f = {0, 0, 0};
 	struct stat st;
 
-	if (o->path[0] == '\0' || stat(o->path, &st) < 0)
+	if (o->path[0] == '\0' || fstatat(o->dir_fd, o->near, &st, 0) < 0)
 		return f;
 	f.dev = st.st_dev;
 	f.ino = st.st_ino;
-	(void)snprintf(index, sizeof(index), "%s-shm", o->path);
-	f.index = stat(index, &st) < 0 ? 0 : st.st_ino;
+	f.index = fstatat(o->dir_fd, o->near_index, &st, 0) < 0 ? 0 : st.st_ino;
 	return f;
 }
 
@@ -124,7 +143,8 @@ static int open_patiently(struct opening *o, struct archive_cfg *cfg, struct arc
 int opening_begin(struct opening *o, const struct jr_opts *opts, uv_loop_t *loop, struct archive **out)
 {
 	bool usual = opts->cfg.archive_url[0] == '\0';
-	struct guard_policy policy = {GUARD_REFUSE, false}; /* the settings were checked; whatever else they say is that */
+	struct guard_policy policy = {GUARD_REFUSE,
+				      false}; /* the settings were checked; whatever else they say is that */
 	struct archive_cfg cfg = {.loop = loop,
 				  .follow = true,
 				  .purge_after_ms = (uint64_t)opts->cfg.archive_purge_after_s * 1000,
@@ -144,11 +164,13 @@ int opening_begin(struct opening *o, const struct jr_opts *opts, uv_loop_t *loop
 	if (guard_policy_parse(opts->cfg.guard_secrets, opts->cfg.guard_pii, &policy))
 		cfg.guard = policy;
 	o->path[0] = '\0';
+	o->dir_fd = -1;
 	remember(o, (struct files){0, 0, 0});
 	if ((r = open_lock(o, opts->state, &fault)) == 0 && cfg_archive_is_postgres(&opts->cfg))
 		cfg.conninfo = opts->cfg.archive_url;
 	else if (r == 0 &&
-		 (r = place_archive(opts->state, opts->cfg.archive_url, o->path, sizeof(o->path), &fault)) == 0)
+		 (r = place_archive(opts->state, opts->cfg.archive_url, o->path, sizeof(o->path), &fault)) == 0 &&
+		 (r = open_near(o, &fault)) == 0)
 		cfg.path = o->path;
 	/* where somebody came back to on purpose, what can be read is served */
 	cfg.numbered = usual && !numbered_was_left(opts->state, numbered_current(opts->state));
@@ -171,5 +193,7 @@ void opening_end(struct opening *o)
 {
 	if (o->lock_fd >= 0)
 		close(o->lock_fd);
-	o->lock_fd = -1;
+	if (o->dir_fd >= 0)
+		close(o->dir_fd);
+	o->lock_fd = o->dir_fd = -1;
 }

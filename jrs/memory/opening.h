@@ -9,6 +9,8 @@
 
 struct opening {
 	char path[4096];                  /* of the archive's database file; empty: in PostgreSQL */
+	char near[512], near_index[520];  /* its last two names, and those of its log's index, as they lie in dir_fd */
+	int dir_fd;                       /* -1: none */
 	int lock_fd;                      /* -1: none */
 	uint64_t dev, ino;                /* of that file */
 	uint64_t index;                   /* inode of its log's index: 0: it has none */
