@@ -25,6 +25,7 @@ static bool add_up(const struct vote_rule *rule, const struct vote_ballot *v, si
 	bool veto = false;
 	size_t k;
 
+	(void)rule; /* looked at by the assertion alone */
 	for (k = 0; k < n; k++) {
 		assert(v[k].choice >= VOTE_ABSENT && v[k].choice < (int)rule->options);
 		veto = veto || v[k].veto;
