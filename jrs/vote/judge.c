@@ -78,6 +78,7 @@ struct side {
 struct reading {
 	const struct ballot_question *question;
 	struct stance_proposal proposal;
+	struct stance_said said;
 	int yes, no;
 	bool binary; /* the options are yes and no, perhaps among others */
 };
@@ -89,6 +90,7 @@ static void read_question(struct reading *r, const struct ballot_question *quest
 
 	r->question = question;
 	r->binary = vote_yes_no(&question->options, &r->yes, &r->no);
+	stance_said(&r->said, question->proposal);
 	stance_proposal(&r->proposal, question->proposal,
 			first != NULL && first->has_explanation ? &first->explanation.terms : &none);
 }
@@ -125,9 +127,14 @@ static struct side side_of(const struct reading *r, const struct item_memory *m)
 		return side_of_vote(r, m);
 	s = stance_of(&r->proposal, m->content);
 	side.weight = weight * s.share;
-	if (r->binary && s.speaks) {
+	if (r->binary && s.speaks && !s.unsure)
 		side.option = s.against ? r->no : r->yes;
-		side.sacred_no = m->sacred && s.against;
+	if (r->binary && m->sacred &&
+	    ((s.speaks && (s.against || (s.unsure && !r->proposal.negated))) ||
+	     stance_contradicts(&r->said, m->content))) {
+		side.option = r->no;
+		side.weight = weight * fmax(s.share, STANCE_SHARE);
+		side.sacred_no = true;
 	}
 	for (i = 0; !r->binary && i < r->question->options.n; i++) {
 		if (stance_holds(m->content, r->question->options.v[i]) && !s.against && s.share > 0) {
@@ -228,6 +235,21 @@ static bool settled_by_sacred(const struct reading *r, const struct list_memory 
 	return true;
 }
 
+/* Asked again and again, a tribe would else outvote whoever decides otherwise later: of all votes that speak to it the
+ * newest one counts. */
+static bool is_older_vote(const struct list_memory *seen, const struct side *side, uint32_t i)
+{
+	uint32_t k;
+
+	for (k = 0; tagged(&seen->v[i], "vote") && k < seen->n; k++) {
+		if (k != i && side[k].option >= 0 && tagged(&seen->v[k], "vote") &&
+		    (seen->v[k].created_at > seen->v[i].created_at ||
+		     (seen->v[k].created_at == seen->v[i].created_at && k < i)))
+			return true;
+	}
+	return false;
+}
+
 void judge_memory(const struct ballot_question *question, const struct list_memory *found,
 		  const struct list_memory *sacred_ones, struct ballot_judged *out)
 {
@@ -243,9 +265,10 @@ void judge_memory(const struct ballot_question *question, const struct list_memo
 	read_question(&r, question, &seen);
 	if (settled_by_sacred(&r, sacred_ones, out) || settled_by_sacred(&r, &seen, out))
 		return;
-	for (i = 0; i < seen.n; i++) {
+	for (i = 0; i < seen.n; i++)
 		side[i] = side_of(&r, &seen.v[i]);
-		if (side[i].option < 0)
+	for (i = 0; i < seen.n; i++) {
+		if (side[i].option < 0 || is_older_vote(&seen, side, i))
 			continue;
 		speaking++;
 		decisions += tagged(&seen.v[i], "decision");

@@ -3,9 +3,10 @@
 #include <stdlib.h>
 #include <utf8proc.h>
 
-#define WORD_MAX   128 /* bytes; of longer ones the rest is left out */
-#define PREFIX_MIN 4   /* bytes */
-#define SUFFIX_MAX 3
+#define WORD_MAX    128 /* bytes; of longer ones the rest is left out */
+#define PREFIX_MIN  4   /* bytes */
+#define WEIGHTY_MIN 3   /* bytes */
+#define SUFFIX_MAX  3
 
 /* Sorted. "don" and its like deny only when "t" follows: an apostrophe parts words. */
 static const char *const denying[] = {
@@ -15,6 +16,14 @@ static const char *const denying[] = {
 static const char *const before_t[] = {
 	"aren",  "can", "couldn", "didn",    "doesn", "don",   "hadn", "hasn",
 	"haven", "isn", "mustn",  "shouldn", "wasn",  "weren", "won",  "wouldn",
+};
+
+/* Sorted. What stands in any sentence and says nothing of it. */
+static const char *const idle[] = {
+	"all",    "also", "and",  "any", "are",   "but",  "can",   "could", "even", "for",  "from",  "had",
+	"has",    "have", "her",  "his", "its",   "let",  "may",   "must",  "only", "our",  "shall", "she",
+	"should", "than", "that", "the", "their", "them", "then",  "these", "they", "this", "those", "was",
+	"were",   "what", "when", "who", "will",  "with", "would", "you",   "your",
 };
 
 struct word {
@@ -59,6 +68,10 @@ static bool next_word(const char **p, const char *end, struct word *w)
 		if (used <= 0) { /* callers checked that it is UTF-8 */
 			used = 1;
 			c = ' ';
+		}
+		if (utf8proc_category(c) == UTF8PROC_CATEGORY_CF) { /* has no width, and parts no word */
+			*p += used;
+			continue;
 		}
 		if (!letter(c)) {
 			*p += used;
@@ -180,7 +193,7 @@ struct stance stance_of(const struct stance_proposal *p, wire_str text)
 {
 	const char *at = text.p, *end = text.p + text.n;
 	bool there[STANCE_WORDS] = {false};
-	struct stance best = {false, false, 0};
+	struct stance best = {false, false, false, 0};
 	struct denials d = {0};
 	struct word w;
 	unsigned i;
@@ -203,8 +216,81 @@ struct stance stance_of(const struct stance_proposal *p, wire_str text)
 			best.share = share > 1 ? 1 : share;
 			best.speaks = share >= STANCE_SHARE - 1e-9 && words >= (p->n < 2 ? 1u : 2u);
 			best.against = (d.n % 2 == 1) != p->negated;
+			best.unsure = d.n > 0 && d.n % 2 == 0;
 		}
 		d = (struct denials){0};
 	}
 	return best;
+}
+
+/* ---- vows ---- */
+static bool weighty(const struct word *w)
+{
+	return w->n >= WEIGHTY_MIN && !denies(w->p, w->n) &&
+	       !among(before_t, sizeof(before_t) / sizeof(*before_t), w->p, w->n) &&
+	       !among(idle, sizeof(idle) / sizeof(*idle), w->p, w->n);
+}
+
+void stance_said(struct stance_said *out, wire_str proposal)
+{
+	const char *p = proposal.p, *end = proposal.p + proposal.n;
+	struct denials d = {0};
+	struct word w;
+
+	memset(out, 0, sizeof(*out));
+	while (out->sentences < UINT8_MAX && next_word(&p, end, &w)) {
+		count(&d, &w);
+		if (weighty(&w) && out->n < STANCE_SAID) {
+			out->v[out->n].n = (unsigned char)(w.n < STANCE_SAID_WORD ? w.n : STANCE_SAID_WORD);
+			memcpy(out->v[out->n].p, w.p, out->v[out->n].n);
+			out->v[out->n++].sentence = (unsigned char)out->sentences;
+		}
+		if (w.ends) {
+			out->negated[out->sentences++] = d.n % 2 == 1;
+			d = (struct denials){0};
+		}
+	}
+}
+
+/* In which sentences of the proposal the word stands: one more for each. */
+static void meet(const struct stance_said *said, const struct word *w, unsigned char met[UINT8_MAX + 1])
+{
+	int last = -1;
+	unsigned i;
+
+	for (i = 0; i < said->n; i++) {
+		if ((int)said->v[i].sentence == last || !same(said->v[i].p, said->v[i].n, w->p, w->n))
+			continue;
+		last = said->v[i].sentence;
+		if (met[last] < UINT8_MAX)
+			met[last]++;
+	}
+}
+
+bool stance_contradicts(const struct stance_said *said, wire_str vow)
+{
+	const char *p = vow.p, *end = vow.p + vow.n;
+	unsigned char met[UINT8_MAX + 1] = {0};
+	struct denials d = {0};
+	unsigned words = 0, i;
+	struct word w;
+
+	while (next_word(&p, end, &w)) {
+		count(&d, &w);
+		if (weighty(&w)) {
+			words++;
+			w.n = w.n < STANCE_SAID_WORD ? w.n : STANCE_SAID_WORD;
+			meet(said, &w, met);
+		}
+		if (!w.ends)
+			continue;
+		for (i = 0; i < said->sentences; i++) {
+			if (met[i] >= 2 && met[i] * 2u >= words && (d.n > 0) != said->negated[i])
+				return true;
+		}
+		memset(met, 0, said->sentences);
+		d = (struct denials){0};
+		words = 0;
+	}
+	return false;
 }

@@ -28,9 +28,27 @@ void stance_proposal(struct stance_proposal *out, wire_str proposal, const struc
 
 struct stance {
 	bool speaks, against;
+	bool unsure;  /* it denies twice in one sentence: for or against is not to be told */
 	double share; /* of the proposal's weight, 0..1 */
 };
 struct stance stance_of(const struct stance_proposal *p, wire_str text);
+
+/* Does a proposal contradict a vow, a text that is sacred? Here the vow is the measure, so that nothing put beside it
+ * in the proposal hides it: one of its sentences, half of whose words stand in one sentence of the proposal, two of
+ * them at least (words of three letters and more that say something). It is contradicted when the vow's sentence
+ * denies, however often ("never ... without ..."), and the proposal's does not, or the other way round. */
+#define STANCE_SAID      256 /* words of a proposal that are looked at */
+#define STANCE_SAID_WORD 31  /* bytes of each */
+struct stance_said {
+	struct {
+		char p[STANCE_SAID_WORD];
+		unsigned char n, sentence;
+	} v[STANCE_SAID];
+	unsigned n, sentences;
+	bool negated[UINT8_MAX + 1]; /* a sentence each */
+};
+void stance_said(struct stance_said *out, wire_str proposal);
+bool stance_contradicts(const struct stance_said *said, wire_str vow);
 /* Does the text deny, taken as one sentence? */
 bool stance_negated(wire_str text);
 /* Do all words of `words` stand in the text? false when there is none. */

@@ -417,14 +417,14 @@ class Tribe:
         return [memory["id"] for memory in answer.json()["memories"]]
 
 
-def repeat(tribe, method, path, body, timeout=60):
+def repeat(tribe, method, path, body, timeout=60, headers=None):
     """The client the contract has in mind: a POST that was cut off is sent again with the same Idempotency-Key. A refused
     connection is never forgiven. Returns (response, how often it was sent)."""
     key, sent, end = str(uuid.uuid4()), 0, time.monotonic() + timeout
     while True:
         sent += 1
         try:
-            answer = tribe.http(method, path, body, headers={"Idempotency-Key": key}, timeout=timeout)
+            answer = tribe.http(method, path, body, headers={"Idempotency-Key": key, **(headers or {})}, timeout=timeout)
         except RESET:
             answer = None
         # 409: the first copy of this very request is still being worked on

@@ -257,7 +257,7 @@ static void stretches(void **s)
 	int i;
 
 	(void)s;
-	for (i = 0; i < 40; i++) {
+	for (i = 0; i < 40 || (on_page < 40 && i < 400); i++) { /* which pages it hits is chance */
 		struct laid f = copy_of(&closed);
 		size_t n = 2 + kit_random(&seed) % 60, at = kit_random(&seed) % (f.n[0] - n), k;
 		uint32_t page = (uint32_t)(at / SIZE) + 1, last = (uint32_t)((at + n - 1) / SIZE) + 1;

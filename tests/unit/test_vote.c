@@ -43,7 +43,7 @@ static void sides(void **s)
 		{"We must not deploy on a Friday!", -1},
 		{"We don't deploy on Fridays", -1},
 		{"We don\u2019t deploy on Fridays", -1},
-		{"No deploy without tests, on Friday too.", 1}, /* two denials */
+		{"No deploy without tests, on Friday too.", 1}, /* two denials: whoever judges takes it for neither */
 		{"The tests are green.", 0},
 		{"Friday is a holiday.", 0},                                    /* one word of two */
 		{"It is not Monday. We deploy on Friday. Never on Sunday.", 1}, /* the sentence counts */
@@ -65,6 +65,41 @@ static void sides(void **s)
 		assert_int_equal(y.speaks, x.speaks); /* the opposite proposal has the opposite friends */
 		if (x.speaks)
 			assert_true(y.against != x.against);
+	}
+}
+
+static void vows_are_contradicted(void **s)
+{
+	static const struct {
+		const char *vow, *asked;
+		bool contradicted;
+	} t[] = {
+		{"Never delete a ledger without asking Nora.", "Shall we delete the ledger?", true},
+		{"Never delete a ledger without asking Nora.", "Shall we never delete the ledger?", false},
+		{"We promise not to cut the oak tree, not even in winter.", "Shall we cut the oak tree?", true},
+		{"We keep the oak tree.", "Shall we not keep the oak tree?", true},
+		{"We keep the oak tree.", "Shall we keep the oak tree?", false},
+		{"We never share private letters with strangers.",
+		 "We buy kettles, lamps and hammers for the harbour. We share private letters with strangers.", true},
+		{"We never share private letters with strangers.",
+		 "We buy kettles, lamps and hammers for the harbour, and share private letters with strangers.", true},
+		{"We never share private letters with strangers.",
+		 "We do not buy kettles. We share private letters with strangers.", true},
+		{"We never share private letters with strangers.", "We share our kettles with the harbour.", false},
+		{"We never share private letters with strangers.",
+		 "We share priv\u200bate let\u200bters with strangers.", true},
+		{"It is old. We never share private letters.", "Shall we share private letters?", true},
+		{"", "Shall we share private letters?", false},
+		{"Never.", "Shall we?", false},
+	};
+
+	(void)s;
+	for (size_t i = 0; i < sizeof(t) / sizeof(*t); i++) {
+		struct stance_said said;
+
+		stance_said(&said, wire_s(t[i].asked));
+		if (stance_contradicts(&said, wire_s(t[i].vow)) != t[i].contradicted)
+			fail_msg("%s: %s", t[i].vow, t[i].asked);
 	}
 }
 
@@ -169,6 +204,12 @@ static void a_sacred_memory_settles_it(void **s)
 	v[7].sacred = true;
 	judge_memory(&deploy, &(struct list_memory){v, 7}, &(struct list_memory){&v[7], 1}, &j);
 	assert_true(j.choice == 1 && j.veto && j.nevidence == 1 && memcmp(j.evidence[0].p, "vow", 3) == 0);
+	v[7] = memory("vow", "Never deploy on Friday without Nora.",
+		      NULL); /* denies twice, and is a vow all the same */
+	v[7].sacred = true;
+	assert_true(by_memory(&deploy, v, JUDGE_FOUND).veto);
+	v[7].sacred = false; /* of any other nobody can tell */
+	assert_int_equal(by_memory(&deploy, &v[7], 1).choice, VOTE_ABSTAIN);
 	v[7] = memory("vow", "On Friday we deploy.", NULL); /* one that agrees only adds its weight */
 	v[7].sacred = true;
 	j = by_memory(&deploy, v, JUDGE_FOUND);
@@ -349,6 +390,7 @@ int main(void)
 		cmocka_unit_test(rare_words_weigh),
 		cmocka_unit_test(holding),
 		cmocka_unit_test(memory_by_precedents),
+		cmocka_unit_test(vows_are_contradicted),
 		cmocka_unit_test(a_sacred_memory_settles_it),
 		cmocka_unit_test(earlier_votes),
 		cmocka_unit_test(between_options),

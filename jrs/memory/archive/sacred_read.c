@@ -14,9 +14,11 @@ int read_sacred(struct sql_archive *a, struct job *j)
 	struct item_memory *v = job_alloc(j, sizeof(*v) * SHOWN);
 	struct archive_hit *hits = job_alloc(j, sizeof(*hits) * SHOWN);
 	struct stance_proposal proposal;
+	struct stance_said said;
 	size_t bytes = 0;
 	uint32_t n = 0, rows = 0;
 	struct query q;
+	wire_str text;
 	int r;
 
 	if (res == NULL || v == NULL || hits == NULL)
@@ -24,13 +26,15 @@ int read_sacred(struct sql_archive *a, struct job *j)
 	if ((r = j->db->driver->look(j->db)) < 0)
 		return r;
 	stance_proposal(&proposal, msg->proposal, &msg->terms);
+	stance_said(&said, msg->proposal);
 	q = q_begin(j->db, SQL_SACRED);
 	while (n < SHOWN && bytes < ANSWER_BYTES_MAX && (r = q_row(&q)) == 1) {
 		if (++rows % LOOK_ROWS == 0 && job_late(j)) {
 			r = TR_EDEADLINE;
 			break;
 		}
-		if (!stance_of(&proposal, (wire_str){q_get(&q, CONTENT), (uint32_t)q_len(&q, CONTENT)}).speaks)
+		text = (wire_str){q_get(&q, CONTENT), (uint32_t)q_len(&q, CONTENT)};
+		if (!stance_of(&proposal, text).speaks && !stance_contradicts(&said, text))
 			continue;
 		bytes += row_bytes(&q);
 		if ((r = row_memory(a, j, &q, a->wall_ms(), &v[n], &hits[n])) < 0)
