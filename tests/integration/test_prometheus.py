@@ -233,7 +233,7 @@ class Dashboard(TribeCase):
             drive.ask(self, n)
             drive.recall_apart(self, n)
             n += 1
-            time.sleep(SCRAPE_S / 170)  # meta-jr looks at the newest 2,000 recalls, and a memory counts an access an hour
+            time.sleep(SCRAPE_S / 100)  # meta-jr looks at the newest 2,000 recalls, and a memory counts an access an hour: after 200 rounds it has none
         instance = "%s:%d" % self.tribe.address()
         for panel in json.loads(text_of(DASHBOARD))["panels"]:
             for target in panel["targets"]:
