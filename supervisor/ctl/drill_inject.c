@@ -37,6 +37,25 @@ static bool ready(const struct item_jr *j)
 	return yes;
 }
 
+/* Does the same process live on? SIGSTOP lasts, too, but tribed kills what it sees stopped. */
+static bool passes(enum harm_kind fault)
+{
+	return harm_kinds[fault].lasts && fault != HARM_HANG;
+}
+
+/* A takeover can be over before tribed has seen the death: until then its status names the dead one, who would be hit
+ * again, and counted as somebody. */
+static bool was_hit(const struct drill *d, int role, const struct item_jr *j)
+{
+	for (size_t i = d->r.nrows; i > 0 && !passes(d->r.fault); i--) {
+		const struct report_row *row = &d->r.rows[i - 1];
+
+		if (row->role == role && (row->pid == j->pid || row->also == j->pid) && j->has_pid)
+			return row->generation >= j->generation;
+	}
+	return false;
+}
+
 static void on_status(void *arg, const void *res)
 {
 	const struct res_status *s = res;
@@ -51,8 +70,10 @@ static void on_status(void *arg, const void *res)
 	for (int i = 0; i < TR_NROLES; i++) {
 		const struct item_jr *j = status_jr(s, i);
 
-		d->seen[i] = (struct drill_seen){
-			.up = ready(j), .pid = j->has_pid ? j->pid : 0, .generation = j->generation, .epoch = j->epoch};
+		d->seen[i] = (struct drill_seen){.up = ready(j) && !was_hit(d, i, j),
+						 .pid = j->has_pid ? j->pid : 0,
+						 .generation = j->generation,
+						 .epoch = j->epoch};
 	}
 }
 
@@ -242,12 +263,6 @@ static void on_injected(void *arg, const void *res)
 	row->also = r->has_also ? r->also : 0;
 	if (r->monotonic_ns >= row->inject_ns && r->monotonic_ns <= now)
 		row->inject_ns = r->monotonic_ns;
-}
-
-/* Does the same process live on? SIGSTOP lasts, too, but tribed kills what it sees stopped. */
-static bool passes(enum harm_kind fault)
-{
-	return harm_kinds[fault].lasts && fault != HARM_HANG;
 }
 
 static void heal(struct drill *d, const struct report_row *row, uint32_t lasts_ms)

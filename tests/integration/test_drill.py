@@ -68,6 +68,7 @@ class DrillCase(TribeCase):
         if kills is not None:
             self.assertEqual({jr["jr"]: (jr["kills"], jr["recovered"], jr["refused"]) for jr in report["jrs"]},
                              {API_NAMES[role]: (kills, kills, 0) for role in ROLES})
+        self.assertEqual(len({row["pid"] for row in report["run"]}), len(report["run"]), "nobody is killed twice")
         for row in report["run"]:
             self.assertTrue(row["recovered"])
             self.assertNotEqual(row["pid"], row["new_pid"])
@@ -117,6 +118,15 @@ class Verdicts(DrillCase):
         again = self.drill("--jr", "all", "--kills", "2", "--seed", "5")
         self.assertEqual([row["jr"] for row in again["run"]], [row["jr"] for row in report["run"]], "the seed replays the order")
         self.assertTrue(again["replay"].startswith("tribectl drill --jr all --kills 2 --fault kill --seed 5"), again["replay"])
+
+    def test_each_blow_hits_somebody_living(self):
+        """An understudy answers before tribed has seen the death of the lead, whose pid its status then still names."""
+        def killed():
+            status = self.tribe.call("control.sock", "status", {})["jrs"]["executive_jr"]
+            return sum(row["count"] for row in status["detections"] if row["reason"] == "signal")
+        before = killed()
+        self.good(self.drill("--jr", "executive", "--kills", "40", "--seed", "1"))
+        wait_for(lambda: killed() == before + 40, "tribed has seen as many deaths")
 
     def test_storm(self):
         report = self.drill("--storm", "3", "--every", "20", "--load", "10", "--rate", "30")
