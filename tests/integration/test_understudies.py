@@ -385,7 +385,8 @@ class Noticed(UnderstudyCase):
             patient.send([0, 1, "meta.anomalies", {"deadline_ms": 2000}])
             wait_for(lambda: tribe.jr("meta")["pid"] == old["understudies"][0]["pid"], "it is noticed and replaced")
             self.assertGreater(time.monotonic() - began, 2.0 + 0.2 + 0.2 - 0.05, "not while its caller was content to wait")
-        self.assertEqual(tribe.detections("meta"), {"mute": 1})
+        # slow: what a busy machine makes of anybody, and nobody is replaced for it
+        self.assertEqual({k: n for k, n in tribe.detections("meta").items() if k != "slow"}, {"mute": 1})
         self.assertIn("mute", self.kinds(tribe, old["pid"]))
         self.assertEqual(tribe.call("meta.sock", "meta.anomalies")["analyses"], 0)
 
