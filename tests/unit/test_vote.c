@@ -257,6 +257,22 @@ static void earlier_votes(void **s)
 	}
 }
 
+static void of_votes_the_newest_counts(void **s)
+{
+	msgpack_object map[4];
+	msgpack_object_kv kv[4][2];
+	struct item_memory v[4];
+
+	(void)s;
+	for (int i = 0; i < 4; i++) { /* asked three times, and answered otherwise in the end */
+		v[i] = earlier_vote(&map[i], kv[i], "Shall we deploy on Friday?", i == 1 ? "no" : "yes", true);
+		v[i].created_at = i == 1 ? 100 : i;
+	}
+	assert_int_equal(by_memory(&deploy, v, 4).choice, 1);
+	v[1].created_at = 0;
+	assert_int_equal(by_memory(&deploy, v, 4).choice, 0);
+}
+
 static void between_options(void **s)
 {
 	struct item_memory v[3] = {memory("a", "We like to buy the red kettle.", "x"),
@@ -391,6 +407,7 @@ int main(void)
 		cmocka_unit_test(holding),
 		cmocka_unit_test(memory_by_precedents),
 		cmocka_unit_test(vows_are_contradicted),
+		cmocka_unit_test(of_votes_the_newest_counts),
 		cmocka_unit_test(a_sacred_memory_settles_it),
 		cmocka_unit_test(earlier_votes),
 		cmocka_unit_test(between_options),
